@@ -1,0 +1,1 @@
+//! An embedded Step Functions engine: Amazon States Language with JSONata.

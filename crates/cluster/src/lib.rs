@@ -1,0 +1,1 @@
+//! Kubernetes actions, snapshots and rollout status.

@@ -1,0 +1,1 @@
+//! What the Lambda mains share: configuration, clients, tracing, stable error names.

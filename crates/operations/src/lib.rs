@@ -1,0 +1,1 @@
+//! Use cases: load records, ask the domain, write, say what to do next.

@@ -1,0 +1,1 @@
+//! The steps of deployment.asl.json.

@@ -1,0 +1,1 @@
+//! EventBridge: cron schedules and image pushes.

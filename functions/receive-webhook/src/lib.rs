@@ -1,0 +1,1 @@
+//! Registry, git and generic webhooks: authenticate, match, admit, start.

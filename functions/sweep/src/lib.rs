@@ -1,0 +1,1 @@
+//! Every minute: resumes what lost its execution, expires what is overdue.

@@ -1,0 +1,1 @@
+//! Integration, end-to-end and simulation tests of the whole system.

@@ -1,0 +1,2 @@
+//! Every step that CI runs, with nothing to install first.
+fn main() {}
