@@ -1,0 +1,202 @@
+//! What the engine tells about an execution.
+
+use std::sync::Arc;
+
+/// The status of an execution; an ended one owns what it ended with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Status {
+    /// Still going, or waiting.
+    Running,
+    /// Over.
+    Ended {
+        /// When it ended, in milliseconds since the epoch.
+        at_ms: i64,
+        /// How it ended.
+        outcome: Outcome,
+    },
+}
+
+/// How an execution ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// It reached an end.
+    Succeeded {
+        /// The output as JSON text.
+        output: Arc<str>,
+    },
+    /// A state failed and nobody caught it, or a Fail state was reached.
+    Failed(Failure),
+    /// The machine's own `TimeoutSeconds` passed.
+    TimedOut,
+    /// Somebody stopped it.
+    Aborted(Failure),
+}
+
+/// Error name and cause, each of them possibly not given.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Failure {
+    /// The error name, such as `States.Timeout`.
+    pub error: Option<Arc<str>>,
+    /// The explanation.
+    pub cause: Option<Arc<str>>,
+}
+
+impl Failure {
+    /// A failure with an error name and a cause.
+    pub fn new(error: impl Into<Arc<str>>, cause: impl Into<Arc<str>>) -> Self {
+        Self { error: Some(error.into()), cause: Some(cause.into()) }
+    }
+}
+
+/// The bare status, for filters and for the wire.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum StatusName {
+    /// `RUNNING`
+    Running,
+    /// `SUCCEEDED`
+    Succeeded,
+    /// `FAILED`
+    Failed,
+    /// `TIMED_OUT`
+    TimedOut,
+    /// `ABORTED`
+    Aborted,
+}
+
+impl StatusName {
+    /// As AWS writes it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Running => "RUNNING",
+            Self::Succeeded => "SUCCEEDED",
+            Self::Failed => "FAILED",
+            Self::TimedOut => "TIMED_OUT",
+            Self::Aborted => "ABORTED",
+        }
+    }
+
+    /// From AWS's word.
+    #[must_use]
+    pub fn parse(word: &str) -> Option<Self> {
+        [Self::Running, Self::Succeeded, Self::Failed, Self::TimedOut, Self::Aborted]
+            .into_iter()
+            .find(|status| status.as_str() == word)
+    }
+}
+
+impl Status {
+    /// The bare name.
+    #[must_use]
+    pub fn name(&self) -> StatusName {
+        match self {
+            Self::Running => StatusName::Running,
+            Self::Ended { outcome, .. } => match outcome {
+                Outcome::Succeeded { .. } => StatusName::Succeeded,
+                Outcome::Failed(_) => StatusName::Failed,
+                Outcome::TimedOut => StatusName::TimedOut,
+                Outcome::Aborted(_) => StatusName::Aborted,
+            },
+        }
+    }
+
+    /// Whether the execution is over.
+    #[must_use]
+    pub fn is_terminal(&self) -> bool {
+        matches!(self, Self::Ended { .. })
+    }
+
+    /// When it ended, in milliseconds since the epoch.
+    #[must_use]
+    pub fn stop_ms(&self) -> Option<i64> {
+        match self {
+            Self::Running => None,
+            Self::Ended { at_ms, .. } => Some(*at_ms),
+        }
+    }
+
+    /// The output text of a succeeded execution.
+    #[must_use]
+    pub fn output(&self) -> Option<&Arc<str>> {
+        match self {
+            Self::Ended { outcome: Outcome::Succeeded { output }, .. } => Some(output),
+            _ => None,
+        }
+    }
+
+    /// Error and cause of a failed or aborted execution.
+    #[must_use]
+    pub fn failure(&self) -> Option<&Failure> {
+        match self {
+            Self::Ended { outcome: Outcome::Failed(failure) | Outcome::Aborted(failure), .. } => {
+                Some(failure)
+            }
+            _ => None,
+        }
+    }
+}
+
+/// An execution, as `DescribeExecution` tells it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Execution {
+    /// `arn:aws:states:<region>:<account>:execution:<machine>:<name>`
+    pub arn: Arc<str>,
+    /// Its name, unique within the machine.
+    pub name: Arc<str>,
+    /// The machine that it runs.
+    pub state_machine_arn: Arc<str>,
+    /// When it started, in milliseconds since the epoch.
+    pub start_ms: i64,
+    /// The input as JSON text.
+    pub input: Arc<str>,
+    /// Whether it runs, and how it ended.
+    pub status: Status,
+    /// State transitions that AWS would bill: states entered plus retries.
+    pub transitions: u64,
+}
+
+impl Execution {
+    /// The output of a succeeded execution, decoded.
+    #[must_use]
+    pub fn output(&self) -> Option<serde_json::Value> {
+        self.status.output().and_then(|text| serde_json::from_str(text).ok())
+    }
+
+    /// The error name of a failed or aborted execution.
+    #[must_use]
+    pub fn error(&self) -> Option<&str> {
+        self.status.failure().and_then(|failure| failure.error.as_deref())
+    }
+
+    /// The cause of a failed or aborted execution.
+    #[must_use]
+    pub fn cause(&self) -> Option<&str> {
+        self.status.failure().and_then(|failure| failure.cause.as_deref())
+    }
+}
+
+/// The answer to `StartExecution`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Started {
+    /// The execution's ARN.
+    pub arn: Arc<str>,
+    /// When it started (or had started), in milliseconds since the epoch.
+    pub start_ms: i64,
+}
+
+/// A stored state machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StateMachine {
+    /// `arn:aws:states:<region>:<account>:stateMachine:<name>`
+    pub arn: Arc<str>,
+    /// Its name.
+    pub name: Arc<str>,
+    /// The definition as it was given.
+    pub definition: Arc<str>,
+    /// The role given at creation.
+    pub role_arn: Arc<str>,
+    /// When it was created, in milliseconds since the epoch.
+    pub created_ms: i64,
+    /// Changes with every update.
+    pub revision: u64,
+}

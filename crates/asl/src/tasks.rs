@@ -1,0 +1,135 @@
+//! The port to AWS Lambda: what a Task state calls.
+
+use futures::future::BoxFuture;
+use serde_json::Value;
+
+/// "Lambda Invoke", as the engine sees it. An implementation may call a function in process, or any endpoint
+/// that speaks the Lambda Invoke API.
+pub trait Tasks: Send + Sync {
+    /// Invokes `function` (what the definition gives: a name, a partial or a full ARN, with or without
+    /// `:qualifier`; see [`function_name`]) and answers its decoded payload.
+    fn invoke<'a>(
+        &'a self,
+        function: &'a str,
+        payload: Value,
+    ) -> BoxFuture<'a, Result<Value, FunctionError>>;
+}
+
+/// Why an invocation gave no result; it decides the error name that Retry and Catch see.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum FunctionError {
+    /// The function answered an error. The state's error name is `error_type`; its cause is the JSON object
+    /// `{"errorMessage", "errorType", "stackTrace"}`.
+    #[error("the function answered {error_type}: {error_message}")]
+    Function {
+        /// `errorType` of the function's error document.
+        error_type: String,
+        /// `errorMessage` of the function's error document.
+        error_message: String,
+        /// `stackTrace` of the function's error document; left out of the cause when empty.
+        stack_trace: Vec<String>,
+    },
+    /// The function ended without an `errorType` (crash, out of memory): error name `Lambda.Unknown`.
+    #[error("the function ended without an error type: {payload}")]
+    Unknown {
+        /// The payload that Lambda returned, for the cause.
+        payload: String,
+    },
+    /// Lambda itself refused or could not be reached: error name `Lambda.<exception>`, for example
+    /// `Lambda.TooManyRequestsException`, `Lambda.ServiceException`, `Lambda.SdkClientException`.
+    #[error("lambda refused the invocation with {exception}: {message}")]
+    Service {
+        /// The exception's name without the `Lambda.` prefix.
+        exception: String,
+        /// What Lambda said; becomes the cause.
+        message: String,
+    },
+}
+
+impl FunctionError {
+    /// An error that the function itself answered.
+    pub fn new(error_type: impl Into<String>, error_message: impl Into<String>) -> Self {
+        Self::Function {
+            error_type: error_type.into(),
+            error_message: error_message.into(),
+            stack_trace: Vec::new(),
+        }
+    }
+
+    /// An error of the Lambda service, such as `("TooManyRequestsException", "Rate exceeded")`.
+    pub fn service(exception: impl Into<String>, message: impl Into<String>) -> Self {
+        Self::Service { exception: exception.into(), message: message.into() }
+    }
+
+    /// The error name that `ErrorEquals` is compared with.
+    #[must_use]
+    pub fn error_name(&self) -> String {
+        match self {
+            Self::Function { error_type, .. } => error_type.clone(),
+            Self::Unknown { .. } => "Lambda.Unknown".to_owned(),
+            Self::Service { exception, .. } => format!("Lambda.{exception}"),
+        }
+    }
+
+    /// The cause text, as Step Functions gives it.
+    #[must_use]
+    pub fn cause(&self) -> String {
+        match self {
+            Self::Function { error_type, error_message, stack_trace } => {
+                let mut document =
+                    serde_json::json!({"errorMessage": error_message, "errorType": error_type});
+                if !stack_trace.is_empty() {
+                    document["stackTrace"] = serde_json::json!(stack_trace);
+                }
+                document.to_string()
+            }
+            Self::Unknown { payload } => format!(
+                "The cause could not be determined because Lambda did not return an error type. \
+                 Returned payload: {payload}"
+            ),
+            Self::Service { message, .. } => message.clone(),
+        }
+    }
+}
+
+/// The bare function name in `function`: `arn:aws:lambda:r:a:function:NAME:live`, `a:function:NAME` and
+/// `NAME:live` all give `NAME`.
+#[must_use]
+pub fn function_name(function: &str) -> &str {
+    let rest = match function.split_once("function:") {
+        Some((_, rest)) => rest,
+        None => function,
+    };
+    rest.split(':').next().unwrap_or(rest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn function_name_is_the_same_in_every_spelling() {
+        for spelling in [
+            "run-stage",
+            "run-stage:live",
+            "arn:aws:lambda:us-east-1:123456789012:function:run-stage",
+            "arn:aws:lambda:us-east-1:123456789012:function:run-stage:$LATEST",
+            "123456789012:function:run-stage",
+        ] {
+            assert_eq!(function_name(spelling), "run-stage", "{spelling}");
+        }
+    }
+
+    #[test]
+    fn error_names_and_causes_are_those_of_lambda() {
+        let error = FunctionError::new("Throttled", "try later");
+        assert_eq!(error.error_name(), "Throttled");
+        assert_eq!(error.cause(), r#"{"errorMessage":"try later","errorType":"Throttled"}"#);
+        let service = FunctionError::service("TooManyRequestsException", "Rate exceeded");
+        assert_eq!(service.error_name(), "Lambda.TooManyRequestsException");
+        assert_eq!(service.cause(), "Rate exceeded");
+        let crash = FunctionError::Unknown { payload: "{}".to_owned() };
+        assert_eq!(crash.error_name(), "Lambda.Unknown");
+        assert!(crash.cause().ends_with("Returned payload: {}"));
+    }
+}
