@@ -1,0 +1,70 @@
+//! The stage types that a pipeline may use, as the rest of the system describes them.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde_json::{Map, Value};
+
+use crate::problem::Problem;
+
+/// Checks a stage's options against what surrounds it. Paths are relative to the stage: `manifests`, `requiredArtifacts[0]`.
+pub type ValidateStage = fn(&Map<String, Value>, &StageScope<'_>) -> Vec<Problem>;
+
+/// One stage type, as its author describes it.
+#[derive(Clone)]
+pub struct StageTypeInfo {
+    /// The name in `type:`, `deploy-manifest`.
+    pub name: &'static str,
+    /// One sentence for the schema.
+    pub summary: &'static str,
+    /// The schema of the type's own keys (an object), from `schemars::schema_for!`.
+    pub schema: schemars::Schema,
+    /// Everything that a schema cannot say. Called only for options that satisfy the schema.
+    pub validate: ValidateStage,
+}
+
+impl fmt::Debug for StageTypeInfo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StageTypeInfo").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+/// All stage types, by name.
+#[derive(Debug, Clone, Default)]
+pub struct StageCatalog {
+    types: BTreeMap<&'static str, StageTypeInfo>,
+}
+
+impl StageCatalog {
+    /// A catalog of these types; of two with one name the later stays.
+    #[must_use]
+    pub fn new(types: impl IntoIterator<Item = StageTypeInfo>) -> Self {
+        Self { types: types.into_iter().map(|info| (info.name, info)).collect() }
+    }
+
+    /// The type of that name.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&StageTypeInfo> {
+        self.types.get(name)
+    }
+
+    /// All types, by name.
+    pub fn iter(&self) -> impl Iterator<Item = &StageTypeInfo> {
+        self.types.values()
+    }
+}
+
+/// What surrounds a stage: the names that its options may refer to.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct StageScope<'a> {
+    /// The stage's own name.
+    pub stage: &'a str,
+    /// The names of the pipeline's artifacts.
+    pub artifacts: &'a [String],
+    /// The names of the pipeline's parameters.
+    pub parameters: &'a [String],
+    /// The names of the stages that end before this one starts, near and far.
+    pub upstream: &'a [String],
+    /// The names of all stages of the environment.
+    pub stages: &'a [String],
+}

@@ -1,0 +1,117 @@
+//! An environment of the pipeline: where it is, what it waits for, and what undoes it.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Approvals, StageSpec};
+
+/// A place that the release is deployed to.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct EnvironmentSpec {
+    /// The environment's name, unique in the pipeline: lower case letters, digits and `-`, at most 63.
+    pub name: String,
+    /// The environments that must have succeeded first; none: it starts with the release.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub after: Vec<String>,
+    /// Whether it starts by itself.
+    #[serde(default, skip_serializing_if = "Start::is_default")]
+    pub start: Start,
+    /// The cluster account; `default` when absent.
+    #[serde(default = "default_cluster")]
+    pub cluster: String,
+    /// The namespace that objects without one are put into.
+    pub namespace: String,
+    /// Who must say yes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approvals: Option<Approvals>,
+    /// What undoes a failed attempt.
+    #[serde(default, skip_serializing_if = "RollbackPolicy::is_default")]
+    pub rollback: RollbackPolicy,
+    /// The stages, a graph by `dependsOn`.
+    #[schemars(length(min = 1))]
+    pub stages: Vec<StageSpec>,
+}
+
+impl EnvironmentSpec {
+    /// The stage of that name.
+    #[must_use]
+    pub fn stage(&self, name: &str) -> Option<&StageSpec> {
+        self.stages.iter().find(|stage| stage.name == name)
+    }
+}
+
+/// How an environment starts once those before it have succeeded.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Start {
+    /// By itself.
+    #[default]
+    Automatic,
+    /// When a person starts it.
+    Manual,
+}
+
+impl Start {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde asks for")]
+    fn is_default(&self) -> bool {
+        *self == Self::Automatic
+    }
+}
+
+/// What undoes a failed attempt.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RollbackPolicy {
+    /// Whether a rollback may run, and by whom it is started.
+    #[serde(default)]
+    pub policy: RollbackMode,
+    /// With `on_failure`: the causes that start it; `[stage_failed]` when absent.
+    #[serde(default = "stage_failed")]
+    pub causes: Vec<RollbackCause>,
+}
+
+impl RollbackPolicy {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+impl Default for RollbackPolicy {
+    fn default() -> Self {
+        Self { policy: RollbackMode::default(), causes: stage_failed() }
+    }
+}
+
+/// Whether a rollback may run, and by whom it is started.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum RollbackMode {
+    /// Never.
+    Never,
+    /// When a person asks for it.
+    #[default]
+    Manual,
+    /// By itself, when the attempt ends for one of the causes.
+    OnFailure,
+}
+
+/// Why an attempt ended without success.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum RollbackCause {
+    /// A stage failed.
+    StageFailed,
+    /// The approval was rejected, or nobody answered in time.
+    ApprovalRejected,
+    /// A gate failed.
+    GateFailed,
+}
+
+fn stage_failed() -> Vec<RollbackCause> {
+    vec![RollbackCause::StageFailed]
+}
+
+fn default_cluster() -> String {
+    "default".to_owned()
+}

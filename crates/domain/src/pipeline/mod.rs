@@ -1,0 +1,24 @@
+//! The pipeline file: its types, how it is read and checked, and its published schema.
+
+mod approval;
+mod catalog;
+mod environment;
+mod graph;
+mod parse;
+mod schema;
+mod spec;
+mod stage;
+mod trigger;
+
+pub use approval::{ApprovalPolicy, Approvals, Approver};
+pub use catalog::{StageCatalog, StageScope, StageTypeInfo, ValidateStage};
+pub use environment::{EnvironmentSpec, RollbackCause, RollbackMode, RollbackPolicy, Start};
+pub use graph::{environment_order, environments_after, first_environments, topological_order, upstreams};
+pub use parse::parse_pipeline;
+pub use schema::pipeline_schema;
+pub use spec::{ArtifactSpec, ArtifactType, Parameter, PipelineSpec};
+pub use stage::{FailurePolicy, StageSpec};
+pub use trigger::{
+    ArtifactSource, Constraint, CronTrigger, Operator, RegistryTrigger, Trigger, TriggerKind, ValueSource,
+    WebhookTrigger,
+};

@@ -1,0 +1,107 @@
+//! The whole pipeline: what it is called, what it takes, what starts it and where it goes.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{EnvironmentSpec, Trigger};
+
+/// A pipeline of an application: what starts a release, what the release carries, and the environments it goes through.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct PipelineSpec {
+    /// The application that the pipeline belongs to: lower case letters, digits and `-`, at most 63.
+    pub application: String,
+    /// The pipeline's name, unique in its application: lower case letters, digits and `-`, at most 63.
+    pub pipeline: String,
+    /// What the pipeline is for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// What may be given when a release starts (T19).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub parameters: Vec<Parameter>,
+    /// What a release carries, bound by digest (T53).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub artifacts: Vec<ArtifactSpec>,
+    /// What starts a release beside a person (T56, T58, T59).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub triggers: Vec<Trigger>,
+    /// Where the release goes; the order is given by each environment's `after`.
+    #[schemars(length(min = 1))]
+    pub environments: Vec<EnvironmentSpec>,
+}
+
+impl PipelineSpec {
+    /// The artifact of that name.
+    #[must_use]
+    pub fn artifact(&self, name: &str) -> Option<&ArtifactSpec> {
+        self.artifacts.iter().find(|artifact| artifact.name == name)
+    }
+
+    /// The parameter of that name.
+    #[must_use]
+    pub fn parameter(&self, name: &str) -> Option<&Parameter> {
+        self.parameters.iter().find(|parameter| parameter.name == name)
+    }
+
+    /// The trigger of that name.
+    #[must_use]
+    pub fn trigger(&self, name: &str) -> Option<&Trigger> {
+        self.triggers.iter().find(|trigger| trigger.name == name)
+    }
+
+    /// The environment of that name.
+    #[must_use]
+    pub fn environment(&self, name: &str) -> Option<&EnvironmentSpec> {
+        self.environments.iter().find(|environment| environment.name == name)
+    }
+}
+
+/// A value that may be given when a release starts, always text (T19).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Parameter {
+    /// The name that expressions use: `${ params.NAME }`.
+    pub name: String,
+    /// The name that people are shown; `name` when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label: Option<String>,
+    /// What the parameter does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// The value when none is given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub default: Option<String>,
+    /// Whether a release without a value is refused.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub required: bool,
+    /// When present, the value must be one of these.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub options: Vec<String>,
+}
+
+/// Something that a release carries (T53).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ArtifactSpec {
+    /// The name that stages and triggers use.
+    pub name: String,
+    /// What kind of artifact it is.
+    #[serde(rename = "type", default)]
+    pub artifact_type: ArtifactType,
+    /// `host/repository` without a tag; without the host part it is an image of any host.
+    pub image: String,
+}
+
+/// The kinds of artifact.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum ArtifactType {
+    /// An image in a registry.
+    #[default]
+    DockerImage,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde asks for")]
+pub(super) fn is_false(value: &bool) -> bool {
+    !*value
+}
