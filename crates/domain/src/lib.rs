@@ -3,11 +3,24 @@
 //! Nothing here reads a clock, makes an id, waits, or talks to anything: times, ids and random picks are handed
 //! in, and decisions come back as values (the next state, or a typed refusal).
 
+pub mod approval;
 pub mod artifact;
+pub mod attempt;
+pub mod callback;
+pub mod cluster_account;
 pub mod duration;
+pub mod environment;
 pub mod expression;
 pub mod ids;
+pub mod intake;
+pub mod lane;
 pub mod pipeline;
 pub mod problem;
+pub mod release;
+pub mod saved;
 pub mod secret;
+pub mod snapshot;
+pub mod stage;
+pub mod timeline;
+pub mod token;
 pub mod trigger;

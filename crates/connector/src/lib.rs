@@ -1,0 +1,1 @@
+//! In-process transports for the AWS SDKs.

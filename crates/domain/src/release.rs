@@ -1,0 +1,122 @@
+//! A release: one pipeline revision, its artifacts and parameters, and what started it.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::artifact::Artifact;
+use crate::ids::{DeliveryId, ReleaseId};
+use crate::pipeline::{EnvironmentSpec, PipelineSpec};
+
+/// Whether a release may still act (A2-A4).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+pub enum ReleaseStatus {
+    /// Editable, nothing started (A2).
+    Draft,
+    /// Deployments run, or wait for a trigger; its artifacts cannot change (A3).
+    Active,
+    /// Final: no action is allowed (A4).
+    Abandoned,
+}
+
+/// What started a release (T4, T66).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "kind", rename_all = "camelCase", rename_all_fields = "camelCase")]
+pub enum Cause {
+    /// A push notification of a registry (T56).
+    Registry {
+        /// The hook that received it.
+        hook: String,
+        /// The trigger that matched.
+        trigger: String,
+        /// The delivery's record.
+        delivery: DeliveryId,
+        /// Who pushed, as the registry says.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pusher: Option<String>,
+    },
+    /// A generic webhook or `curl` (T58).
+    Webhook {
+        /// The hook that received it.
+        hook: String,
+        /// The trigger that matched.
+        trigger: String,
+        /// The delivery's record.
+        delivery: DeliveryId,
+    },
+    /// A schedule (T59).
+    Cron {
+        /// The trigger that fired.
+        trigger: String,
+        /// The time it was meant to fire at.
+        intended: Timestamp,
+    },
+    /// A person, through the API (T61).
+    Manual {
+        /// The name of the token used.
+        by: String,
+    },
+}
+
+impl Cause {
+    /// One phrase for people: "push to hook shop by alice".
+    #[must_use]
+    pub fn summary(&self) -> String {
+        match self {
+            Self::Registry { hook, pusher: Some(by), .. } => format!("push by {by} (hook {hook})"),
+            Self::Registry { hook, pusher: None, .. } => format!("push (hook {hook})"),
+            Self::Webhook { hook, .. } => format!("webhook (hook {hook})"),
+            Self::Cron { trigger, intended } => format!("schedule {trigger} of {intended}"),
+            Self::Manual { by } => format!("started by {by}"),
+        }
+    }
+}
+
+/// A release's record. The pipeline revision is copied in: later saves of the pipeline do not change it (A2, X14).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Release {
+    /// Its id.
+    pub id: ReleaseId,
+    /// The application it belongs to.
+    pub application: String,
+    /// The pipeline it runs.
+    pub pipeline: String,
+    /// The pipeline's revision, counted from 1.
+    pub revision: u32,
+    /// That revision's content.
+    pub spec: PipelineSpec,
+    /// Whether it may still act.
+    pub status: ReleaseStatus,
+    /// What it carries.
+    pub artifacts: Vec<Artifact>,
+    /// Its launch parameters (T19), complete with defaults.
+    pub parameters: BTreeMap<String, String>,
+    /// What started it.
+    pub cause: Cause,
+    /// When it was created.
+    pub created_at: Timestamp,
+}
+
+impl Release {
+    /// The environment of that name, if its pipeline has one.
+    #[must_use]
+    pub fn environment(&self, name: &str) -> Option<&EnvironmentSpec> {
+        self.spec.environments.iter().find(|e| e.name == name)
+    }
+
+    /// The images it carries, for people: `registry/shop/web:1.0.0`.
+    #[must_use]
+    pub fn artifact_summary(&self) -> String {
+        self.artifacts
+            .iter()
+            .map(|a| match &a.tag {
+                Some(tag) => format!("{}:{tag}", a.image),
+                None => a.reference(),
+            })
+            .collect::<Vec<_>>()
+            .join(", ")
+    }
+}

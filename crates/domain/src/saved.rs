@@ -1,0 +1,56 @@
+//! A pipeline as it is kept: a head that points at the newest revision, and every revision that was saved (T23).
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::pipeline::PipelineSpec;
+
+/// The head of a pipeline.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PipelineHead {
+    /// The application.
+    pub application: String,
+    /// The pipeline's name.
+    pub pipeline: String,
+    /// The revision in force, counted from 1.
+    pub revision: u32,
+    /// Whether anything may start it (T21).
+    pub enabled: bool,
+    /// The hooks that its triggers listen to.
+    #[serde(default)]
+    pub hooks: Vec<String>,
+    /// When it was last saved.
+    pub saved_at: Timestamp,
+    /// By whom.
+    pub saved_by: String,
+}
+
+/// One saved revision.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PipelineRevision {
+    /// Its number, counted from 1.
+    pub revision: u32,
+    /// Its content.
+    pub spec: PipelineSpec,
+    /// When it was saved.
+    pub saved_at: Timestamp,
+    /// By whom.
+    pub saved_by: String,
+}
+
+/// That a pipeline listens to a hook: what a delivery is matched against, without a scan.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct HookListener {
+    /// The hook's name; `cron` for pipelines with schedules.
+    pub hook: String,
+    /// The application.
+    pub application: String,
+    /// The pipeline's name.
+    pub pipeline: String,
+}
+
+/// What a pipeline with schedules is listed under, beside the hooks.
+pub const CRON_HOOK: &str = "cron:";

@@ -1,0 +1,135 @@
+//! The run of one stage in one attempt, and the pure decisions about stages: what may start, and what they came to.
+
+mod flow;
+
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+pub use flow::{Readiness, StageOutcomes, readiness, verdict};
+
+use crate::attempt::AttemptRef;
+use crate::ids::{ApprovalId, StageRunId};
+
+/// Where a stage's run stands.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "status", rename_all = "camelCase", rename_all_fields = "camelCase")]
+pub enum StageStatus {
+    /// Its first action is under way or done, and it is watched until it ends.
+    Running,
+    /// It waits for a person: a manual judgment (T35) or the end of a wait (T37).
+    AwaitingAnswer {
+        /// The approval record, when a decision is asked for.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        approval: Option<ApprovalId>,
+    },
+    /// It ended well.
+    Succeeded,
+    /// Its condition was false (T31): what depends on it goes on.
+    Skipped {
+        /// The condition.
+        reason: String,
+    },
+    /// It never started, because of what happened before it (T27): what depends on it does not start either.
+    NotRun {
+        /// What happened.
+        reason: String,
+    },
+    /// It failed.
+    Failed {
+        /// Why, in one sentence.
+        reason: String,
+        /// What proves it: the pod, its state and event (X10).
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        evidence: Option<Box<Value>>,
+    },
+    /// It was cancelled while it ran.
+    Canceled {
+        /// Who cancelled it.
+        by: String,
+    },
+}
+
+impl StageStatus {
+    /// Whether nothing follows.
+    #[must_use]
+    pub fn is_terminal(&self) -> bool {
+        !matches!(self, Self::Running | Self::AwaitingAnswer { .. })
+    }
+
+    /// The status's name as it is shown and stored.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::AwaitingAnswer { .. } => "awaitingAnswer",
+            Self::Succeeded => "succeeded",
+            Self::Skipped { .. } => "skipped",
+            Self::NotRun { .. } => "notRun",
+            Self::Failed { .. } => "failed",
+            Self::Canceled { .. } => "canceled",
+        }
+    }
+
+    /// Why, where the status says so.
+    #[must_use]
+    pub fn reason(&self) -> Option<&str> {
+        match self {
+            Self::Skipped { reason } | Self::NotRun { reason } | Self::Failed { reason, .. } => Some(reason),
+            _ => None,
+        }
+    }
+}
+
+/// A stage run's record. It exists from the moment the stage begins, or is passed over.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StageRun {
+    /// Its id.
+    pub id: StageRunId,
+    /// The attempt it belongs to.
+    #[serde(flatten)]
+    pub at: AttemptRef,
+    /// The stage's name in the pipeline; `undo NAME` in a rollback.
+    pub stage: String,
+    /// The stage's type.
+    #[serde(rename = "type")]
+    pub stage_type: String,
+    /// Where it stands.
+    #[serde(flatten)]
+    pub status: StageStatus,
+    /// When it began.
+    pub started_at: Timestamp,
+    /// When it must have ended (T29).
+    pub deadline: Timestamp,
+    /// When it ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended_at: Option<Timestamp>,
+    /// How it stands just now, for people: "1 of 2 pods ready".
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub progress: Option<String>,
+    /// The stage's options with their expressions evaluated (X11: once, when it begins).
+    #[serde(default)]
+    pub options: Value,
+    /// What its first action did: what `observe` and `undo` need to know.
+    #[serde(default)]
+    pub action: Value,
+    /// What later stages may read: `stages["Name"].output`.
+    #[serde(default)]
+    pub output: Value,
+    /// Whether a snapshot of what it changed is stored (invariant 9).
+    #[serde(default)]
+    pub has_snapshot: bool,
+}
+
+impl StageRun {
+    /// The run after it ended at `now` with `status`; unchanged if it had ended before.
+    #[must_use]
+    pub fn ended(&self, status: StageStatus, now: Timestamp) -> Self {
+        if self.status.is_terminal() {
+            return self.clone();
+        }
+        Self { status, ended_at: Some(now), progress: None, ..self.clone() }
+    }
+}

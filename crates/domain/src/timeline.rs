@@ -1,0 +1,241 @@
+//! What happened in a release, in order: append-only, each event with the hash of the one before (X10).
+
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::ids::ReleaseId;
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "type", rename_all_fields = "camelCase")]
+pub enum Happening {
+    /// A release was created.
+    ReleaseStarted {
+        /// What started it, for people.
+        cause: String,
+        /// What it carries.
+        artifacts: String,
+    },
+    /// An attempt was created.
+    DeploymentQueued {
+        /// `deploy`, `redeploy` or `rollback`.
+        kind: String,
+    },
+    /// It waits for another attempt to leave the environment.
+    LaneAwaited {
+        /// Who holds it.
+        holder: String,
+    },
+    /// It holds its environment.
+    LaneEntered {
+        /// The fencing number.
+        fence: u64,
+    },
+    /// An approval was opened.
+    ApprovalRequested {
+        /// Who may decide.
+        approvers: String,
+        /// Until when.
+        deadline: Timestamp,
+    },
+    /// Somebody decided.
+    ApprovalDecided {
+        /// Yes or no.
+        approve: bool,
+        /// What they said.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        comment: Option<String>,
+        /// How the approval stands now.
+        standing: String,
+    },
+    /// Nobody decided in time.
+    ApprovalExpired {},
+    /// Its stages begin.
+    DeploymentStarted {},
+    /// A stage began.
+    StageStarted {
+        /// Its type.
+        #[serde(rename = "stageType")]
+        stage_type: String,
+    },
+    /// A stage came to its end.
+    StageEnded {
+        /// `succeeded`, `failed`, `skipped`, `notRun`, `canceled`.
+        status: String,
+        /// Why.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+        /// What proves it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        evidence: Option<Box<serde_json::Value>>,
+    },
+    /// Somebody asked to cancel.
+    CancelRequested {},
+    /// Somebody ended a wait early (T37).
+    WaitSkipped {},
+    /// The attempt ended.
+    DeploymentEnded {
+        /// The broad class.
+        status: String,
+        /// The reason behind it.
+        #[serde(rename = "operationStatus")]
+        operation_status: String,
+        /// In a sentence.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+    },
+    /// A rollback was started for the attempt.
+    RollbackStarted {
+        /// The number of the attempt that rolls back.
+        attempt: u32,
+        /// What triggered it (V16).
+        trigger: String,
+    },
+    /// The attempt's execution was lost and started anew from the records.
+    ExecutionRestarted {
+        /// How often by now.
+        restarts: u32,
+    },
+}
+
+/// An event before it has its place in the chain.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EventDraft {
+    /// The release.
+    pub release: ReleaseId,
+    /// When.
+    pub at: Timestamp,
+    /// Who or what did it: a token's name, `system`, a hook.
+    pub actor: String,
+    /// The environment it happened in.
+    pub environment: Option<String>,
+    /// The attempt it happened in.
+    pub attempt: Option<u32>,
+    /// The stage it happened in.
+    pub stage: Option<String>,
+    /// What happened.
+    pub what: Happening,
+}
+
+/// An event's record.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Event {
+    /// The release.
+    pub release: ReleaseId,
+    /// Its place, counted from 1 without gaps.
+    pub seq: u64,
+    /// When.
+    #[schemars(with = "String")]
+    pub at: Timestamp,
+    /// Who or what did it.
+    pub actor: String,
+    /// The environment it happened in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub environment: Option<String>,
+    /// The attempt it happened in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attempt: Option<u32>,
+    /// The stage it happened in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stage: Option<String>,
+    /// What happened.
+    #[serde(flatten)]
+    pub what: Happening,
+    /// The hash of the event before; of the empty text for the first.
+    pub previous: String,
+    /// The SHA-256 over all of the above.
+    pub hash: String,
+}
+
+impl Event {
+    /// The event that follows `last` (`None`: the first).
+    #[must_use]
+    pub fn chain(draft: EventDraft, last: Option<(u64, &str)>) -> Self {
+        let (seq, previous) = last.map_or_else(|| (1, digest(b"")), |(seq, hash)| (seq + 1, hash.to_owned()));
+        let mut event = Self {
+            release: draft.release,
+            seq,
+            at: draft.at,
+            actor: draft.actor,
+            environment: draft.environment,
+            attempt: draft.attempt,
+            stage: draft.stage,
+            what: draft.what,
+            previous,
+            hash: String::new(),
+        };
+        event.hash = event.compute_hash();
+        event
+    }
+
+    /// Whether its hash is the hash of its content.
+    #[must_use]
+    pub fn is_intact(&self) -> bool {
+        self.hash == self.compute_hash()
+    }
+
+    fn compute_hash(&self) -> String {
+        let bare = Self { hash: String::new(), ..self.clone() };
+        let mut value = serde_json::to_value(&bare).unwrap_or_default();
+        value.sort_all_objects();
+        digest(value.to_string().as_bytes())
+    }
+}
+
+/// The first event whose place or hash is wrong, if the chain was tampered with.
+#[must_use]
+pub fn first_break(events: &[Event]) -> Option<u64> {
+    let mut last: Option<(u64, &str)> = None;
+    for event in events {
+        let (seq, previous) = last.map_or_else(|| (1, digest(b"")), |(seq, hash)| (seq + 1, hash.to_owned()));
+        if event.seq != seq || event.previous != previous || !event.is_intact() {
+            return Some(event.seq);
+        }
+        last = Some((event.seq, &event.hash));
+    }
+    None
+}
+
+fn digest(bytes: &[u8]) -> String {
+    hex::encode(Sha256::digest(bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn draft(what: Happening) -> EventDraft {
+        EventDraft {
+            release: ReleaseId::new(ulid::Ulid::from_parts(1, 1)),
+            at: Timestamp::UNIX_EPOCH,
+            actor: "system".to_owned(),
+            environment: Some("prod".to_owned()),
+            attempt: Some(1),
+            stage: None,
+            what,
+        }
+    }
+
+    #[test]
+    fn a_changed_or_missing_event_breaks_the_chain_where_it_was() {
+        let first = Event::chain(draft(Happening::DeploymentStarted {}), None);
+        let second = Event::chain(draft(Happening::CancelRequested {}), Some((first.seq, &first.hash)));
+        let third = Event::chain(draft(Happening::ApprovalExpired {}), Some((second.seq, &second.hash)));
+        let chain = vec![first, second, third];
+        assert_eq!(first_break(&chain), None);
+        let mut changed = chain.clone();
+        changed[1].actor = "nobody".to_owned();
+        assert_eq!(first_break(&changed), Some(2));
+        assert_eq!(first_break(&[chain[0].clone(), chain[2].clone()]), Some(3));
+    }
+
+    #[test]
+    fn an_event_reads_back_with_the_same_hash() {
+        let event = Event::chain(draft(Happening::StageStarted { stage_type: "wait".to_owned() }), None);
+        let text = serde_json::to_string(&event).unwrap();
+        assert!(serde_json::from_str::<Event>(&text).unwrap().is_intact());
+    }
+}
