@@ -1,0 +1,54 @@
+//! The handle to the table, and the read of one item.
+
+use std::sync::Arc;
+
+use aws_sdk_dynamodb::Client;
+
+use crate::backoff::{Budget, Dice};
+use crate::codec::{decode, key_item};
+use crate::failure::classify;
+use crate::{Key, Record, StoreError, Versioned};
+
+/// The table. Cheap to clone; holds nothing but the client, the table's name and a source of jitter.
+#[derive(Debug, Clone)]
+pub struct Store {
+    pub(crate) client: Client,
+    pub(crate) table: Arc<str>,
+    pub(crate) dice: Dice,
+}
+
+impl Store {
+    /// The table `table` as `client` reaches it. Sends nothing.
+    #[must_use]
+    pub fn new(client: Client, table: impl Into<Arc<str>>) -> Self {
+        Self { client, table: table.into(), dice: Dice::unpredictable() }
+    }
+
+    /// The same store with write ids and jitter drawn from `seed`, so that a simulation repeats itself exactly.
+    /// Never two processes with one seed on one table.
+    #[must_use]
+    pub fn with_seed(self, seed: u64) -> Self {
+        Self { dice: Dice::seeded(seed), ..self }
+    }
+
+    /// The table's name.
+    #[must_use]
+    pub fn table(&self) -> &str {
+        &self.table
+    }
+
+    /// The record at `key`, strongly consistent; `None` if there is none.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the table cannot be read or the item is not a `T`.
+    pub async fn get<T: Record>(&self, key: &Key) -> Result<Option<Versioned<T>>, StoreError> {
+        let mut budget = Budget::new(&self.dice);
+        loop {
+            let request = self.client.get_item().table_name(&*self.table).consistent_read(true);
+            match request.set_key(Some(key_item(key))).send().await {
+                Ok(answer) => return answer.item().map(decode).transpose(),
+                Err(error) => budget.wait_after(classify(error), "get").await?,
+            }
+        }
+    }
+}
