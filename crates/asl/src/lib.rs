@@ -1,9 +1,13 @@
 //! An embedded Step Functions engine: Amazon States Language with JSONata.
 
 mod clock;
+mod data;
+mod digest;
 mod engine;
 mod error;
 mod execution;
+mod expression;
+mod rng;
 mod tasks;
 pub mod wire;
 

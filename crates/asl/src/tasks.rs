@@ -8,11 +8,8 @@ use serde_json::Value;
 pub trait Tasks: Send + Sync {
     /// Invokes `function` (what the definition gives: a name, a partial or a full ARN, with or without
     /// `:qualifier`; see [`function_name`]) and answers its decoded payload.
-    fn invoke<'a>(
-        &'a self,
-        function: &'a str,
-        payload: Value,
-    ) -> BoxFuture<'a, Result<Value, FunctionError>>;
+    fn invoke<'a>(&'a self, function: &'a str, payload: Value)
+    -> BoxFuture<'a, Result<Value, FunctionError>>;
 }
 
 /// Why an invocation gave no result; it decides the error name that Retry and Catch see.

@@ -1,0 +1,83 @@
+//! JSONata: parsed once when a machine is created, evaluated many times.
+//!
+//! An expression is analysed when it is parsed: which variables and which members of `$states` it reads, along
+//! which paths, and which of the engine's own functions it calls. Only those are bound, and only the parts that
+//! it reads are converted.
+
+mod analysis;
+mod convert;
+mod evaluate;
+mod functions;
+mod projection;
+mod template;
+
+use jsonata_core::ast::AstNode;
+use jsonata_core::parser;
+
+use crate::Problem;
+pub(crate) use evaluate::Scope;
+pub(crate) use projection::Projection;
+pub(crate) use template::{Faulty, Template};
+
+
+/// A parsed expression.
+#[derive(Debug)]
+pub(crate) struct Expression {
+    /// The text between the delimiters, trimmed: what causes quote.
+    source: Box<str>,
+    ast: AstNode,
+    analysis: analysis::Analysis,
+}
+
+impl Expression {
+    /// Parses the text between the delimiters. `catching` says whether `$states.errorOutput` exists here.
+    pub(crate) fn parse(source: &str, catching: bool) -> Result<Self, Vec<(&'static str, String)>> {
+        let source = source.trim();
+        let ast = parser::parse(source)
+            .map_err(|error| vec![("INVALID_JSONATA_EXPRESSION", without_code(&error.to_string()))])?;
+        let analysis = analysis::analyse(&ast, catching)?;
+        Ok(Self { source: source.into(), ast, analysis })
+    }
+
+    /// Parses a whole `{% … %}` string; `None` when `text` is not delimited. Problems are added at `path`.
+    pub(crate) fn in_string(
+        text: &str,
+        path: &str,
+        catching: bool,
+        problems: &mut Vec<Problem>,
+    ) -> Option<Option<Self>> {
+        let delimited = text.strip_prefix("{%").and_then(|rest| rest.strip_suffix("%}"));
+        if delimited.is_none() && !text.starts_with("{%") && !text.ends_with("%}") {
+            return None;
+        }
+        let parsed = delimited.map_or_else(
+            || Err(vec![("SCHEMA_VALIDATION_FAILED", unbalanced(text))]),
+            |source| Self::parse(source, catching),
+        );
+        Some(
+            parsed
+                .map_err(|found| {
+                    problems.extend(found.into_iter().map(|(code, message)| Problem {
+                        code,
+                        path: path.to_owned(),
+                        message,
+                    }));
+                })
+                .ok(),
+        )
+    }
+}
+
+fn unbalanced(text: &str) -> String {
+    format!("JSONata expression is not delimited by '{{%' at its start and '%}}' at its end: {text}")
+}
+
+/// AWS strips the JSONata code (`S0207: `) from the parser's message.
+fn without_code(message: &str) -> String {
+    match message.split_once(": ") {
+        Some((code, rest)) if code.len() == 5 && code.starts_with(|c: char| c.is_ascii_uppercase()) => {
+            rest.to_owned()
+        }
+        _ => message.to_owned(),
+    }
+}
