@@ -104,7 +104,8 @@ pub(crate) fn decode<T: Record>(item: &Item) -> Result<Versioned<T>, StoreError>
     }
     let number = |name: &str| -> Result<u64, StoreError> {
         let text = item.get(name).and_then(|value| value.as_n().ok());
-        text.and_then(|text| text.parse().ok()).ok_or_else(|| corrupt(format!("`{name}` is no number").into()))
+        text.and_then(|text| text.parse().ok())
+            .ok_or_else(|| corrupt(format!("`{name}` is no number").into()))
     };
     let schema = u32::try_from(number("schema")?).unwrap_or(u32::MAX);
     if schema > T::SCHEMA {

@@ -239,8 +239,11 @@ fn check(batch: &[Operation]) -> Result<(), StoreError> {
 }
 
 /// What a refused transaction means: which conditions failed, or what else was in the way.
-fn refusal(error: SdkError<TransactWriteItemsError, aws_smithy_runtime_api::client::orchestrator::HttpResponse>) -> Refusal {
-    let Some(TransactWriteItemsError::TransactionCanceledException(canceled)) = error.as_service_error() else {
+fn refusal(
+    error: SdkError<TransactWriteItemsError, aws_smithy_runtime_api::client::orchestrator::HttpResponse>,
+) -> Refusal {
+    let Some(TransactWriteItemsError::TransactionCanceledException(canceled)) = error.as_service_error()
+    else {
         return Refusal::Failed(classify(error));
     };
     let reasons = canceled.cancellation_reasons();

@@ -38,9 +38,9 @@ where
 {
     let code = error.as_service_error().and_then(ProvideErrorMetadata::code).unwrap_or_default();
     match code {
-        "TransactionConflictException" | "TransactionInProgressException" | "ReplicatedWriteConflictException" => {
-            Failure::Contended { what: "the same item".into() }
-        }
+        "TransactionConflictException"
+        | "TransactionInProgressException"
+        | "ReplicatedWriteConflictException" => Failure::Contended { what: "the same item".into() },
         "ThrottlingException"
         | "Throttling"
         | "ProvisionedThroughputExceededException"

@@ -89,7 +89,8 @@ impl Partition {
     /// # Errors
     /// [`StoreError::Corrupt`] or [`StoreError::NewerSchema`] if it cannot be read as a `T`.
     pub fn get<T: Record>(&self, key: &Key) -> Result<Option<Versioned<T>>, StoreError> {
-        let found = self.items.iter().find(|item| text_of(item, "sk") == key.sk && text_of(item, "pk") == key.pk);
+        let found =
+            self.items.iter().find(|item| text_of(item, "sk") == key.sk && text_of(item, "pk") == key.pk);
         found.map(decode).transpose()
     }
 
@@ -139,8 +140,13 @@ impl Store {
         limit: u32,
         cursor: Option<&Cursor>,
     ) -> Result<Page<T>, StoreError> {
-        let range =
-            Range { index: None, partition: pk, sort: Sort::Prefix(prefix), newest_first, limit: Some(limit) };
+        let range = Range {
+            index: None,
+            partition: pk,
+            sort: Sort::Prefix(prefix),
+            newest_first,
+            limit: Some(limit),
+        };
         let (items, next) = self.query(&range, cursor).await?;
         Ok(Page { items: items.iter().map(decode).collect::<Result<_, _>>()?, next })
     }
@@ -239,13 +245,16 @@ impl Store {
         let mut found = Vec::with_capacity(wanted.len());
         let mut budget = Budget::new(&self.dice);
         while !wanted.is_empty() {
-            let keys = KeysAndAttributes::builder().consistent_read(true).set_keys(Some(wanted.clone())).build();
-            let keys = keys.map_err(|error| StoreError::Refused { operation: "get many", source: error.into() })?;
+            let keys =
+                KeysAndAttributes::builder().consistent_read(true).set_keys(Some(wanted.clone())).build();
+            let keys =
+                keys.map_err(|error| StoreError::Refused { operation: "get many", source: error.into() })?;
             match self.client.batch_get_item().request_items(&*self.table, keys).send().await {
                 Ok(mut answer) => {
                     let given = answer.responses.as_mut().and_then(|tables| tables.remove(&*self.table));
                     found.extend(given.unwrap_or_default());
-                    let left = answer.unprocessed_keys.as_mut().and_then(|tables| tables.remove(&*self.table));
+                    let left =
+                        answer.unprocessed_keys.as_mut().and_then(|tables| tables.remove(&*self.table));
                     wanted = left.map(|left| left.keys).unwrap_or_default();
                     if !wanted.is_empty() {
                         let source = "the table left some of the keys for later".into();
@@ -292,10 +301,14 @@ impl Store {
             let request = match &range.sort {
                 Sort::All => request.key_condition_expression(format!("{partition_name} = :pk")),
                 Sort::Prefix(prefix) => request
-                    .key_condition_expression(format!("{partition_name} = :pk AND begins_with({sort_name}, :sk)"))
+                    .key_condition_expression(format!(
+                        "{partition_name} = :pk AND begins_with({sort_name}, :sk)"
+                    ))
                     .expression_attribute_values(":sk", text(prefix)),
                 Sort::Between(first, last) => request
-                    .key_condition_expression(format!("{partition_name} = :pk AND {sort_name} BETWEEN :a AND :z"))
+                    .key_condition_expression(format!(
+                        "{partition_name} = :pk AND {sort_name} BETWEEN :a AND :z"
+                    ))
                     .expression_attribute_values(":a", text(first))
                     .expression_attribute_values(":z", text(last)),
             };

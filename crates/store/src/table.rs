@@ -2,8 +2,8 @@
 
 use aws_sdk_dynamodb::error::BuildError;
 use aws_sdk_dynamodb::types::{
-    AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection, ProjectionType,
-    ScalarAttributeType, TimeToLiveSpecification,
+    AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection,
+    ProjectionType, ScalarAttributeType, TimeToLiveSpecification,
 };
 
 use crate::failure::classify;
@@ -20,7 +20,8 @@ impl Store {
     /// # Errors
     /// [`StoreError::Refused`] when the table may not be created; [`StoreError::Unavailable`] without an answer.
     pub async fn create_table(&self) -> Result<(), StoreError> {
-        let refused = |error: BuildError| StoreError::Refused { operation: "create table", source: error.into() };
+        let refused =
+            |error: BuildError| StoreError::Refused { operation: "create table", source: error.into() };
         let mut request = self
             .client
             .create_table()
@@ -36,15 +37,19 @@ impl Store {
         }
         match request.send().await {
             Ok(_) => self.enable_time_to_live().await,
-            Err(error) if error.as_service_error().is_some_and(|e| e.is_resource_in_use_exception()) => Ok(()),
+            Err(error) if error.as_service_error().is_some_and(|e| e.is_resource_in_use_exception()) => {
+                Ok(())
+            }
             Err(error) => Err(classify(error).into_error("create table", 1)),
         }
     }
 
     async fn enable_time_to_live(&self) -> Result<(), StoreError> {
         let specification = TimeToLiveSpecification::builder().enabled(true).attribute_name("ttl").build();
-        let specification = specification
-            .map_err(|error| StoreError::Refused { operation: "enable time to live", source: error.into() })?;
+        let specification = specification.map_err(|error| StoreError::Refused {
+            operation: "enable time to live",
+            source: error.into(),
+        })?;
         let request = self.client.update_time_to_live().table_name(&*self.table);
         match request.time_to_live_specification(specification).send().await {
             Ok(_) => Ok(()),

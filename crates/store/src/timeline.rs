@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use pilothouse_domain::ids::ReleaseId;
 use pilothouse_domain::timeline::{Event, EventDraft};
 
-use crate::records::timeline::PREFIX;
 use crate::records::release_partition;
+use crate::records::timeline::PREFIX;
 use crate::{Store, StoreError};
 
 impl Store {

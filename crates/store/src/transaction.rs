@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use aws_sdk_dynamodb::types::AttributeValue;
 
 use crate::codec::encode;
-use pilothouse_domain::timeline::EventDraft;
 use crate::{Item, Key, Record, StoreError, Versioned};
+use pilothouse_domain::timeline::EventDraft;
 
 /// Changes that [`Store::commit`](crate::Store::commit) writes whole or not at all, in the order given.
 ///
