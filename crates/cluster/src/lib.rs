@@ -1,1 +1,49 @@
-//! Kubernetes actions, snapshots and rollout status.
+//! Kubernetes from outside: apply, snapshot, restore, observe.
+//!
+//! Nothing is installed in a cluster. Everything is written by server-side apply with one field manager,
+//! [`FIELD_MANAGER`], so that the cluster itself knows which fields are ours: [`Cluster::restore`] puts back exactly those.
+//! What may be wrong in passing (429, 5xx, a broken connection) is repeated inside with back-off; what a call returns is
+//! final for its caller, or [`ClusterError::is_retryable`] later. All waiting is `tokio::time`.
+//!
+//! One file per action: [`Cluster::apply`], [`Cluster::patch_image`], [`Cluster::snapshot`], [`Cluster::restore`],
+//! [`Cluster::verify`], [`Cluster::observe`], [`Cluster::instances`], [`Cluster::events`], [`Cluster::ping`]. Pure and
+//! without a cluster: [`parse_manifests`], [`bind_artifacts`].
+
+mod apply;
+mod bind;
+mod cluster;
+mod discovery;
+mod error;
+mod field_walk;
+mod image;
+mod kubeconfig;
+mod manifest;
+mod marks;
+mod object;
+mod order;
+mod owned_fields;
+mod patch_image;
+mod pod_spec;
+mod recreate;
+mod refusal;
+mod restore;
+mod retry;
+mod snapshot;
+mod transport;
+mod verify;
+
+pub use apply::{Applied, ApplyOptions};
+pub use bind::{Bound, bind_artifacts};
+pub use cluster::{Cluster, Version};
+pub use error::ClusterError;
+pub use kubeconfig::KubeconfigOrigin;
+pub use manifest::{Manifest, ManifestError, parse_manifests};
+pub use marks::{ANNOTATION_PREFIX, MANAGED_BY, Marks};
+pub use object::ObjectRef;
+pub use restore::{KeptField, RestoreOptions, RestoreOutcome, Restored};
+pub use retry::RetryPolicy;
+pub use snapshot::{Snapshot, SnapshotObject, SnapshotState};
+pub use verify::Difference;
+
+/// The field manager of everything that Pilothouse applies.
+pub const FIELD_MANAGER: &str = "pilothouse";

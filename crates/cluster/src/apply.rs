@@ -1,0 +1,158 @@
+//! Server-side apply of manifests, in the order of their dependencies.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use tokio::time::Instant;
+
+use crate::FIELD_MANAGER;
+use crate::cluster::Cluster;
+use crate::discovery::Served;
+use crate::error::ClusterError;
+use crate::manifest::Manifest;
+use crate::marks::{self, Marks};
+use crate::object::ObjectRef;
+use crate::order;
+use crate::transport::Call;
+
+/// How to apply.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ApplyOptions {
+    /// Checks everything on the server, admission included, and changes nothing.
+    pub dry_run: bool,
+    /// Takes over fields that other managers own, instead of failing with [`ClusterError::Conflict`].
+    pub force: bool,
+    /// What is written on each object.
+    pub marks: Marks,
+}
+
+/// One object as it was left.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Applied {
+    /// Which one, with the namespace it really has.
+    pub object: ObjectRef,
+    /// Its version in the cluster's history.
+    pub resource_version: String,
+    /// Number of its specification; 0 for kinds without one. What `observe` waits for.
+    pub generation: i64,
+    /// Whether anything but the marks differs from before. Under `dry_run`: whether it would.
+    pub changed: bool,
+}
+
+/// How long a kind may take to appear after its definition was applied.
+const NEW_KIND: Duration = Duration::from_secs(15);
+/// Between two looks for a kind that was just defined. There is nothing to watch: discovery is a plain document.
+const LOOK_AGAIN: Duration = Duration::from_millis(250);
+
+impl Cluster {
+    /// Applies the manifests with the field manager [`FIELD_MANAGER`], those first that others refer to.
+    ///
+    /// Stops at the first failure; what was applied before stays applied (a snapshot undoes it). Repeating it is harmless:
+    /// an object that is already as wanted keeps its generation.
+    ///
+    /// # Errors
+    /// [`ClusterError`], naming the object; `Conflict` when another manager owns a field and `force` is not set.
+    pub async fn apply(
+        &self,
+        manifests: &[Manifest],
+        options: &ApplyOptions,
+    ) -> Result<Vec<Applied>, ClusterError> {
+        let mut applied = Vec::with_capacity(manifests.len());
+        let mut defined: Vec<(&str, &str)> = Vec::new();
+        for manifest in order::sorted(manifests) {
+            let new_kind = defined.contains(&(manifest.object.group(), manifest.object.kind.as_str()));
+            applied.push(self.apply_one(manifest, options, new_kind && !options.dry_run).await?);
+            defined.extend(defined_kind(&manifest.content));
+        }
+        Ok(applied)
+    }
+
+    async fn apply_one(
+        &self,
+        manifest: &Manifest,
+        options: &ApplyOptions,
+        new_kind: bool,
+    ) -> Result<Applied, ClusterError> {
+        let operation = format!("apply {}", manifest.object);
+        let served = self.served_soon(&operation, &manifest.object, new_kind).await?;
+        let mut content = manifest.content.clone();
+        options.marks.write(&mut content);
+        let object = scoped(&manifest.object, &served, &mut content);
+        let before = self.read(&operation, &served, &object).await?;
+        let flags = ApplyFlags { dry_run: options.dry_run, force: options.force };
+        let after = self.apply_as(FIELD_MANAGER, &operation, &served, &object, content, flags).await?;
+        Ok(applied(object, before.as_ref(), &after))
+    }
+
+    /// One server-side apply. Returns the object as the server left it.
+    pub(crate) async fn apply_as(
+        &self,
+        manager: &str,
+        operation: &str,
+        served: &Served,
+        object: &ObjectRef,
+        content: Value,
+        flags: ApplyFlags,
+    ) -> Result<Value, ClusterError> {
+        let call = Call::apply(served.path(object), content)
+            .query("fieldManager", manager)
+            .query_if(flags.force, "force", "true")
+            .query_if(flags.dry_run, "dryRun", "All")
+            .sensitive(object.is_secret());
+        self.transport.call(operation, &call).await
+    }
+
+    /// How the kind is served; waits for it a while when its definition was applied a moment ago.
+    async fn served_soon(
+        &self,
+        operation: &str,
+        object: &ObjectRef,
+        new_kind: bool,
+    ) -> Result<Served, ClusterError> {
+        let end = Instant::now() + NEW_KIND;
+        loop {
+            match self.served(operation, object).await {
+                Err(ClusterError::UnknownKind { .. }) if new_kind && Instant::now() < end => {
+                    tokio::time::sleep(LOOK_AGAIN).await;
+                }
+                other => return other,
+            }
+        }
+    }
+}
+
+/// The switches of one server-side apply.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ApplyFlags {
+    pub(crate) dry_run: bool,
+    pub(crate) force: bool,
+}
+
+pub(crate) fn applied(object: ObjectRef, before: Option<&Value>, after: &Value) -> Applied {
+    Applied {
+        object,
+        resource_version: after["metadata"]["resourceVersion"].as_str().unwrap_or_default().to_owned(),
+        generation: after["metadata"]["generation"].as_i64().unwrap_or(0),
+        changed: before.is_none_or(|before| marks::differ(before, after)),
+    }
+}
+
+/// Takes away a namespace from an object of a kind that lives in none.
+fn scoped(object: &ObjectRef, served: &Served, content: &mut Value) -> ObjectRef {
+    let mut object = object.clone();
+    if !served.namespaced {
+        object.namespace = None;
+        if let Some(metadata) = content["metadata"].as_object_mut() {
+            metadata.shift_remove("namespace");
+        }
+    }
+    object
+}
+
+/// Group and kind that a CustomResourceDefinition defines.
+fn defined_kind(content: &Value) -> Option<(&str, &str)> {
+    (content["kind"] == "CustomResourceDefinition")
+        .then(|| Some((content["spec"]["group"].as_str()?, content["spec"]["names"]["kind"].as_str()?)))?
+}

@@ -1,0 +1,138 @@
+//! Walks a set of fields over two states of an object.
+
+use serde_json::{Map, Value, json};
+
+use crate::owned_fields::{is_empty, key_fields, selects};
+
+/// One field of a set, with its values in two states.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Field<'a> {
+    /// The keys of the set that lead to it.
+    pub(crate) tree_path: Vec<String>,
+    /// The path as people write it: `.spec.containers[name=web].image`.
+    pub(crate) path: String,
+    /// The value in the first state.
+    pub(crate) want: Option<&'a Value>,
+    /// The value in the second state.
+    pub(crate) got: Option<&'a Value>,
+}
+
+/// The fields that a set names, each with its value in both states. Where neither state has a branch, or one of them
+/// lacks it altogether, the branch is one field.
+pub(crate) fn leaves<'a>(set: &Value, want: &'a Value, got: &'a Value) -> Vec<Field<'a>> {
+    let mut found = Vec::new();
+    let start = Field { tree_path: Vec::new(), path: String::new(), want: Some(want), got: Some(got) };
+    if let Some(tree) = set.as_object().filter(|tree| !tree.is_empty()) {
+        walk(tree, &start, &mut found);
+    }
+    found
+}
+
+fn walk<'a>(tree: &Map<String, Value>, at: &Field<'a>, found: &mut Vec<Field<'a>>) {
+    for (key, below) in tree {
+        // The item itself: seen to by its parent, which compares whether it is there.
+        if key == "." {
+            continue;
+        }
+        let field = Field {
+            tree_path: at.tree_path.iter().cloned().chain([key.clone()]).collect(),
+            path: format!("{}{}", at.path, segment(key)),
+            want: at.want.and_then(|value| child(value, key)),
+            got: at.got.and_then(|value| child(value, key)),
+        };
+        match below.as_object().filter(|below| below.keys().any(|key| key != ".")) {
+            Some(below) if field.want.is_some() && field.got.is_some() => walk(below, &field, found),
+            _ => found.push(field),
+        }
+    }
+}
+
+fn child<'a>(value: &'a Value, key: &str) -> Option<&'a Value> {
+    if let Some(name) = key.strip_prefix("f:") {
+        return value.get(name).filter(|value| !value.is_null());
+    }
+    value
+        .as_array()?
+        .iter()
+        .enumerate()
+        .find(|(index, item)| selects(key, *index, item))
+        .map(|(_, item)| item)
+}
+
+/// `f:image` as `.image`, `k:{"name":"web"}` as `[name=web]`, `v:"x"` as `["x"]`.
+fn segment(key: &str) -> String {
+    if let Some(name) = key.strip_prefix("f:") {
+        return match name.contains(['.', '/']) {
+            true => format!("[{name:?}]"),
+            false => format!(".{name}"),
+        };
+    }
+    if let Some(fields) = key_fields(key) {
+        let parts: Vec<String> = fields
+            .iter()
+            .map(|(name, value)| {
+                format!("{name}={}", value.as_str().map_or_else(|| value.to_string(), str::to_owned))
+            })
+            .collect();
+        return format!("[{}]", parts.join(","));
+    }
+    format!("[{}]", key.split_once(':').map_or(key, |(_, value)| value))
+}
+
+/// Whether a set names the field at that path, or all that is around it.
+pub(crate) fn names(set: &Value, path: &[String]) -> bool {
+    let mut at = set;
+    for key in path {
+        match at.get(key) {
+            Some(below) => at = below,
+            // Owned as a whole further up.
+            None => return at != set && is_empty(at),
+        }
+    }
+    true
+}
+
+/// The set that consists of the field at that path.
+pub(crate) fn tree(path: &[String]) -> Value {
+    path.iter().rev().fold(json!({}), |below, key| json!({ key.as_str(): below }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WEB: &str = r#"k:{"name":"web"}"#;
+
+    #[test]
+    fn fields_are_found_by_key_whatever_their_place() {
+        let set = json!({"f:spec": {"f:containers": {WEB: {".": {}, "f:image": {}}}}});
+        let want = json!({"spec": {"containers": [{"name": "web", "image": "web:1"}]}});
+        let got = json!({"spec": {"containers": [{"name": "proxy"}, {"name": "web", "image": "web:2"}]}});
+        let found = leaves(&set, &want, &got);
+        assert_eq!(found.len(), 1);
+        assert_eq!(found[0].path, ".spec.containers[name=web].image");
+        assert_eq!((found[0].want, found[0].got), (Some(&json!("web:1")), Some(&json!("web:2"))));
+    }
+
+    #[test]
+    fn a_branch_that_is_missing_is_one_field() {
+        let set = json!({"f:metadata": {"f:annotations": {"f:a.example/b": {}, "f:c": {}}}});
+        let want = json!({"metadata": {"annotations": {"a.example/b": "1", "c": "2"}}});
+        let found = leaves(&set, &want, &json!({"metadata": {}}));
+        assert_eq!(found.iter().map(|f| f.path.as_str()).collect::<Vec<_>>(), [".metadata.annotations"]);
+        let got = json!({"metadata": {"annotations": {}}});
+        let found = leaves(&set, &want, &got);
+        assert_eq!(found[0].path, r#".metadata.annotations["a.example/b"]"#);
+    }
+
+    #[test]
+    fn a_path_is_named_by_itself_or_by_what_is_around_it() {
+        let set = json!({"f:spec": {"f:selector": {}, "f:template": {"f:x": {}}}});
+        let path = |keys: &[&str]| keys.iter().map(|k| (*k).to_owned()).collect::<Vec<_>>();
+        assert!(names(&set, &path(&["f:spec", "f:selector", "f:app"])));
+        assert!(names(&set, &path(&["f:spec", "f:template", "f:x"])));
+        assert!(!names(&set, &path(&["f:spec", "f:template", "f:y"])));
+        assert!(!names(&set, &path(&["f:data"])));
+        assert_eq!(tree(&path(&["f:a", "f:b"])), json!({"f:a": {"f:b": {}}}));
+    }
+}

@@ -1,0 +1,194 @@
+//! One HTTP call to the API server: built, sent, repeated when that may help, and its failure named.
+//!
+//! `kube`'s own calls drop the response headers, and with them the `Retry-After` of a server that sheds load in plain
+//! text; so the calls are sent through `kube::Client::send`, which leaves TLS, credentials and addresses to kube.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use futures::{Stream, StreamExt};
+use http::Method;
+use kube::client::Body;
+use kube::core::WatchEvent;
+use serde_json::Value;
+
+use crate::error::ClusterError;
+use crate::refusal;
+use crate::retry::RetryPolicy;
+
+/// A request to the API server, without the server's address.
+#[derive(Debug, Clone)]
+pub(crate) struct Call {
+    method: Method,
+    path: String,
+    query: Vec<(&'static str, String)>,
+    content_type: Option<&'static str>,
+    body: Option<Arc<Value>>,
+    sensitive: bool,
+}
+
+impl Call {
+    fn new(method: Method, path: impl Into<String>) -> Self {
+        Self {
+            method,
+            path: path.into(),
+            query: Vec::new(),
+            content_type: None,
+            body: None,
+            sensitive: false,
+        }
+    }
+
+    pub(crate) fn get(path: impl Into<String>) -> Self {
+        Self::new(Method::GET, path)
+    }
+
+    /// Server-side apply.
+    pub(crate) fn apply(path: impl Into<String>, body: Value) -> Self {
+        let mut call = Self::new(Method::PATCH, path).body(body);
+        call.content_type = Some("application/apply-patch+yaml");
+        call
+    }
+
+    pub(crate) fn delete(path: impl Into<String>, options: Value) -> Self {
+        Self::new(Method::DELETE, path).body(options)
+    }
+
+    pub(crate) fn query(mut self, key: &'static str, value: impl Into<String>) -> Self {
+        self.query.push((key, value.into()));
+        self
+    }
+
+    pub(crate) fn query_if(self, condition: bool, key: &'static str, value: &str) -> Self {
+        if condition { self.query(key, value) } else { self }
+    }
+
+    /// Keeps what the server says about a Secret out of errors: it may quote a value.
+    pub(crate) fn sensitive(mut self, sensitive: bool) -> Self {
+        self.sensitive = sensitive;
+        self
+    }
+
+    fn body(mut self, body: Value) -> Self {
+        self.content_type = Some("application/json");
+        self.body = Some(Arc::new(body));
+        self
+    }
+
+    fn request(&self, operation: &str) -> Result<http::Request<Vec<u8>>, ClusterError> {
+        let mut uri = self.path.clone();
+        for (index, (key, value)) in self.query.iter().enumerate() {
+            uri.push(if index == 0 { '?' } else { '&' });
+            uri.push_str(key);
+            uri.push('=');
+            uri.push_str(&encode(value));
+        }
+        let mut builder = http::Request::builder().method(self.method.clone()).uri(uri);
+        builder = builder.header(http::header::ACCEPT, "application/json");
+        if let Some(content_type) = self.content_type {
+            builder = builder.header(http::header::CONTENT_TYPE, content_type);
+        }
+        let body = self.body.as_ref().map(|body| body.to_string().into_bytes()).unwrap_or_default();
+        builder.body(body).map_err(|error| ClusterError::Invalid {
+            operation: operation.to_owned(),
+            message: format!("the request cannot be built: {error}"),
+        })
+    }
+}
+
+/// The way to one API server. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Transport {
+    client: kube::Client,
+    pub(crate) retry: RetryPolicy,
+}
+
+impl Transport {
+    pub(crate) fn new(client: kube::Client, retry: RetryPolicy) -> Self {
+        Self { client, retry }
+    }
+
+    /// Sends the call, repeating it as the retry policy says, and returns the JSON of the answer.
+    pub(crate) async fn call(&self, operation: &str, call: &Call) -> Result<Value, ClusterError> {
+        self.retry.run(operation, || self.send(operation, call)).await
+    }
+
+    /// As [`Transport::call`], with "does not exist" as `None`.
+    pub(crate) async fn call_opt(&self, operation: &str, call: &Call) -> Result<Option<Value>, ClusterError> {
+        match self.call(operation, call).await {
+            Ok(value) => Ok(Some(value)),
+            Err(ClusterError::NotFound { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn send(&self, operation: &str, call: &Call) -> Result<Value, ClusterError> {
+        let request = call.request(operation)?.map(Body::from);
+        let response =
+            self.client.send(request).await.map_err(|error| refusal::from_kube(operation, error))?;
+        let (parts, body) = response.into_parts();
+        let bytes = body.collect_bytes().await.map_err(|error| refusal::from_kube(operation, error))?;
+        if !parts.status.is_success() {
+            return Err(refusal::from_answer(
+                operation,
+                parts.status,
+                &parts.headers,
+                &bytes,
+                call.sensitive,
+            ));
+        }
+        serde_json::from_slice(&bytes).map_err(|error| ClusterError::Protocol {
+            operation: operation.to_owned(),
+            message: error.to_string(),
+        })
+    }
+
+    /// Opens a watch. The stream ends when the server closes it. Opening is not repeated: the caller resumes anyway.
+    pub(crate) async fn watch(
+        &self,
+        operation: &str,
+        call: &Call,
+    ) -> Result<impl Stream<Item = Result<WatchEvent<Value>, ClusterError>> + use<>, ClusterError> {
+        let request = call.request(operation)?;
+        let opened =
+            tokio::time::timeout(self.retry.request_timeout, self.client.request_events::<Value>(request));
+        let stream = opened
+            .await
+            .map_err(|_| ClusterError::Timeout {
+                operation: operation.to_owned(),
+                after: self.retry.request_timeout,
+            })?
+            .map_err(|error| refusal::from_kube(operation, error))?;
+        let operation = operation.to_owned();
+        Ok(stream.map(move |event| event.map_err(|error| refusal::from_kube(&operation, error))))
+    }
+}
+
+/// Percent-encodes a path segment or a query value. Everything but unreserved characters, so that a name from a
+/// manifest can never reach another path.
+pub(crate) fn encode(text: &str) -> String {
+    let mut encoded = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            encoded.push(char::from(byte));
+        } else {
+            // Writing to a String cannot fail.
+            let _ = write!(encoded, "%{byte:02X}");
+        }
+    }
+    // A segment of dots alone would still be a step up the path.
+    if text == "." || text == ".." { encoded.replace('.', "%2E") } else { encoded }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_cannot_leave_its_path_segment() {
+        assert_eq!(encode("web-1.a_b~c"), "web-1.a_b~c");
+        assert_eq!(encode("../secrets?x=1#y"), "..%2Fsecrets%3Fx%3D1%23y");
+        assert_eq!(encode(".."), "%2E%2E");
+        assert_eq!(encode("app=web,tier in (a,b)"), "app%3Dweb%2Ctier%20in%20%28a%2Cb%29");
+    }
+}

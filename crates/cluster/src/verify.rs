@@ -1,0 +1,105 @@
+//! Reads objects back and compares them with a snapshot.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::cluster::Cluster;
+use crate::error::ClusterError;
+use crate::field_walk;
+use crate::object::ObjectRef;
+use crate::restore::Plan;
+use crate::snapshot::{Snapshot, SnapshotObject, SnapshotState, secret_digest};
+
+/// A field that is not as the snapshot has it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Difference {
+    /// On which object.
+    pub object: ObjectRef,
+    /// Which field, such as `.data.port`; empty for the object as a whole.
+    pub path: String,
+    /// Its value at the snapshot; `None` when there was none.
+    pub want: Option<Value>,
+    /// Its value now; `None` when there is none.
+    pub got: Option<Value>,
+}
+
+impl Cluster {
+    /// Compares the objects with the snapshot, over the fields that are ours: empty when everything is as it was.
+    ///
+    /// Fields that others own are not compared. An object that did not exist may be gone or going. Values of Secrets are
+    /// not in the answer.
+    ///
+    /// # Errors
+    /// [`ClusterError`] when an object cannot be read.
+    pub async fn verify(&self, snapshot: &Snapshot) -> Result<Vec<Difference>, ClusterError> {
+        let mut differences = Vec::new();
+        for entry in &snapshot.taken {
+            let live = match self.get(&entry.object).await {
+                Err(ClusterError::UnknownKind { .. }) => None,
+                other => other?,
+            };
+            differences.extend(compare(entry, live.as_ref()));
+        }
+        Ok(differences)
+    }
+}
+
+fn compare(entry: &SnapshotObject, live: Option<&Value>) -> Vec<Difference> {
+    let whole = |want: Option<&str>, got: Option<&str>| {
+        vec![Difference {
+            object: entry.object.clone(),
+            path: String::new(),
+            want: want.map(Value::from),
+            got: got.map(Value::from),
+        }]
+    };
+    match (&entry.state, live) {
+        (SnapshotState::Absent, None) => Vec::new(),
+        (SnapshotState::Absent, Some(live)) if !live["metadata"]["deletionTimestamp"].is_null() => Vec::new(),
+        (SnapshotState::Absent, Some(_)) => whole(None, Some("exists")),
+        (_, None) => whole(Some("exists"), None),
+        (SnapshotState::Sealed { digest, .. }, Some(live)) if *digest == secret_digest(live) => Vec::new(),
+        (SnapshotState::Sealed { .. }, Some(_)) => {
+            whole(Some("the values of the snapshot"), Some("other values"))
+        }
+        (SnapshotState::Present { before, owned }, Some(live)) => {
+            let plan = Plan::new(before, owned, live);
+            field_walk::leaves(&plan.fields, before, live)
+                .into_iter()
+                .filter(|field| field.want != field.got)
+                .map(|field| Difference {
+                    object: entry.object.clone(),
+                    path: field.path,
+                    want: field.want.cloned(),
+                    got: field.got.cloned(),
+                })
+                .collect()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn only_fields_of_ours_are_compared() {
+        let owned = json!({"f:data": {"f:port": {}}});
+        let entry = SnapshotObject {
+            object: ObjectRef::namespaced("v1", "ConfigMap", "dev", "settings"),
+            state: SnapshotState::Present {
+                before: json!({"data": {"port": "1", "theirs": "a"}}),
+                owned: owned.clone(),
+            },
+        };
+        let live = json!({
+            "metadata": {"managedFields": [{"manager": "pilothouse", "operation": "Apply", "fieldsV1": owned}]},
+            "data": {"port": "2", "theirs": "b"}
+        });
+        let found = compare(&entry, Some(&live));
+        assert_eq!(found.len(), 1);
+        assert_eq!(found[0].path, ".data.port");
+        assert_eq!((found[0].want.clone(), found[0].got.clone()), (Some(json!("1")), Some(json!("2"))));
+    }
+}
