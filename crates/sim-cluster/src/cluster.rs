@@ -1,0 +1,282 @@
+//! A running simulated cluster and how it is built.
+
+use std::{
+    net::SocketAddr,
+    path::PathBuf,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use serde_json::{Value, json};
+use tokio::{sync::watch, task::JoinHandle};
+
+use crate::{
+    Clock, Fault, ImageRule, RequestRecord, SimError, SimServer, TokioClock, api,
+    controllers::{self, Settings},
+    faults::Faults,
+    kinds,
+    status::ApiError,
+    store::Core,
+    write::Options,
+};
+
+/// What the API server, its connections and this handle share.
+pub(crate) struct Shared {
+    pub(crate) core: Arc<Core>,
+    faults: Mutex<Faults>,
+    rules: watch::Sender<Vec<ImageRule>>,
+    pub(crate) token: Option<String>,
+    controllers: JoinHandle<()>,
+}
+
+impl Shared {
+    pub(crate) fn faults(&self) -> MutexGuard<'_, Faults> {
+        self.faults.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        self.controllers.abort();
+    }
+}
+
+/// A handle to a running cluster. Clones are the same cluster; it ends with the last clone and the last service made from it.
+#[derive(Clone)]
+pub struct SimCluster {
+    shared: Arc<Shared>,
+}
+
+impl SimCluster {
+    /// Starts to describe a cluster.
+    #[must_use]
+    pub fn builder() -> SimClusterBuilder {
+        SimClusterBuilder::default()
+    }
+
+    /// The API server as a tower service, for `kube::Client::new(cluster.service(), "default")`: no socket, no token.
+    #[must_use]
+    pub fn service(&self) -> axum::Router {
+        api::router(Arc::clone(&self.shared), None)
+    }
+
+    /// Serves the API on `listener` until the returned server is dropped or shut down. Asks for the builder's token, if one was given.
+    ///
+    /// # Errors
+    /// [`SimError::Listen`] when the listener has no local address.
+    #[expect(
+        clippy::unused_async,
+        reason = "spawns on the caller's runtime, which an async signature makes plain"
+    )]
+    pub async fn serve(&self, listener: tokio::net::TcpListener) -> Result<SimServer, SimError> {
+        SimServer::start(Arc::clone(&self.shared), listener)
+    }
+
+    /// A kubeconfig (YAML) for a server at `addr`, with the context `sim`.
+    #[must_use]
+    pub fn kubeconfig(&self, addr: SocketAddr, token: Option<&str>) -> String {
+        let user = token.map_or_else(|| "{}".to_owned(), |t| format!("{{token: {}}}", json!(t)));
+        format!(
+            "apiVersion: v1\nkind: Config\ncurrent-context: sim\n\
+             clusters:\n- name: sim\n  cluster: {{server: \"http://{addr}\"}}\n\
+             users:\n- name: sim\n  user: {user}\n\
+             contexts:\n- name: sim\n  context: {{cluster: sim, user: sim, namespace: default}}\n"
+        )
+    }
+
+    /// Injects a fault for requests to come.
+    pub fn inject(&self, fault: Fault) {
+        self.shared.faults().inject(fault);
+    }
+
+    /// Forgets the faults that have not happened yet.
+    pub fn clear_faults(&self) {
+        self.shared.faults().clear();
+    }
+
+    /// While down, every request is answered with 503 (the controllers go on, as nodes do without an API server that is reachable).
+    pub fn set_down(&self, down: bool) {
+        self.shared.faults().down = down;
+    }
+
+    /// The requests answered so far, oldest first (the last 100,000 at most).
+    #[must_use]
+    pub fn requests(&self) -> Vec<RequestRecord> {
+        self.shared.faults().requests.clone()
+    }
+
+    /// The requests that asked for a change, oldest first; dry runs are left out.
+    #[must_use]
+    pub fn writes(&self) -> Vec<RequestRecord> {
+        self.shared.faults().requests.iter().filter(|r| r.is_write()).cloned().collect()
+    }
+
+    /// Forgets the requests so far.
+    pub fn clear_requests(&self) {
+        self.shared.faults().requests.clear();
+    }
+
+    /// Replaces the image rules of the builder. Those of the ConfigMap `kube-system/sim-images` come after them.
+    pub fn set_rules(&self, rules: Vec<ImageRule>) {
+        self.shared.rules.send_replace(rules);
+    }
+
+    /// The object of a kind (`Deployment`) as it is stored now, without a request. `ns` is "" for cluster-scoped kinds.
+    #[must_use]
+    pub fn get(&self, kind: &str, ns: &str, name: &str) -> Option<Value> {
+        let kind = kinds::named(kind)?;
+        self.shared.core.transact(|tx| tx.get(&kind.resource, ns, name)).map(|o| Value::clone(&o))
+    }
+
+    /// The objects of a kind as they are stored now, ordered by namespace and name; of all namespaces when `ns` is "".
+    #[must_use]
+    pub fn list(&self, kind: &str, ns: &str) -> Vec<Value> {
+        let Some(kind) = kinds::named(kind) else { return Vec::new() };
+        let objects = self.shared.core.transact(|tx| tx.list(&kind.resource, ns));
+        objects.iter().map(|o| Value::clone(o)).collect()
+    }
+
+    /// Waits until `holds` is true of the object (`None` while it does not exist) and returns it as it was then. It looks again after each
+    /// change to the cluster, and has no deadline of its own: wrap it in `tokio::time::timeout`.
+    pub async fn until(
+        &self,
+        kind: &str,
+        ns: &str,
+        name: &str,
+        holds: impl Fn(Option<&Value>) -> bool,
+    ) -> Option<Value> {
+        let mut changes = self.shared.core.subscribe();
+        loop {
+            changes.borrow_and_update();
+            let object = self.get(kind, ns, name);
+            if holds(object.as_ref()) || changes.changed().await.is_err() {
+                return object;
+            }
+        }
+    }
+}
+
+impl std::fmt::Debug for SimCluster {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SimCluster").finish_non_exhaustive()
+    }
+}
+
+/// Describes a cluster; `build` starts it.
+pub struct SimClusterBuilder {
+    speed: f64,
+    file: Option<PathBuf>,
+    namespaces: Vec<String>,
+    rules: Vec<ImageRule>,
+    clock: Option<Arc<dyn Clock>>,
+    seed: u64,
+    token: Option<String>,
+    history: usize,
+}
+
+impl Default for SimClusterBuilder {
+    fn default() -> Self {
+        Self {
+            speed: 1.0,
+            file: None,
+            namespaces: Vec::new(),
+            rules: Vec::new(),
+            clock: None,
+            seed: 0,
+            token: None,
+            history: 4096,
+        }
+    }
+}
+
+impl SimClusterBuilder {
+    /// Divides every delay of the controllers and nodes, deadlines and back-offs included. 1 is real time; below or at 0 counts as 1.
+    #[must_use]
+    pub fn speed(mut self, speed: f64) -> Self {
+        self.speed = if speed > 0.0 { speed } else { 1.0 };
+        self
+    }
+
+    /// Keeps the cluster in this SQLite file and goes on from what is in it. In memory otherwise.
+    #[must_use]
+    pub fn file(mut self, path: impl Into<PathBuf>) -> Self {
+        self.file = Some(path.into());
+        self
+    }
+
+    /// Namespaces that exist from the start, beside `default` and `kube-system`.
+    #[must_use]
+    pub fn namespaces<N: Into<String>>(mut self, names: impl IntoIterator<Item = N>) -> Self {
+        self.namespaces.extend(names.into_iter().map(Into::into));
+        self
+    }
+
+    /// Adds an image rule; the first that matches wins.
+    #[must_use]
+    pub fn rule(mut self, rule: ImageRule) -> Self {
+        self.rules.push(rule);
+        self
+    }
+
+    /// Where timestamps come from; the machine's time moved by tokio's when not given.
+    #[must_use]
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = Some(clock);
+        self
+    }
+
+    /// The seed of names, ids and delays; 0 when not given.
+    #[must_use]
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = seed;
+        self
+    }
+
+    /// The bearer token that [`SimCluster::serve`] asks for; none is asked for when not given.
+    #[must_use]
+    pub fn token(mut self, token: impl Into<String>) -> Self {
+        self.token = Some(token.into());
+        self
+    }
+
+    /// How many changes a watch may lie behind before it is told 410 Gone; 4,096 when not given.
+    #[must_use]
+    pub fn watch_history(mut self, changes: usize) -> Self {
+        self.history = changes;
+        self
+    }
+
+    /// Opens the store and starts the controllers on the current tokio runtime.
+    ///
+    /// # Errors
+    /// [`SimError::Open`] or [`SimError::Damaged`] for an unusable file, [`SimError::Namespace`] for a name that no namespace can have.
+    #[expect(
+        clippy::unused_async,
+        reason = "spawns on the caller's runtime, which an async signature makes plain"
+    )]
+    pub async fn build(self) -> Result<SimCluster, SimError> {
+        let clock = self.clock.unwrap_or_else(|| Arc::new(TokioClock::from_system_time()));
+        let core = Arc::new(Core::open(self.file.as_deref(), clock, self.seed, self.history)?);
+        let names = ["default", "kube-system"].into_iter().map(str::to_owned).chain(self.namespaces);
+        for name in names {
+            ensure(&core, &json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": name } }))
+                .map_err(|e| SimError::Namespace { name, message: e.message })?;
+        }
+        let (rules, receiver) = watch::channel(self.rules);
+        let settings = Settings { speed: self.speed, rules: receiver };
+        let controllers = controllers::start(Arc::clone(&core), settings);
+        let shared =
+            Shared { core, faults: Mutex::new(Faults::default()), rules, token: self.token, controllers };
+        Ok(SimCluster { shared: Arc::new(shared) })
+    }
+}
+
+/// Creates the namespace unless it exists.
+fn ensure(core: &Core, namespace: &Value) -> Result<(), ApiError> {
+    let kind = kinds::of("namespaces");
+    let options = Options::by("kube-apiserver");
+    match core.transact(|tx| tx.create(kind, "", namespace.clone(), &options)) {
+        Ok(_) => Ok(()),
+        Err(error) if error.reason == "AlreadyExists" => Ok(()),
+        Err(error) => Err(error),
+    }
+}
