@@ -5,15 +5,18 @@ mod catalog;
 mod environment;
 mod graph;
 mod parse;
+mod path;
 mod schema;
 mod spec;
 mod stage;
+mod tree;
 mod trigger;
 
 pub use approval::{ApprovalPolicy, Approvals, Approver};
 pub use catalog::{StageCatalog, StageScope, StageTypeInfo, ValidateStage};
 pub use environment::{EnvironmentSpec, RollbackCause, RollbackMode, RollbackPolicy, Start};
 pub use graph::{environment_order, environments_after, first_environments, topological_order, upstreams};
+pub(crate) use path::key_step;
 pub use parse::parse_pipeline;
 pub use schema::pipeline_schema;
 pub use spec::{ArtifactSpec, ArtifactType, Parameter, PipelineSpec};
