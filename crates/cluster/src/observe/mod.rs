@@ -1,0 +1,248 @@
+//! Watches a rollout until it is decided (X10).
+
+mod judge;
+mod pods;
+mod progress;
+mod refused;
+mod seen;
+
+use std::time::Duration;
+
+use futures::StreamExt;
+use futures::stream::SelectAll;
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use tokio::time::Instant;
+
+use crate::changes::{self, Source};
+use crate::cluster::Cluster;
+use crate::error::ClusterError;
+use crate::evidence::{Evidence, FailureReason};
+use crate::object::ObjectRef;
+use crate::selector;
+use judge::Judged;
+use seen::{Part, Seen, Tagged};
+
+/// A workload to watch.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Watched {
+    /// A Deployment, StatefulSet, DaemonSet, Job, ReplicaSet or Pod. Other kinds count as ready at once.
+    pub object: ObjectRef,
+    /// The `generation` that apply or restore answered: an earlier state decides nothing.
+    pub generation: i64,
+}
+
+/// How long to watch, and what to bear.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ObserveOptions {
+    /// Longest time to watch; then the answer is [`Rollout::Progressing`].
+    pub within: Duration,
+    /// The time now: only how long a pod has been unschedulable, or short of quota, is measured by it.
+    pub now: Timestamp,
+    /// How long a pod may find no node.
+    pub unschedulable_grace: Duration,
+    /// How long a quota may refuse pods: a rolling update may free what it needs itself.
+    pub quota_grace: Duration,
+    /// How often a container may end before that is a failure; at least 1.
+    pub crashes: i64,
+}
+
+impl ObserveOptions {
+    /// Watches for `within`; bears 60 s without a node, 10 s without quota, and one crash.
+    #[must_use]
+    pub fn new(within: Duration, now: Timestamp) -> Self {
+        Self {
+            within,
+            now,
+            unschedulable_grace: Duration::from_secs(60),
+            quota_grace: Duration::from_secs(10),
+            crashes: 2,
+        }
+    }
+}
+
+/// How a rollout stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "rollout", rename_all = "camelCase")]
+pub enum Rollout {
+    /// Every workload runs its new version, and nothing else.
+    Ready {
+        /// `Deployment dev/web: 3 pods ready`
+        summary: String,
+    },
+    /// Not decided within the time.
+    Progressing {
+        /// `Deployment dev/web: 2 of 3 pods updated, waiting for web-abc: ContainerCreating`
+        summary: String,
+        /// The pod that is waited for, with what is known of it.
+        waiting: Option<Box<Evidence>>,
+    },
+    /// It will not become ready by itself.
+    Failed {
+        /// Why.
+        reason: FailureReason,
+        /// What proves it.
+        evidence: Box<Evidence>,
+    },
+}
+
+impl Rollout {
+    /// One line for people.
+    #[must_use]
+    pub fn summary(&self) -> String {
+        match self {
+            Self::Ready { summary } | Self::Progressing { summary, .. } => summary.clone(),
+            Self::Failed { evidence, .. } => evidence.to_string(),
+        }
+    }
+}
+
+/// How long a failure waits for the event that proves it; status and event reach the API server separately.
+const EVENT_GRACE: Duration = Duration::from_secs(2);
+
+impl Cluster {
+    /// Watches workloads until all are ready, one has failed, or `within` has passed.
+    ///
+    /// Everything is watched, nothing is polled: the verdict comes as soon as the cluster knows. Only pods of the new version
+    /// count, and what happened to them since our last apply; broken pods of earlier versions fail nothing.
+    ///
+    /// # Errors
+    /// [`ClusterError`] when the cluster denies reading, or could not be read up to the end of the time.
+    pub async fn observe(
+        &self,
+        workloads: &[Watched],
+        options: &ObserveOptions,
+    ) -> Result<Rollout, ClusterError> {
+        let start = Instant::now();
+        let end = start + options.within;
+        let opened = tokio::time::timeout_at(end, self.open(workloads)).await;
+        let (mut seen, mut stream) = match opened {
+            Ok(Ok(opened)) => opened,
+            Ok(Err(Opening::Missing(object))) => return Ok(missing(&object)),
+            Ok(Err(Opening::Failed(error))) => return Err(error),
+            Err(_) => {
+                return Err(ClusterError::Timeout { operation: "observe".into(), after: options.within });
+            }
+        };
+        let mut event_wait: Option<Instant> = None;
+        loop {
+            let elapsed = SignedDuration::try_from(start.elapsed()).unwrap_or(SignedDuration::MAX);
+            let now = options.now.saturating_add(elapsed).unwrap_or(options.now);
+            let judged = seen.is_loaded().then(|| judge::judge(&seen, options, now));
+            let over = Instant::now() >= end;
+            let mut wake = end;
+            match judged {
+                Some(Judged::Ready { summary }) => return Ok(Rollout::Ready { summary }),
+                Some(Judged::Failed { reason, evidence }) => {
+                    let until = *event_wait.get_or_insert(Instant::now() + EVENT_GRACE).min(&mut wake);
+                    if evidence.event.is_some() || over || Instant::now() >= until {
+                        return Ok(Rollout::Failed { reason, evidence });
+                    }
+                    wake = until;
+                }
+                Some(Judged::Progressing { summary, waiting, again }) => {
+                    event_wait = None;
+                    if over {
+                        return seen.trouble().map_or(Ok(Rollout::Progressing { summary, waiting }), Err);
+                    }
+                    if let Some(after) = again {
+                        wake = wake.min(Instant::now() + after);
+                    }
+                }
+                None if over => return Err(seen.trouble().unwrap_or_else(|| still_reading(options.within))),
+                None => {}
+            }
+            tokio::select! {
+                change = stream.next() => match change {
+                    Some((at, change)) => seen.take(at, change)?,
+                    None => tokio::time::sleep_until(wake).await,
+                },
+                () = tokio::time::sleep_until(wake) => {}
+            }
+        }
+    }
+
+    /// Reads each workload once, for its selector, and opens the watches.
+    async fn open(&self, workloads: &[Watched]) -> Result<(Seen, SelectAll<Tagged>), Opening> {
+        let mut seen = Seen::default();
+        let mut sources: Vec<(Part, Source)> = Vec::new();
+        for watched in workloads.iter().filter(|w| progress::is_workload(&w.object)) {
+            let live = self.get(&watched.object).await?;
+            let live = live.ok_or_else(|| Opening::Missing(watched.object.clone()))?;
+            let index = seen.add(watched.clone());
+            sources.extend(self.sources(index, &watched.object, &live).await?);
+            let namespace = watched.object.namespace.clone().unwrap_or_default();
+            let events = Part::Events { namespace: namespace.clone() };
+            if !sources.iter().any(|(part, _)| *part == events) {
+                let served = self.served_kind("observe events", "v1", "Event").await?;
+                let query = vec![("fieldSelector", "type=Warning".to_owned())];
+                let path = served.collection(Some(&namespace));
+                sources.push((
+                    events,
+                    Source { operation: format!("watch events in {namespace}"), path, query },
+                ));
+            }
+        }
+        let mut stream = SelectAll::new();
+        for (part, source) in sources {
+            seen.expect(&part);
+            let changes = changes::changes(self.transport.clone(), source);
+            stream.push(Box::pin(changes.map(move |change| (part.clone(), change))) as Tagged);
+        }
+        Ok((seen, stream))
+    }
+
+    /// What has to be watched of one workload: itself, its revisions where it has some, and its pods.
+    async fn sources(
+        &self,
+        index: usize,
+        object: &ObjectRef,
+        live: &Value,
+    ) -> Result<Vec<(Part, Source)>, ClusterError> {
+        let namespace = object.namespace.as_deref();
+        let operation = format!("observe {object}");
+        let served = self.served(&operation, object).await?;
+        let by_name = vec![("fieldSelector", format!("metadata.name={}", object.name))];
+        let source = |path: String, query: Vec<(&'static str, String)>| Source {
+            operation: operation.clone(),
+            path,
+            query,
+        };
+        let mut sources = vec![(Part::Workload(index), source(served.collection(namespace), by_name))];
+        let Some(selector) = selector::of(live) else { return Ok(sources) };
+        let by_label = vec![("labelSelector", selector)];
+        if let Some((api_version, kind)) = progress::revisions(&object.kind) {
+            let path = self.served_kind(&operation, api_version, kind).await?.collection(namespace);
+            sources.push((Part::Revisions(index), source(path, by_label.clone())));
+        }
+        let path = self.served_kind(&operation, "v1", "Pod").await?.collection(namespace);
+        sources.push((Part::Pods(index), source(path, by_label)));
+        Ok(sources)
+    }
+}
+
+/// Why watching could not begin.
+enum Opening {
+    Missing(ObjectRef),
+    Failed(ClusterError),
+}
+
+impl From<ClusterError> for Opening {
+    fn from(error: ClusterError) -> Self {
+        Self::Failed(error)
+    }
+}
+
+fn missing(object: &ObjectRef) -> Rollout {
+    let evidence = Evidence::of_workload(
+        object,
+        "NotFound",
+        "it does not exist; somebody deleted it after it was applied",
+    );
+    Rollout::Failed { reason: FailureReason::Missing, evidence: Box::new(evidence) }
+}
+
+fn still_reading(within: Duration) -> ClusterError {
+    ClusterError::Timeout { operation: "observe".into(), after: within }
+}

@@ -1,0 +1,234 @@
+//! How far a workload has come, by its own status: the rules of `kubectl rollout status`.
+
+use serde_json::Value;
+
+use crate::object::{self, ObjectRef};
+
+/// How far a workload has come.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Progress {
+    /// Its controller has not seen the new specification yet: the status tells of an earlier one.
+    Unobserved,
+    /// It is on its way.
+    Waiting(String),
+    /// It runs the new version, and only that.
+    Ready(String),
+    /// It says itself that it failed.
+    Failed { reason: String, message: String },
+}
+
+/// Whether the kind has pods whose start can be watched.
+pub(super) fn is_workload(object: &ObjectRef) -> bool {
+    match object.group() {
+        "apps" => matches!(object.kind.as_str(), "Deployment" | "StatefulSet" | "DaemonSet" | "ReplicaSet"),
+        "batch" => object.kind == "Job",
+        "" => object.kind == "Pod",
+        _ => false,
+    }
+}
+
+/// The kind that tells which pods of a workload are new; the others tell it in their status.
+pub(super) fn revisions(kind: &str) -> Option<(&'static str, &'static str)> {
+    match kind {
+        "Deployment" => Some(("apps/v1", "ReplicaSet")),
+        "DaemonSet" => Some(("apps/v1", "ControllerRevision")),
+        _ => None,
+    }
+}
+
+/// How far `live` has come towards the specification number `generation`, or a later one.
+pub(super) fn of(kind: &str, live: &Value, generation: i64) -> Progress {
+    let wanted = generation.max(live["metadata"]["generation"].as_i64().unwrap_or(0));
+    // Jobs and Pods are never given another specification, and a Job has no observedGeneration.
+    let counts = !matches!(kind, "Job" | "Pod");
+    if counts && live["status"]["observedGeneration"].as_i64().unwrap_or(0) < wanted {
+        return Progress::Unobserved;
+    }
+    match kind {
+        "Deployment" => deployment(live),
+        "StatefulSet" => stateful_set(live),
+        "DaemonSet" => daemon_set(live),
+        "ReplicaSet" => replica_set(live),
+        "Job" => job(live),
+        _ => pod(live),
+    }
+}
+
+fn number(live: &Value, pointer: &str) -> i64 {
+    live.pointer(pointer).and_then(Value::as_i64).unwrap_or(0)
+}
+
+fn replicas(live: &Value) -> i64 {
+    live["spec"]["replicas"].as_i64().unwrap_or(1)
+}
+
+fn pods(count: i64) -> String {
+    if count == 1 { "1 pod".into() } else { format!("{count} pods") }
+}
+
+fn deployment(live: &Value) -> Progress {
+    let wanted = replicas(live);
+    let (updated, all) = (number(live, "/status/updatedReplicas"), number(live, "/status/replicas"));
+    let available = number(live, "/status/availableReplicas");
+    let progressing = object::condition(live, "Progressing");
+    if let Some(stuck) = progressing.filter(|c| c["reason"] == "ProgressDeadlineExceeded") {
+        let message = stuck["message"].as_str().unwrap_or_default().to_owned();
+        return Progress::Failed { reason: "ProgressDeadlineExceeded".into(), message };
+    }
+    if live["spec"]["paused"] == true && updated < wanted {
+        Progress::Waiting("paused; resume it to go on".into())
+    } else if updated < wanted {
+        Progress::Waiting(format!("{updated} of {} updated", pods(wanted)))
+    } else if all > updated {
+        Progress::Waiting(format!("{} of the previous version still to end", pods(all - updated)))
+    } else if available < updated {
+        Progress::Waiting(format!("{available} of {} available", pods(updated)))
+    } else {
+        Progress::Ready(format!("{} ready", pods(wanted)))
+    }
+}
+
+fn stateful_set(live: &Value) -> Progress {
+    let wanted = replicas(live);
+    let (ready, updated) = (number(live, "/status/readyReplicas"), number(live, "/status/updatedReplicas"));
+    if ready < wanted {
+        return Progress::Waiting(format!("{ready} of {} ready, {updated} updated", pods(wanted)));
+    }
+    let strategy = &live["spec"]["updateStrategy"];
+    if strategy["type"] == "OnDelete" {
+        return Progress::Ready(format!(
+            "{} ready; each takes the new version when it is deleted",
+            pods(wanted)
+        ));
+    }
+    let partition = strategy["rollingUpdate"]["partition"].as_i64().unwrap_or(0);
+    let to_update = (wanted - partition).max(0);
+    if partition > 0 && updated >= to_update {
+        return Progress::Ready(format!("{} ready, {updated} updated as its partition asks", pods(wanted)));
+    }
+    let status = &live["status"];
+    if partition > 0 || status["updateRevision"] != status["currentRevision"] {
+        return Progress::Waiting(format!("{updated} of {} updated", pods(to_update)));
+    }
+    Progress::Ready(format!("{} ready", pods(wanted)))
+}
+
+fn daemon_set(live: &Value) -> Progress {
+    let wanted = number(live, "/status/desiredNumberScheduled");
+    let updated = number(live, "/status/updatedNumberScheduled");
+    let available = number(live, "/status/numberAvailable");
+    if live["spec"]["updateStrategy"]["type"] == "OnDelete" {
+        Progress::Ready("each pod takes the new version when it is deleted".into())
+    } else if updated < wanted {
+        Progress::Waiting(format!("{updated} of {} updated", pods(wanted)))
+    } else if available < wanted {
+        Progress::Waiting(format!("{available} of {} available", pods(wanted)))
+    } else {
+        Progress::Ready(format!("{} ready", pods(wanted)))
+    }
+}
+
+fn replica_set(live: &Value) -> Progress {
+    let (wanted, available) = (replicas(live), number(live, "/status/availableReplicas"));
+    match available >= wanted {
+        true => Progress::Ready(format!("{} ready", pods(wanted))),
+        false => Progress::Waiting(format!("{available} of {} available", pods(wanted))),
+    }
+}
+
+fn job(live: &Value) -> Progress {
+    let is = |kind: &str| object::condition(live, kind).filter(|c| c["status"] == "True");
+    // FailureTarget says it before the last pods have ended.
+    if let Some(failed) = is("Failed").or_else(|| is("FailureTarget")) {
+        let text = |key: &str| failed[key].as_str().unwrap_or_default().to_owned();
+        return Progress::Failed { reason: text("reason"), message: text("message") };
+    }
+    if is("Complete").is_some() {
+        return Progress::Ready("completed".into());
+    }
+    if live["spec"]["suspend"] == true {
+        return Progress::Waiting("suspended".into());
+    }
+    let wanted = live["spec"]["completions"].as_i64().unwrap_or(1);
+    Progress::Waiting(format!("{} of {} completed", number(live, "/status/succeeded"), pods(wanted)))
+}
+
+fn pod(live: &Value) -> Progress {
+    let ready = object::condition(live, "Ready").is_some_and(|c| c["status"] == "True");
+    match live["status"]["phase"].as_str().unwrap_or_default() {
+        "Succeeded" => Progress::Ready("completed".into()),
+        "Failed" => Progress::Failed {
+            reason: live["status"]["reason"].as_str().unwrap_or("Failed").to_owned(),
+            message: live["status"]["message"].as_str().unwrap_or_default().to_owned(),
+        },
+        _ if ready => Progress::Ready("ready".into()),
+        phase => {
+            Progress::Waiting(if phase.is_empty() { "not started".into() } else { phase.to_lowercase() })
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn deployment(generation: i64, status: Value) -> Value {
+        json!({"metadata": {"generation": generation}, "spec": {"replicas": 3}, "status": status})
+    }
+
+    #[test]
+    fn a_status_of_an_earlier_generation_decides_nothing() {
+        let status =
+            json!({"observedGeneration": 1, "replicas": 3, "updatedReplicas": 3, "availableReplicas": 3});
+        let live = deployment(1, status);
+        assert!(matches!(of("Deployment", &live, 1), Progress::Ready(_)));
+        assert_eq!(of("Deployment", &live, 2), Progress::Unobserved);
+    }
+
+    #[test]
+    fn a_deployment_waits_for_new_pods_old_pods_and_availability() {
+        let at = |updated: i64, all: i64, available: i64| {
+            let status = json!({
+                "observedGeneration": 2, "updatedReplicas": updated, "replicas": all, "availableReplicas": available
+            });
+            of("Deployment", &deployment(2, status), 2)
+        };
+        assert_eq!(at(2, 4, 3), Progress::Waiting("2 of 3 pods updated".into()));
+        assert_eq!(at(3, 4, 3), Progress::Waiting("1 pod of the previous version still to end".into()));
+        assert_eq!(at(3, 3, 2), Progress::Waiting("2 of 3 pods available".into()));
+        assert_eq!(at(3, 3, 3), Progress::Ready("3 pods ready".into()));
+    }
+
+    #[test]
+    fn the_deadline_of_a_deployment_is_its_own_failure() {
+        let live = deployment(
+            2,
+            json!({"observedGeneration": 2, "conditions": [
+            {"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded", "message": "too slow"}]}),
+        );
+        let expected =
+            Progress::Failed { reason: "ProgressDeadlineExceeded".into(), message: "too slow".into() };
+        assert_eq!(of("Deployment", &live, 2), expected);
+    }
+
+    #[test]
+    fn a_stateful_set_is_ready_when_all_pods_have_its_newest_revision() {
+        let at = |current: &str| {
+            let live = json!({"metadata": {"generation": 2}, "spec": {"replicas": 2, "updateStrategy": {"type": "RollingUpdate"}},
+                "status": {"observedGeneration": 2, "readyReplicas": 2, "updatedReplicas": 1, "currentRevision": current, "updateRevision": "b"}});
+            of("StatefulSet", &live, 2)
+        };
+        assert_eq!(at("a"), Progress::Waiting("1 of 2 pods updated".into()));
+        assert_eq!(at("b"), Progress::Ready("2 pods ready".into()));
+    }
+
+    #[test]
+    fn a_job_is_decided_by_its_conditions() {
+        let job = |kind: &str| json!({"status": {"conditions": [{"type": kind, "status": "True", "reason": "BackoffLimitExceeded", "message": "m"}]}});
+        assert_eq!(of("Job", &job("Complete"), 1), Progress::Ready("completed".into()));
+        let failed = Progress::Failed { reason: "BackoffLimitExceeded".into(), message: "m".into() };
+        assert_eq!(of("Job", &job("FailureTarget"), 1), failed);
+        assert_eq!(of("Job", &json!({}), 1), Progress::Waiting("0 of 1 pod completed".into()));
+    }
+}
