@@ -1,4 +1,4 @@
-//! Step Functions in this process: any function from operation and body to status and body, behind the real SDK client.
+//! Step Functions in this process: any function from target and body to status and body, behind the real SDK client.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -9,15 +9,15 @@ use aws_smithy_async::rt::sleep::TokioSleep;
 
 use crate::transport::InProcess;
 
-/// The SDK client onto `handle`, which gets the operation (`StartExecution`) and the JSON body, and gives the status
-/// and the JSON body of the answer.
+/// The SDK client onto `handle`, which gets the target (`AWSStepFunctions.StartExecution`) and the JSON body, and
+/// gives the status and the JSON body of the answer.
 #[must_use]
 pub fn client<F>(handle: F) -> aws_sdk_sfn::Client
 where
     F: Fn(&str, &[u8]) -> (u16, Vec<u8>) + Send + Sync + 'static,
 {
-    client_async(move |operation, body| {
-        let answer = handle(&operation, &body);
+    client_async(move |target, body| {
+        let answer = handle(&target, &body);
         async move { answer }
     })
 }
@@ -30,9 +30,9 @@ where
     W: Future<Output = (u16, Vec<u8>)> + Send + 'static,
 {
     let handle = Arc::new(handle);
-    let transport = InProcess::new("states", move |operation, body| {
+    let transport = InProcess::new("states", move |target, body| {
         let handle = Arc::clone(&handle);
-        Box::pin(async move { Some(handle(operation, body).await) })
+        Box::pin(async move { Some(handle(target, body).await) })
     });
     let config = aws_sdk_sfn::Config::builder()
         .behavior_version(BehaviorVersion::latest())
@@ -51,10 +51,10 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_client_reads_the_handlers_answer_and_its_errors() {
-        let sfn = client(|operation, body| {
+        let sfn = client(|target, body| {
             let input: serde_json::Value = serde_json::from_slice(body).unwrap();
-            match operation {
-                "StartExecution" => {
+            match target {
+                "AWSStepFunctions.StartExecution" => {
                     assert_eq!(input["name"], "dep_1-0");
                     (200, br#"{"executionArn":"arn:e","startDate":1.5}"#.to_vec())
                 }

@@ -25,7 +25,7 @@ pub(crate) struct InProcess {
 }
 
 impl InProcess {
-    /// `handle` gets the operation (`GetItem`, not `DynamoDB_20120810.GetItem`) and the body.
+    /// `handle` gets the header `X-Amz-Target` (`DynamoDB_20120810.GetItem`) and the body.
     pub(crate) fn new<F>(service: &'static str, handle: F) -> Self
     where
         F: Fn(String, Vec<u8>) -> BoxFuture<'static, Answer> + Send + Sync + 'static,
@@ -42,10 +42,9 @@ impl fmt::Debug for InProcess {
 
 impl HttpConnector for InProcess {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let target = request.headers().get("x-amz-target").unwrap_or_default();
-        let operation = target.rsplit_once('.').map_or(target, |(_, operation)| operation).to_owned();
+        let target = request.headers().get("x-amz-target").unwrap_or_default().to_owned();
         let body = request.body().bytes().unwrap_or_default().to_vec();
-        let answer = (self.handle)(operation, body);
+        let answer = (self.handle)(target, body);
         HttpConnectorFuture::new(async move {
             let Some((status, body)) = answer.await else {
                 return Err(ConnectorError::io("the connection was closed before an answer came".into()));

@@ -7,6 +7,7 @@
 
 use std::collections::HashMap;
 
+use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
 use serde_json::{Map, Value};
 
@@ -17,8 +18,8 @@ use crate::{Key, Record, StoreError, Versioned};
 pub type Item = HashMap<String, AttributeValue>;
 
 /// Names that the item itself needs.
-const RESERVED: [&str; 12] =
-    ["pk", "sk", "g1pk", "g1sk", "g2pk", "g2sk", "ttl", "kind", "schema", "v", "w", "body"];
+const RESERVED: [&str; 13] =
+    ["pk", "sk", "g1pk", "g1sk", "g2pk", "g2sk", "ttl", "kind", "schema", "v", "w", "body", "binary"];
 
 /// DynamoDB's bound on an item.
 const LARGEST_ITEM: usize = 400 * 1024;
@@ -43,6 +44,9 @@ pub(crate) fn encode<T: Record>(record: &T, version: u64, write: u64) -> Result<
     }
     if !body.is_empty() {
         item.insert("body".into(), AttributeValue::S(Value::Object(body).to_string()));
+    }
+    if let Some(bytes) = record.binary() {
+        item.insert("binary".into(), AttributeValue::B(Blob::new(bytes)));
     }
     frame(record, version, write, &mut item);
     let key = record.key();
@@ -115,7 +119,11 @@ pub(crate) fn decode<T: Record>(item: &Item) -> Result<Versioned<T>, StoreError>
     if schema < T::SCHEMA {
         fields = T::upgrade(schema, fields).map_err(|reason| corrupt(reason.into()))?;
     }
-    let record = serde_json::from_value(Value::Object(fields)).map_err(|error| corrupt(error.into()))?;
+    let mut record: T =
+        serde_json::from_value(Value::Object(fields)).map_err(|error| corrupt(error.into()))?;
+    if let Some(Ok(bytes)) = item.get("binary").map(AttributeValue::as_b) {
+        record.set_binary(bytes.as_ref().to_vec());
+    }
     Ok(Versioned { record, version: number("v")?, write: number("w")? })
 }
 

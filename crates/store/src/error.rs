@@ -3,7 +3,7 @@
 use crate::Key;
 
 /// The cause below a [`StoreError`], as the SDK or serde gave it.
-pub type Cause = Box<dyn std::error::Error + Send + Sync>;
+pub(crate) type Cause = Box<dyn std::error::Error + Send + Sync>;
 
 /// A read or a commit that did not happen.
 #[derive(Debug, thiserror::Error)]

@@ -20,6 +20,7 @@ mod error;
 mod failure;
 mod key;
 mod query;
+mod reads;
 mod record;
 pub mod records;
 mod store;

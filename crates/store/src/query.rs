@@ -28,6 +28,18 @@ impl Cursor {
         Self(URL_SAFE_NO_PAD.encode(serde_json::json!(names).to_string()))
     }
 
+    /// A place in the `list`-th of several lists that are read one after another.
+    pub(crate) fn of_list(list: usize, inner: Option<&Self>) -> Self {
+        Self(format!("{list}.{}", inner.map_or("", |inner| &inner.0)))
+    }
+
+    /// Which of `lists` lists the cursor stands in, and where.
+    pub(crate) fn in_list(&self, lists: usize) -> Result<(usize, Option<Self>), StoreError> {
+        let (list, inner) = self.0.split_once('.').ok_or(StoreError::InvalidCursor)?;
+        let list = list.parse().ok().filter(|list| *list < lists).ok_or(StoreError::InvalidCursor)?;
+        Ok((list, (!inner.is_empty()).then(|| Self(inner.to_owned()))))
+    }
+
     /// The position in the query over `partition_name` = `partition`.
     fn position(&self, partition_name: &str, partition: &str) -> Result<Item, StoreError> {
         let bytes = URL_SAFE_NO_PAD.decode(&self.0).map_err(|_| StoreError::InvalidCursor)?;
@@ -177,6 +189,14 @@ impl Store {
         Ok(Partition { items: self.query_all(pk, Sort::All).await? })
     }
 
+    /// Every item of partition `pk` whose sort key begins with `prefix`, strongly consistent.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the table cannot be read.
+    pub async fn partition_under(&self, pk: &str, prefix: &str) -> Result<Partition, StoreError> {
+        Ok(Partition { items: self.query_all(pk, Sort::Prefix(prefix)).await? })
+    }
+
     /// Every item of partition `pk` but those whose sort keys begin with one of `skipped` (in ascending order): what
     /// is long and not wanted is not read and not paid for.
     ///
@@ -192,7 +212,8 @@ impl Store {
         Ok(Partition { items })
     }
 
-    /// The records of group `g1pk`, by their place in it. The list may miss what was written in the last moments;
+    /// The records of group `g1pk` whose place in it begins with `prefix` (empty: all), in the order of their places.
+    /// The list may miss what was written in the last moments;
     /// the records themselves are read strongly consistent.
     ///
     /// # Errors
@@ -200,16 +221,18 @@ impl Store {
     pub async fn query_group<T: Record>(
         &self,
         g1pk: &str,
+        prefix: &str,
         newest_first: bool,
         limit: u32,
         cursor: Option<&Cursor>,
     ) -> Result<Page<T>, StoreError> {
         let limit = Some(limit.clamp(1, LARGEST_PAGE));
-        let range = Range { index: Some(BY_GROUP), partition: g1pk, sort: Sort::All, newest_first, limit };
+        let range =
+            Range { index: Some(BY_GROUP), partition: g1pk, sort: Sort::Prefix(prefix), newest_first, limit };
         self.query_index(&range, cursor).await
     }
 
-    /// The records that are open under `g2pk`, the first by place first. One that was closed a moment ago is left
+    /// The records that are open under `g2pk` at places that begin with `prefix` (empty: all), the first first. One that was closed a moment ago is left
     /// out; one that was opened a moment ago may be missing.
     ///
     /// # Errors
@@ -217,11 +240,18 @@ impl Store {
     pub async fn query_open<T: Record>(
         &self,
         g2pk: &str,
+        prefix: &str,
         limit: u32,
         cursor: Option<&Cursor>,
     ) -> Result<Page<T>, StoreError> {
         let limit = Some(limit.clamp(1, LARGEST_PAGE));
-        let range = Range { index: Some(OPEN), partition: g2pk, sort: Sort::All, newest_first: false, limit };
+        let range = Range {
+            index: Some(OPEN),
+            partition: g2pk,
+            sort: Sort::Prefix(prefix),
+            newest_first: false,
+            limit,
+        };
         let mut page = self.query_index::<T>(&range, cursor).await?;
         page.items.retain(|item| item.record.open().is_some_and(|place| place.pk == g2pk));
         Ok(page)
@@ -299,7 +329,9 @@ impl Store {
                 .set_exclusive_start_key(start.clone())
                 .expression_attribute_values(":pk", text(range.partition));
             let request = match &range.sort {
-                Sort::All => request.key_condition_expression(format!("{partition_name} = :pk")),
+                Sort::All | Sort::Prefix("") => {
+                    request.key_condition_expression(format!("{partition_name} = :pk"))
+                }
                 Sort::Prefix(prefix) => request
                     .key_condition_expression(format!(
                         "{partition_name} = :pk AND begins_with({sort_name}, :sk)"

@@ -34,6 +34,16 @@ pub trait Record: Serialize + DeserializeOwned {
         None
     }
 
+    /// Bytes that belong to the record but not into JSON: they become a binary attribute.
+    fn binary(&self) -> Option<&[u8]> {
+        None
+    }
+
+    /// Takes back the bytes that [`Record::binary`] gave.
+    fn set_binary(&mut self, bytes: Vec<u8>) {
+        let _ = bytes;
+    }
+
     /// Brings the fields of an item written with the older `schema` to today's shape.
     ///
     /// # Errors

@@ -121,9 +121,12 @@ impl Connector {
 
     fn transport(&self) -> InProcess {
         let connector = self.clone();
-        InProcess::new("dynamodb", move |operation, body| {
+        InProcess::new("dynamodb", move |target, body| {
             let connector = connector.clone();
-            Box::pin(async move { connector.answer(&operation, &body).await })
+            Box::pin(async move {
+                let operation = target.rsplit_once('.').map_or(&*target, |(_, operation)| operation);
+                connector.answer(operation, &body).await
+            })
         })
     }
 

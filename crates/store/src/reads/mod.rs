@@ -1,0 +1,11 @@
+//! What use cases read, by area. Reads by key and of a release's own items are strongly consistent; lists over
+//! releases come from an index and may miss what was written in the last moments.
+
+mod access;
+mod approvals;
+mod attempts;
+mod intake;
+mod lanes;
+mod pipelines;
+mod releases;
+mod timeline;

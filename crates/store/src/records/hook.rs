@@ -1,0 +1,32 @@
+//! Hooks: `HOOK#name`, `META`.
+
+use pilothouse_domain::intake::Hook;
+
+use crate::{IndexKey, Key, Record};
+
+/// The group of all hooks, by name.
+pub(crate) const ALL: &str = "HOOKS";
+
+/// The partition of a hook: its record, and the pipelines that listen to it.
+pub(crate) fn partition(name: &str) -> String {
+    format!("HOOK#{name}")
+}
+
+/// Where a hook stands.
+#[must_use]
+pub fn key(name: &str) -> Key {
+    Key::meta(partition(name))
+}
+
+impl Record for Hook {
+    const SCHEMA: u32 = 1;
+    const KIND: &'static str = "hook";
+
+    fn key(&self) -> Key {
+        key(&self.name)
+    }
+
+    fn group(&self) -> Option<IndexKey> {
+        Some(IndexKey::new(ALL, self.name.as_str()))
+    }
+}

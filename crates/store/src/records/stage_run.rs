@@ -1,0 +1,27 @@
+//! Runs of stages: `RELEASE#id`, `STAGE#name#0003#stage`.
+
+use pilothouse_domain::attempt::AttemptRef;
+use pilothouse_domain::stage::StageRun;
+
+use super::{attempt_path, release_partition};
+use crate::{Key, Record};
+
+/// What the sort keys of an attempt's stage runs begin with.
+pub(crate) fn prefix(at: &AttemptRef) -> String {
+    format!("STAGE#{}#", attempt_path(at))
+}
+
+/// Where the run of `stage` in an attempt stands.
+#[must_use]
+pub fn key(at: &AttemptRef, stage: &str) -> Key {
+    Key::new(release_partition(&at.release), format!("{}{stage}", prefix(at)))
+}
+
+impl Record for StageRun {
+    const SCHEMA: u32 = 1;
+    const KIND: &'static str = "stage";
+
+    fn key(&self) -> Key {
+        key(&self.at, &self.stage)
+    }
+}

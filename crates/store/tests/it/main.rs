@@ -1,0 +1,12 @@
+//! The store against the embedded table: the real SDK client, in process, under paused time.
+
+mod admission;
+mod commits;
+mod durability;
+mod faults;
+mod items;
+mod lists;
+mod reads;
+mod samples;
+mod snapshots;
+mod timelines;
