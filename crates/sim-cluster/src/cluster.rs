@@ -24,6 +24,8 @@ pub(crate) struct Shared {
     pub(crate) core: Arc<Core>,
     faults: Mutex<Faults>,
     rules: watch::Sender<Vec<ImageRule>>,
+    /// Whether the API server answers nothing but 503.
+    pub(crate) down: watch::Sender<bool>,
     pub(crate) token: Option<String>,
     controllers: JoinHandle<()>,
 }
@@ -93,9 +95,9 @@ impl SimCluster {
         self.shared.faults().clear();
     }
 
-    /// While down, every request is answered with 503 (the controllers go on, as nodes do without an API server that is reachable).
+    /// While down, every request is answered with 503 and watches end (the controllers go on, as nodes do without an API server that is reachable).
     pub fn set_down(&self, down: bool) {
-        self.shared.faults().down = down;
+        self.shared.down.send_replace(down);
     }
 
     /// The requests answered so far, oldest first (the last 100,000 at most).
@@ -264,8 +266,8 @@ impl SimClusterBuilder {
         let (rules, receiver) = watch::channel(self.rules);
         let settings = Settings { speed: self.speed, rules: receiver };
         let controllers = controllers::start(Arc::clone(&core), settings);
-        let shared =
-            Shared { core, faults: Mutex::new(Faults::default()), rules, token: self.token, controllers };
+        let (down, _) = watch::channel(false);
+        let shared = Shared { core, faults: Mutex::default(), rules, down, token: self.token, controllers };
         Ok(SimCluster { shared: Arc::new(shared) })
     }
 }

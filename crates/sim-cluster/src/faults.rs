@@ -126,12 +126,11 @@ impl RequestRecord {
     }
 }
 
-/// Faults still to come, the requests so far, and whether the server is down.
+/// Faults still to come, and the requests so far.
 #[derive(Debug, Default)]
 pub(crate) struct Faults {
     pending: Vec<Fault>,
     pub(crate) requests: Vec<RequestRecord>,
-    pub(crate) down: bool,
 }
 
 /// Keeps a long simulation's memory bounded.

@@ -20,6 +20,7 @@ mod store;
 mod strategy;
 mod typed;
 mod write;
+mod yaml;
 
 pub use clock::{Clock, TokioClock};
 pub use cluster::{SimCluster, SimClusterBuilder};

@@ -104,7 +104,7 @@ fn merge(live: &Value, config: &Value, parent: &str, name: &str) -> Value {
 fn merge_keyed(before: &[Value], wanted: &[Value], keys: &[&str], name: &str) -> Value {
     let merged = |item: &Value| -> Value {
         match find(before, keys, &key_of(item, keys)) {
-            Some(old) if element_shape(name) == Shape::Granular => merge(old, item, name, ""),
+            Some(old) if element_shape(name) == Shape::Granular => merge(old, item, "", name),
             _ => item.clone(),
         }
     };
@@ -142,7 +142,7 @@ fn remove_fields(value: &mut Value, parent: &str, name: &str, gone: &FieldSet, o
             if gone.member && owned.is_empty() {
                 return false;
             }
-            remove_fields(item, name, "", gone, owned);
+            remove_fields(item, "", name, gone, owned);
             true
         }),
         (Shape::Set, Value::Array(list)) => {

@@ -1,0 +1,131 @@
+//! What a request's path names.
+
+use crate::kinds::{self, Kind};
+
+/// A resource, an object or a subresource.
+#[derive(Debug, Clone)]
+pub(super) struct Address {
+    pub(super) kind: &'static Kind,
+    /// The namespace; "" for cluster-scoped kinds and for lists over all namespaces.
+    pub(super) ns: String,
+    /// The object; "" for a collection.
+    pub(super) name: String,
+    /// `status`, `scale`, `log`, `eviction`; "" for the object itself.
+    pub(super) sub: String,
+}
+
+#[derive(Debug)]
+pub(super) enum Target {
+    Version,
+    Health,
+    /// `/api`
+    CoreVersions,
+    /// `/apis`
+    Groups,
+    /// `/apis/{group}`
+    Group(String),
+    /// `/api/v1`, `/apis/{group}/{version}`
+    Resources(String, String),
+    OpenApiV2,
+    OpenApiV3,
+    OpenApiV3Of(String, String),
+    AccessReview,
+    Object(Address),
+}
+
+/// What `path` names; `None` when there is no such thing.
+pub(super) fn parse(path: &str) -> Option<Target> {
+    let parts: Vec<String> = path.split('/').filter(|p| !p.is_empty()).map(decode).collect();
+    let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
+    Some(match parts.as_slice() {
+        ["version"] => Target::Version,
+        ["healthz" | "livez" | "readyz", ..] => Target::Health,
+        ["api"] => Target::CoreVersions,
+        ["apis"] => Target::Groups,
+        ["openapi", "v2"] => Target::OpenApiV2,
+        ["openapi", "v3"] => Target::OpenApiV3,
+        ["openapi", "v3", "api", version] => Target::OpenApiV3Of(String::new(), (*version).to_owned()),
+        ["openapi", "v3", "apis", group, version] => {
+            Target::OpenApiV3Of((*group).to_owned(), (*version).to_owned())
+        }
+        ["api", version] => Target::Resources(String::new(), (*version).to_owned()),
+        ["apis", group] => Target::Group((*group).to_owned()),
+        ["apis", group, version] => Target::Resources((*group).to_owned(), (*version).to_owned()),
+        ["apis", "authorization.k8s.io", "v1", "selfsubjectaccessreviews"] => Target::AccessReview,
+        ["api", version, rest @ ..] => Target::Object(address("", version, rest)?),
+        ["apis", group, version, rest @ ..] => Target::Object(address(group, version, rest)?),
+        _ => return None,
+    })
+}
+
+fn address(group: &str, version: &str, rest: &[&str]) -> Option<Address> {
+    let made = |plural: &str, ns: &str, tail: &[&str]| -> Option<Address> {
+        let kind = kinds::served_at(group, version, plural)?;
+        let (name, sub) = match tail {
+            [] => ("", ""),
+            [name] => (*name, ""),
+            [name, sub] => (*name, *sub),
+            _ => return None,
+        };
+        // A namespaced object cannot be named without its namespace, nor a cluster-scoped one with one.
+        if (kind.namespaced && ns.is_empty() && !name.is_empty()) || (!kind.namespaced && !ns.is_empty()) {
+            return None;
+        }
+        Some(Address { kind, ns: ns.to_owned(), name: name.to_owned(), sub: sub.to_owned() })
+    };
+    match rest {
+        ["namespaces", name, sub @ ("status" | "finalize")] => made("namespaces", "", &[name, sub]),
+        ["namespaces", ns, plural, tail @ ..] => made(plural, ns, tail),
+        [plural, tail @ ..] => made(plural, "", tail),
+        [] => None,
+    }
+}
+
+/// Decodes `%41`.
+fn decode(part: &str) -> String {
+    let bytes = part.as_bytes();
+    let mut out = Vec::with_capacity(bytes.len());
+    let mut index = 0;
+    while index < bytes.len() {
+        let hex = (bytes[index] == b'%').then(|| part.get(index + 1..index + 3)).flatten();
+        if let Some(byte) = hex.and_then(|h| u8::from_str_radix(h, 16).ok()) {
+            out.push(byte);
+            index += 3;
+        } else {
+            out.push(bytes[index]);
+            index += 1;
+        }
+    }
+    String::from_utf8_lossy(&out).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(path: &str) -> String {
+        match parse(path) {
+            Some(Target::Object(a)) => format!("{} {}/{} {}", a.kind.resource, a.ns, a.name, a.sub),
+            Some(other) => format!("{other:?}"),
+            None => "none".to_owned(),
+        }
+    }
+
+    #[test]
+    fn paths_name_resources_objects_and_subresources() {
+        assert_eq!(
+            shown("/apis/apps/v1/namespaces/prod/deployments/web/scale"),
+            "deployments.apps prod/web scale"
+        );
+        assert_eq!(shown("/api/v1/pods"), "pods / ");
+        assert_eq!(shown("/api/v1/namespaces/prod"), "namespaces /prod ");
+        assert_eq!(shown("/api/v1/namespaces/prod/status"), "namespaces /prod status");
+        assert_eq!(shown("/api/v1/namespaces/prod/pods"), "pods prod/ ");
+        assert_eq!(shown("/apis/apps/v1/widgets"), "none");
+        assert_eq!(shown("/api/v1/pods/web"), "none");
+        assert_eq!(
+            shown("/apis/rbac.authorization.k8s.io/v1/clusterroles/system%3Anode"),
+            "clusterroles.rbac.authorization.k8s.io /system:node "
+        );
+    }
+}
