@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 /// The value is resolved at the last call and never stored.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "String", into = "String")]
-#[schemars(with = "String")]
+#[schemars(with = "String", extend("format" = "pilothouse-secret-ref"))]
 pub enum SecretRef {
     /// An environment variable of the process that resolves it.
     Env {

@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use cel::ExecutionError;
 use cel::objects::{Key, Map, Value as CelValue};
 use serde_json::{Number, Value};
 
@@ -33,15 +32,17 @@ fn number_to_cel(number: &Number) -> CelValue {
 }
 
 /// A CEL value as JSON; keys of maps in order, so that the same expression always gives the same text.
-pub(super) fn from_cel(value: &CelValue) -> Result<Value, ExecutionError> {
-    let no_json = |what: &str| ExecutionError::function_error("json", format!("{what} cannot be written as JSON"));
+///
+/// # Errors
+/// What JSON does not have: bytes, numbers that are not finite.
+pub(super) fn from_cel(value: &CelValue) -> Result<Value, String> {
     Ok(match value {
         CelValue::Null => Value::Null,
         CelValue::Bool(flag) => Value::Bool(*flag),
         CelValue::Int(number) => Value::from(*number),
         CelValue::UInt(number) => Value::from(*number),
         CelValue::Float(number) => {
-            Value::Number(Number::from_f64(*number).ok_or_else(|| no_json("a number that is not finite"))?)
+            Value::Number(Number::from_f64(*number).ok_or_else(|| "the value is not a finite number".to_owned())?)
         }
         CelValue::String(text) => Value::String(text.as_ref().clone()),
         CelValue::List(items) => items.iter().map(from_cel).collect::<Result<_, _>>()?,
@@ -49,8 +50,8 @@ pub(super) fn from_cel(value: &CelValue) -> Result<Value, ExecutionError> {
             let sorted: BTreeMap<String, &CelValue> =
                 map.map.iter().map(|(key, value)| (key.to_string(), value)).collect();
             let fields = sorted.into_iter().map(|(key, value)| Ok((key, from_cel(value)?)));
-            Value::Object(fields.collect::<Result<_, ExecutionError>>()?)
+            Value::Object(fields.collect::<Result<_, String>>()?)
         }
-        other => return Err(no_json(&format!("a value of type {}", other.type_of()))),
+        other => return Err(format!("a value of type {} cannot be used; convert it with `string(…)`", other.type_of())),
     })
 }

@@ -79,7 +79,13 @@ fn check(walk: &Walk) -> Result<(), String> {
 /// The parser's message without what only its author understands.
 fn plain(message: &str) -> String {
     let message = message.trim_start_matches("Syntax error: ").replace("'<EOF>'", "<EOF>");
-    message.replace("mismatched input <EOF>", "the expression ends too early,").replace("expecting <EOF>", "after the end")
+    if let Some(expected) = message.strip_prefix("mismatched input <EOF> expecting ") {
+        return format!("the expression ends too early: expected {expected}");
+    }
+    match message.strip_suffix(" expecting <EOF>") {
+        Some(found) => found.replace("mismatched input", "unexpected"),
+        None => message,
+    }
 }
 
 /// The byte of a position given as line and column, both from 1, the column in bytes.
@@ -90,17 +96,17 @@ fn byte_of(source: &str, (line, column): (isize, isize)) -> usize {
     (before + column).min(source.len())
 }
 
-/// The value of an expression in a scope: an object whose keys are the roots.
+/// The value of an expression in a scope, an object whose keys are the roots.
 pub(super) fn run(
     expression: &IdedExpr,
     roots: &[&str],
     scope: &serde_json::Value,
-) -> Result<serde_json::Value, cel::ExecutionError> {
+) -> Result<cel::Value, cel::ExecutionError> {
     let mut context = Context::with_env(Arc::clone(&ENVIRONMENT));
     for root in roots {
         if let Some(value) = scope.get(root) {
             context.add_variable_from_value(*root, convert::to_cel(value));
         }
     }
-    convert::from_cel(&context.resolve(expression)?)
+    context.resolve(expression)
 }

@@ -108,7 +108,7 @@ mod tests {
         let shown: Vec<String> = problems.iter().map(ToString::to_string).collect();
         insta::assert_snapshot!(shown.join("\n"), @r#"
         url: `params.hots` is undefined; did you mean `host`? (at character 3)
-        headers["x.y"]: the expression ends too early, expecting expression (at character 8)
+        headers["x.y"]: the expression ends too early: expected expression (at character 8)
         "#);
     }
 }

@@ -7,7 +7,7 @@ use cel::common::ast::IdedExpr;
 use serde_json::Value;
 
 use super::split::{Piece, split};
-use super::{ExpressionError, Reference, language, undefined};
+use super::{ExpressionError, Reference, convert, language, undefined};
 
 /// The most expressions in one text.
 const MOST_EXPRESSIONS: usize = 100;
@@ -121,8 +121,9 @@ impl Expression {
     fn evaluate(&self, scope: &Value) -> Result<Value, ExpressionError> {
         let roots: BTreeSet<&str> = self.references.iter().map(Reference::root).collect();
         let roots: Vec<&str> = roots.into_iter().collect();
-        language::run(&self.tree, &roots, scope)
-            .map_err(|error| self.error(undefined::explain(&error, &self.references, scope)))
+        let value = language::run(&self.tree, &roots, scope)
+            .map_err(|error| self.error(undefined::explain(&error, &self.references, scope)))?;
+        convert::from_cel(&value).map_err(|message| self.error(message))
     }
 
     fn error(&self, message: impl Into<String>) -> ExpressionError {

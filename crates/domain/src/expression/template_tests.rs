@@ -52,6 +52,11 @@ fn what_is_undefined_is_named() {
         "${ params.replicas + 1 }",
         "${ 1 / 0 }",
         "${ 0.0 / 0.0 }",
+        "${ [1][2] }",
+        "${ params < 1 }",
+        "${ b'x' }",
+        "${ int('x') }",
+        "${ size(1) }",
     ];
     let errors: Vec<String> = texts.iter().map(|text| evaluated(text).unwrap_err()).collect();
     insta::assert_snapshot!(errors.join("\n"), @r#"
@@ -61,9 +66,14 @@ fn what_is_undefined_is_named() {
     `environment` is undefined (at character 3)
     the key `registry` is undefined (at character 3)
     the expression is null, which has no text (at character 5)
-    unsupported binary operator 'add': String("2"), Int(1) (at character 3)
-    division by zero of Int(1) (at character 3)
-    error executing function 'json': a number that is not finite cannot be written as JSON (at character 3)
+    the operator `add` has no result for string and int; convert with `int(…)` or `string(…)` (at character 3)
+    division by zero (at character 3)
+    the value is not a finite number (at character 3)
+    the index is out of bounds (at character 3)
+    found no matching overload for '_<_' applied to '(map, int)' (at character 3)
+    a value of type bytes cannot be used; convert it with `string(…)` (at character 3)
+    the function `int` failed (at character 3)
+    found no matching overload for 'size' applied to '(int)' (at character 3)
     "#);
 }
 
@@ -84,11 +94,11 @@ fn what_cannot_be_read_is_refused_with_its_place() {
     let errors: Vec<String> = texts.iter().map(|text| Template::parse(text).unwrap_err().to_string()).collect();
     insta::assert_snapshot!(errors.join("\n"), @r#"
     the expression is empty (at character 3)
-    the expression ends too early, expecting expression (at character 10)
+    the expression ends too early: expected expression (at character 10)
     `${` has no closing `}`; write `$${` for a literal `${` (at character 1)
     `${` has no closing `}`; write `$${` for a literal `${` (at character 1)
     expected ':' in conditional expression (at character 10)
-    mismatched input '2' after the end (at character 6)
+    unexpected '2' (at character 6)
     unknown name `param`; did you mean `params`? (at character 3)
     unknown name `secrets`; names start with one of params, artifacts, trigger, release, environment, stages (at character 3)
     unknown function `siz`; did you mean `size`? (at character 3)

@@ -16,7 +16,39 @@ pub(super) fn explain(error: &ExecutionError, references: &[Reference], scope: &
                 other => lower_first(&other.to_string()),
             })
         }
-        other => lower_first(&shortened(&other.to_string())),
+        other => in_words(other),
+    }
+}
+
+/// The other errors. None of them repeats a value: it may be long, and it may be nobody else's business.
+fn in_words(error: &ExecutionError) -> String {
+    match error {
+        ExecutionError::UnsupportedBinaryOperator(operator, left, right)
+        | ExecutionError::Overflow(operator, left, right) => {
+            let (left, right) = (left.type_of(), right.type_of());
+            format!("the operator `{operator}` has no result for {left} and {right}; convert with `int(…)` or `string(…)`")
+        }
+        ExecutionError::ValuesNotComparable(left, right) => {
+            format!("{} and {} cannot be compared", left.type_of(), right.type_of())
+        }
+        ExecutionError::UnsupportedIndex(index, target) => {
+            format!("{} cannot be an index of {}", index.type_of(), target.type_of())
+        }
+        ExecutionError::UnsupportedKeyType(key) => format!("{} cannot be a key", key.type_of()),
+        ExecutionError::UnsupportedTargetType { target } => format!("the function does not take {}", target.type_of()),
+        ExecutionError::NotSupportedAsMethod { method, target } => {
+            format!("`{method}` cannot be called on {}", target.type_of())
+        }
+        ExecutionError::DivisionByZero(_) | ExecutionError::RemainderByZero(_) => "division by zero".to_owned(),
+        ExecutionError::IndexOutOfBounds(_) => "the index is out of bounds".to_owned(),
+        ExecutionError::DuplicateKey(_) => "a map repeats a key".to_owned(),
+        ExecutionError::FunctionError { function, .. } => format!("the function `{function}` failed"),
+        ExecutionError::NoSuchOverload(overload) => lower_first(&overload.to_string()),
+        ExecutionError::UnexpectedType { got, want } => format!("expected {want}, found {got}"),
+        ExecutionError::InvalidArgumentCount { expected, actual } => {
+            format!("the function takes {expected} arguments, not {actual}")
+        }
+        _ => "the expression has no value".to_owned(),
     }
 }
 
@@ -54,14 +86,6 @@ fn show(path: &[String]) -> String {
         }
     }
     text
-}
-
-/// Messages of the interpreter repeat whole values: keep them short.
-fn shortened(message: &str) -> String {
-    match message.char_indices().nth(200) {
-        Some((end, _)) => format!("{}…", &message[..end]),
-        None => message.to_owned(),
-    }
 }
 
 fn lower_first(message: &str) -> String {

@@ -8,5 +8,7 @@ use super::StageCatalog;
 #[must_use]
 pub fn pipeline_schema(catalog: &StageCatalog) -> Value {
     let _ = catalog;
-    unimplemented!("being written")
+    schemars::schema_for!(super::PipelineSpec).to_value()
 }
+#[test]
+fn show() { println!("{:#}", pipeline_schema(&StageCatalog::default())); }

@@ -1,13 +1,28 @@
-//! Whether what arrived starts a release, and with what.
+//! Whether what arrived starts a release, and with what: registry pushes (T56), webhooks (T58), the time (T59), a person (T61).
 
+mod constraint;
 mod cron;
+mod image;
 mod matching;
+mod mismatch;
 mod parameters;
+mod pattern;
+mod payload;
 mod redaction;
 mod secrets;
 
 pub use cron::{ScheduleError, next_fire};
-pub use matching::{ImagePush, Match, Mismatch, Signal, match_trigger};
+pub(crate) use cron::{check_schedule, check_timezone, nearest_timezone};
+pub use image::{InvalidImage, check_digest, check_tag, split_image};
+pub use matching::{ImagePush, Match, Signal, match_trigger};
+pub use mismatch::Mismatch;
+pub(crate) use parameters::check_value;
 pub use parameters::{release_artifacts, resolve_parameters};
+pub(crate) use pattern::whole;
+pub(crate) use payload::PayloadPath;
 pub use redaction::redact;
 pub use secrets::ResolvedSecrets;
+pub(crate) use secrets::looks_like_secret;
+
+#[cfg(test)]
+mod tests_support;
