@@ -2,17 +2,22 @@
 
 mod clock;
 mod data;
+mod definition;
 mod digest;
 mod engine;
 mod error;
 mod execution;
 mod expression;
+mod history;
 mod rng;
+mod run;
 mod tasks;
+mod token;
 pub mod wire;
 
 pub use clock::{Clock, TokioClock};
-pub use engine::{Engine, EngineBuilder, HistoryEventPlaceholder as HistoryEvent, HistoryKept};
+pub use engine::{Engine, EngineBuilder, ExecutionPage, WeakEngine};
 pub use error::{Error, Problem};
 pub use execution::{Execution, Failure, Outcome, Started, StateMachine, Status, StatusName};
+pub use history::{HistoryEvent, HistoryKept};
 pub use tasks::{FunctionError, Tasks, function_name};

@@ -19,7 +19,6 @@ pub(crate) use evaluate::Scope;
 pub(crate) use projection::Projection;
 pub(crate) use template::{Faulty, Template};
 
-
 /// A parsed expression.
 #[derive(Debug)]
 pub(crate) struct Expression {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
+use super::convert::type_name;
 use super::{Expression, Scope};
 use crate::Problem;
 
@@ -78,13 +79,7 @@ impl Template {
     pub(crate) fn evaluate(&self, scope: &Scope<'_>, field: &str) -> Result<Value, Faulty> {
         match self {
             Self::Literal(value) => Ok(Value::clone(value)),
-            Self::Expression(expression) => expression.evaluate(scope).map_err(|why| Faulty {
-                location: field.to_owned(),
-                cause: format!(
-                    "The JSONata expression '{}' specified for the field '{field}' {why}",
-                    expression.source()
-                ),
-            }),
+            Self::Expression(expression) => expression.evaluate_for(scope, field),
             Self::Array(items) => {
                 let items = items.iter().enumerate();
                 let values = items.map(|(index, item)| item.evaluate(scope, &format!("{field}[{index}]")));
@@ -109,19 +104,48 @@ impl Template {
         expected: &str,
         read: impl FnOnce(&Value) -> Option<T>,
     ) -> Result<T, Faulty> {
+        if let Self::Expression(expression) = self {
+            return expression.evaluate_as(scope, field, expected, read);
+        }
         let value = self.evaluate(scope, field)?;
         read(&value).ok_or_else(|| Faulty {
             location: field.to_owned(),
-            cause: format!(
-                "The JSONata expression '{}' specified for the field '{field}' returned an unexpected result \
-                 type. Expected '{expected}', but was '{}' for value: {value}",
-                match self {
-                    Self::Expression(expression) => expression.source(),
-                    _ => "",
-                },
-                super::convert::type_name(&value),
-            ),
+            cause: format!("The field '{field}' must be of type '{expected}', but was {value}"),
         })
+    }
+}
+
+impl Expression {
+    /// Evaluates for the field `field` of a state.
+    pub(crate) fn evaluate_for(&self, scope: &Scope<'_>, field: &str) -> Result<Value, Faulty> {
+        self.evaluate(scope).map_err(|why| self.faulty(field, &why))
+    }
+
+    /// Evaluates to a value of one kind: `read` takes it, `expected` names it.
+    pub(crate) fn evaluate_as<T>(
+        &self,
+        scope: &Scope<'_>,
+        field: &str,
+        expected: &str,
+        read: impl FnOnce(&Value) -> Option<T>,
+    ) -> Result<T, Faulty> {
+        let value = self.evaluate_for(scope, field)?;
+        read(&value).ok_or_else(|| {
+            let actual = type_name(&value);
+            self.faulty(field, &format!(
+                "returned an unexpected result type. Expected '{expected}', but was '{actual}' for value: {value}"
+            ))
+        })
+    }
+
+    fn faulty(&self, field: &str, why: &str) -> Faulty {
+        Faulty {
+            location: field.to_owned(),
+            cause: format!(
+                "The JSONata expression '{}' specified for the field '{field}' {why}",
+                self.source()
+            ),
+        }
     }
 }
 

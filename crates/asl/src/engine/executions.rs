@@ -1,0 +1,288 @@
+//! Starting, stopping, describing and listing executions.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+
+use super::machines::{Stored, check_name};
+use super::{Cell, Engine, Inner, Live, lock};
+use crate::Error;
+use crate::data::Data;
+use crate::execution::{Execution, Failure, Started, StatusName};
+use crate::history::HistoryEvent;
+use crate::run::{Event, Identity, Run};
+use crate::token::Serial;
+
+/// All executions that are known, by number and by ARN.
+#[derive(Default)]
+pub(super) struct Executions {
+    next: Serial,
+    by_serial: BTreeMap<Serial, Arc<Cell>>,
+    by_arn: HashMap<Arc<str>, Serial>,
+    /// Ended executions, oldest end first, with the moment.
+    ended: VecDeque<(i64, Serial)>,
+}
+
+impl Executions {
+    pub(super) fn by_serial(&self, serial: Serial) -> Option<Arc<Cell>> {
+        self.by_serial.get(&serial).cloned()
+    }
+
+    pub(super) fn by_arn(&self, arn: &str) -> Option<Arc<Cell>> {
+        self.by_arn.get(arn).and_then(|serial| self.by_serial(*serial))
+    }
+
+    pub(super) fn running(&self) -> usize {
+        self.by_serial.len() - self.ended.len()
+    }
+
+    /// Whether this number was given to an execution.
+    pub(super) fn has_issued(&self, serial: Serial) -> bool {
+        serial < self.next
+    }
+
+    pub(super) fn note_end(&mut self, serial: Serial, at_ms: i64) {
+        self.ended.push_back((at_ms, serial));
+    }
+
+    /// Forgets what ended longer ago than `retention`.
+    pub(super) fn evict(&mut self, now_ms: i64, retention: Duration) {
+        let kept = i64::try_from(retention.as_millis()).unwrap_or(i64::MAX);
+        while let Some((at_ms, serial)) = self.ended.front().copied() {
+            if at_ms.saturating_add(kept) > now_ms {
+                break;
+            }
+            self.ended.pop_front();
+            if let Some(cell) = self.by_serial.remove(&serial) {
+                self.by_arn.remove(&cell.identity.arn);
+            }
+        }
+    }
+
+    fn insert(&mut self, cell: Arc<Cell>) {
+        self.by_arn.insert(Arc::clone(&cell.identity.arn), cell.identity.serial);
+        self.by_serial.insert(cell.identity.serial, cell);
+    }
+}
+
+/// A page of executions, latest start first.
+#[derive(Debug, Clone)]
+pub struct ExecutionPage {
+    /// The executions.
+    pub executions: Vec<Execution>,
+    /// Where the next page begins; `None` after the last one.
+    pub next: Option<u64>,
+}
+
+impl Engine {
+    /// Starts an execution of a machine. Without a `name` one is made up. `input` is JSON text.
+    ///
+    /// As on AWS a repeated start is harmless: the same name and input, while that execution runs, give the
+    /// same answer.
+    ///
+    /// # Errors
+    /// [`Error::StateMachineDoesNotExist`], [`Error::InvalidName`], [`Error::InvalidExecutionInput`];
+    /// [`Error::ExecutionAlreadyExists`] when the name belongs to an execution that has ended or has another
+    /// input; [`Error::ExecutionLimitExceeded`].
+    pub fn start_execution(
+        &self,
+        machine_arn: &str,
+        name: Option<&str>,
+        input: &str,
+    ) -> Result<Started, Error> {
+        self.inner.check_open()?;
+        let input = Data::parse(input)
+            .map_err(|error| Error::InvalidExecutionInput { message: error.to_string() })?;
+        let (cell, new) = self.inner.admit(machine_arn, name, input)?;
+        let started = Started { arn: Arc::clone(&cell.identity.arn), start_ms: cell.identity.start_ms };
+        if new {
+            self.inner.deliver(cell, Event::Begin);
+        }
+        Ok(started)
+    }
+
+    /// Stops an execution and the executions that it waits for; answers when it ended, in milliseconds since the
+    /// epoch. An execution that has ended stays as it is.
+    ///
+    /// # Errors
+    /// [`Error::ExecutionDoesNotExist`].
+    pub fn stop_execution(&self, arn: &str, error: Option<&str>, cause: Option<&str>) -> Result<i64, Error> {
+        self.inner.check_open()?;
+        let cell = self.inner.cell(arn)?;
+        let failure = Failure { error: error.map(Arc::from), cause: cause.map(Arc::from) };
+        self.inner.deliver(Arc::clone(&cell), Event::Stop(failure));
+        let stopped = lock(&cell.live).run.status().stop_ms();
+        Ok(stopped.unwrap_or_else(|| self.inner.clock.now_ms()))
+    }
+
+    /// Describes an execution.
+    ///
+    /// # Errors
+    /// [`Error::ExecutionDoesNotExist`].
+    pub fn describe_execution(&self, arn: &str) -> Result<Execution, Error> {
+        let cell = self.inner.cell(arn)?;
+        let described = lock(&cell.live).run.describe();
+        Ok(described)
+    }
+
+    /// The executions of a machine, latest start first.
+    ///
+    /// # Errors
+    /// [`Error::StateMachineDoesNotExist`].
+    pub fn list_executions(
+        &self,
+        machine_arn: &str,
+        status: Option<StatusName>,
+    ) -> Result<Vec<Execution>, Error> {
+        Ok(self.page_executions(machine_arn, status, None, usize::MAX)?.executions)
+    }
+
+    /// Up to `limit` executions of a machine, latest start first, from where an earlier page ended.
+    ///
+    /// # Errors
+    /// [`Error::StateMachineDoesNotExist`].
+    pub fn page_executions(
+        &self,
+        machine_arn: &str,
+        status: Option<StatusName>,
+        from: Option<u64>,
+        limit: usize,
+    ) -> Result<ExecutionPage, Error> {
+        self.describe_state_machine(machine_arn)?;
+        let executions = lock(&self.inner.executions);
+        let mut page = ExecutionPage { executions: Vec::new(), next: None };
+        for (serial, cell) in executions.by_serial.range(..=from.unwrap_or(Serial::MAX)).rev() {
+            if *cell.identity.machine_arn != *machine_arn {
+                continue;
+            }
+            let live = lock(&cell.live);
+            if status.is_some_and(|wanted| wanted != live.run.status().name()) {
+                continue;
+            }
+            if page.executions.len() == limit {
+                page.next = Some(*serial);
+                break;
+            }
+            page.executions.push(live.run.describe());
+        }
+        Ok(page)
+    }
+
+    /// The events of an execution that are kept, oldest first.
+    ///
+    /// # Errors
+    /// [`Error::ExecutionDoesNotExist`].
+    pub fn get_execution_history(&self, arn: &str) -> Result<Vec<HistoryEvent>, Error> {
+        let cell = self.inner.cell(arn)?;
+        let events = lock(&cell.live).run.history();
+        Ok(events)
+    }
+
+    /// Waits until an execution has ended.
+    ///
+    /// # Errors
+    /// [`Error::ExecutionDoesNotExist`]; [`Error::ShutDown`] when the engine is shut down first.
+    pub async fn wait(&self, arn: &str) -> Result<Execution, Error> {
+        let cell = self.inner.cell(arn)?;
+        let ended = {
+            let mut live = lock(&cell.live);
+            if live.run.status().is_terminal() {
+                return Ok(live.run.describe());
+            }
+            let (tell, ended) = oneshot::channel();
+            live.waiters.push(tell);
+            ended
+        };
+        let mut closed = self.inner.closed.subscribe();
+        tokio::select! {
+            biased;
+            _ = ended => Ok(lock(&cell.live).run.describe()),
+            _ = closed.wait_for(|closed| *closed) => Err(Error::ShutDown),
+        }
+    }
+}
+
+impl Inner {
+    pub(super) fn cell(&self, arn: &str) -> Result<Arc<Cell>, Error> {
+        if !arn.starts_with("arn:") || !arn.contains(":execution:") {
+            return Err(Error::InvalidArn { arn: arn.to_owned() });
+        }
+        lock(&self.executions).by_arn(arn).ok_or_else(|| Error::ExecutionDoesNotExist { arn: arn.to_owned() })
+    }
+
+    /// The execution for a start, and whether it is new and has yet to begin.
+    pub(super) fn admit(
+        &self,
+        machine_arn: &str,
+        name: Option<&str>,
+        input: Data,
+    ) -> Result<(Arc<Cell>, bool), Error> {
+        let machine = lock(&self.machines).get(machine_arn)?;
+        if input.is_too_large() {
+            let message = "the input is larger than 262144 bytes".to_owned();
+            return Err(Error::InvalidExecutionInput { message });
+        }
+        let name: Arc<str> = match name {
+            Some(name) => check_name(name)?.into(),
+            None => lock(&self.names).uuid().into(),
+        };
+        let arn: Arc<str> = format!(
+            "arn:aws:states:{}:{}:execution:{}:{name}",
+            self.settings.region, self.settings.account, machine.name
+        )
+        .into();
+        let now = self.now();
+        let mut executions = lock(&self.executions);
+        executions.evict(now.mono_ms, self.settings.retention);
+        if let Some(existing) = executions.by_arn(&arn) {
+            let same = {
+                let live = lock(&existing.live);
+                !live.run.status().is_terminal() && live.run.input().value() == input.value()
+            };
+            return match same {
+                true => Ok((existing, false)),
+                false => Err(Error::ExecutionAlreadyExists { arn: arn.to_string() }),
+            };
+        }
+        if executions.running() >= self.settings.max_running {
+            return Err(Error::ExecutionLimitExceeded);
+        }
+        let serial = executions.next;
+        executions.next += 1;
+        let identity = self.identity(serial, arn, name, &machine, now.wall_ms);
+        let run = Run::new(
+            Arc::clone(&machine.compiled),
+            Arc::clone(&identity),
+            input,
+            self.settings.seed,
+            self.settings.history,
+        );
+        let live = Live { run, armed: None, waiters: Vec::new(), watchers: Vec::new() };
+        let cell = Arc::new(Cell { identity, live: Mutex::new(live) });
+        executions.insert(Arc::clone(&cell));
+        Ok((cell, true))
+    }
+
+    fn identity(
+        &self,
+        serial: Serial,
+        arn: Arc<str>,
+        name: Arc<str>,
+        machine: &Stored,
+        start_ms: i64,
+    ) -> Arc<Identity> {
+        Arc::new(Identity {
+            serial,
+            arn,
+            name,
+            machine_arn: Arc::clone(&machine.arn),
+            machine_name: Arc::clone(&machine.name),
+            role_arn: Arc::clone(&machine.role_arn),
+            region: Arc::clone(&self.settings.region),
+            start_ms,
+            secret: self.settings.seed,
+        })
+    }
+}

@@ -1,0 +1,156 @@
+//! What a state's expressions see: `$states` and the variables in scope.
+
+use std::cell::Cell;
+use std::sync::Arc;
+
+use serde_json::{Map, Value, json};
+
+use super::{Run, TaskKey};
+use crate::definition::Machine;
+use crate::execution::Failure;
+use crate::expression::{Faulty, Projection, Scope};
+use crate::history::Detail;
+use crate::run::failure::Fault;
+
+/// What exists beside the input in the moment of an evaluation.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Seen<'a> {
+    pub(super) result: Option<&'a Value>,
+    pub(super) error_output: Option<&'a Value>,
+    /// The task whose token the context shows.
+    pub(super) task: Option<TaskKey>,
+    /// The Map item that an `ItemSelector` is evaluated for.
+    pub(super) item: Option<(usize, &'a Arc<Value>)>,
+}
+
+impl Run {
+    /// Evaluates with the scope of a branch; a failure is recorded and worded as AWS does.
+    pub(super) fn evaluate<T>(
+        &mut self,
+        id: u32,
+        seen: Seen<'_>,
+        evaluate: impl FnOnce(&Scope<'_>) -> Result<T, Faulty>,
+    ) -> Result<T, Fault> {
+        let Some(branch) = self.branches.get(&id) else { return Err(Fault::gone()) };
+        let input = branch.input.share();
+        let rng = Cell::new(self.rng);
+        let machine = Arc::clone(&self.machine);
+        let result = {
+            let run = &*self;
+            let scope = Scope {
+                input: &input,
+                result: seen.result,
+                error_output: seen.error_output,
+                context: &|part| run.context(&machine, id, seen, part),
+                variable: &|name| run.variable(id, name),
+                now_ms: run.now.wall_ms,
+                rng: &rng,
+            };
+            evaluate(&scope)
+        };
+        self.rng = rng.get();
+        result.map_err(|faulty| self.query_failed(id, &faulty))
+    }
+
+    fn query_failed(&mut self, id: u32, faulty: &Faulty) -> Fault {
+        let cause = self.placed(id, &faulty.cause);
+        let failure = Failure::new("States.QueryEvaluationError", cause);
+        let state = self.state_name(id);
+        let detail = Detail::EvaluationFailed {
+            state,
+            location: faulty.location.as_str().into(),
+            failure: failure.clone(),
+        };
+        self.record(id, detail);
+        Fault::from(failure)
+    }
+
+    /// `cause` after the sentence that says where it happened.
+    pub(super) fn placed(&self, id: u32, cause: &str) -> String {
+        let event = self.branches.get(&id).map_or(0, |branch| branch.entered_event);
+        let state = self.state_name(id);
+        format!(
+            "An error occurred while executing the state '{state}' (entered at the event id #{event}). {cause}"
+        )
+    }
+
+    pub(super) fn state_name(&self, id: u32) -> Arc<str> {
+        self.at(&self.machine, id).map_or_else(|| Arc::from(""), |state| Arc::clone(&state.name))
+    }
+
+    /// A variable, innermost scope first.
+    fn variable(&self, id: u32, name: &str) -> Option<Arc<Value>> {
+        let mut branch = self.branches.get(&id)?;
+        loop {
+            if let Some((_, value)) = branch.variables.iter().find(|(known, _)| **known == *name) {
+                return Some(Arc::clone(value));
+            }
+            branch = self.branches.get(&branch.parent?)?;
+        }
+    }
+
+    /// The parts of `$states.context` that are read.
+    fn context(&self, machine: &Machine, id: u32, seen: Seen<'_>, part: &Projection) -> Value {
+        let mut context = Map::new();
+        let mut add = |name: &str, value: &dyn Fn(&Projection) -> Option<Value>| {
+            if let Some(value) = part.member(name).and_then(value) {
+                context.insert(name.to_owned(), value);
+            }
+        };
+        add("Execution", &|part| Some(self.execution_context(part)));
+        add("StateMachine", &|_| {
+            Some(json!({"Id": &*self.identity.machine_arn, "Name": &*self.identity.machine_name}))
+        });
+        add("State", &|_| {
+            let branch = self.branches.get(&id)?;
+            let name = self.at(machine, id).map(|state| &*state.name);
+            let entered = timestamp(branch.entered_ms);
+            Some(json!({"Name": name, "EnteredTime": entered, "RetryCount": branch.retry_count()}))
+        });
+        add("Task", &|_| seen.task.map(|key| json!({"Token": self.token(key).to_string()})));
+        add("Map", &|part| {
+            let item = part.member("Item")?;
+            let (index, value) = self.map_item(id, seen)?;
+            let mut object = Map::new();
+            object.insert("Index".to_owned(), index.into());
+            if item.member("Value").is_some() {
+                object.insert("Value".to_owned(), Value::clone(&value));
+            }
+            Some(json!({"Item": object}))
+        });
+        Value::Object(context)
+    }
+
+    fn execution_context(&self, part: &Projection) -> Value {
+        let identity = &self.identity;
+        let mut execution = Map::new();
+        execution.insert("Id".to_owned(), (*identity.arn).into());
+        if part.member("Input").is_some() {
+            execution.insert("Input".to_owned(), self.input.value().clone());
+        }
+        execution.insert("StartTime".to_owned(), timestamp(identity.start_ms).into());
+        execution.insert("Name".to_owned(), (*identity.name).into());
+        execution.insert("RoleArn".to_owned(), (*identity.role_arn).into());
+        execution.insert("RedriveCount".to_owned(), 0.into());
+        Value::Object(execution)
+    }
+
+    /// The item of the innermost Map around the branch.
+    fn map_item(&self, id: u32, seen: Seen<'_>) -> Option<(usize, Arc<Value>)> {
+        if let Some((index, value)) = seen.item {
+            return Some((index, Arc::clone(value)));
+        }
+        let mut branch = self.branches.get(&id)?;
+        loop {
+            if let Some(value) = &branch.item {
+                return Some((branch.slot, Arc::clone(value)));
+            }
+            branch = self.branches.get(&branch.parent?)?;
+        }
+    }
+}
+
+/// ISO 8601 with milliseconds, as the context object shows times.
+pub(super) fn timestamp(ms: i64) -> String {
+    jiff::Timestamp::from_millisecond(ms).map(|time| format!("{time:.3}")).unwrap_or_default()
+}

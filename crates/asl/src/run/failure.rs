@@ -1,0 +1,228 @@
+//! Errors: which Retry or Catch takes them, and what happens when none does.
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+
+use super::branch::{Deadline, Phase};
+use super::context::Seen;
+use super::{Run, TaskKey};
+use crate::data::Data;
+use crate::definition::{Catcher, Next, Retrier};
+use crate::execution::Failure;
+use crate::history::Detail;
+
+/// An error of a state.
+#[derive(Debug, Clone)]
+pub(super) struct Fault {
+    pub(super) failure: Failure,
+    /// Missed heartbeats end in `States.Timeout`, but can be caught as `States.HeartbeatTimeout` too.
+    pub(super) heartbeat: bool,
+}
+
+impl From<Failure> for Fault {
+    fn from(failure: Failure) -> Self {
+        Self { failure, heartbeat: false }
+    }
+}
+
+impl Fault {
+    pub(super) fn new(error: &str, cause: impl Into<Arc<str>>) -> Self {
+        Failure::new(error, cause).into()
+    }
+
+    /// A timeout, which has no cause.
+    pub(super) fn timeout(heartbeat: bool) -> Self {
+        Self { failure: Failure { error: Some("States.Timeout".into()), cause: None }, heartbeat }
+    }
+
+    /// The branch does not exist any more; nobody will look at this.
+    pub(super) fn gone() -> Self {
+        Self::new("States.Runtime", "the branch has ended")
+    }
+
+    fn name(&self) -> &str {
+        self.failure.error.as_deref().unwrap_or_default()
+    }
+
+    /// Whether a Retry or Catch with these names takes the error.
+    pub(super) fn matches(&self, errors: &[Box<str>]) -> bool {
+        let name = self.name();
+        if name == "States.Runtime" {
+            return false;
+        }
+        errors.iter().any(|wanted| match &**wanted {
+            "States.ALL" => name != "States.DataLimitExceeded",
+            "States.TaskFailed" => !matches!(name, "States.Timeout" | "States.DataLimitExceeded"),
+            "States.HeartbeatTimeout" => self.heartbeat || name == "States.HeartbeatTimeout",
+            wanted => wanted == name,
+        })
+    }
+
+    /// `$states.errorOutput`
+    fn output(&self) -> Value {
+        let mut output = Map::new();
+        output.insert("Error".to_owned(), self.name().into());
+        if let Some(cause) = &self.failure.cause {
+            output.insert("Cause".to_owned(), (**cause).into());
+        }
+        Value::Object(output)
+    }
+}
+
+impl Run {
+    /// The state of a branch failed: retry, catch, or fail the branch.
+    pub(super) fn fail_state(&mut self, id: u32, fault: &Fault) {
+        let machine = Arc::clone(&self.machine);
+        let Some(state) = self.at(&machine, id) else { return };
+        self.leave_task(id);
+        let retrier = state.retry.iter().position(|retrier| fault.matches(&retrier.errors));
+        if let Some(index) = retrier
+            && self.schedule_retry(id, index, &state.retry[index], state.retry.len())
+        {
+            return;
+        }
+        let catcher = state.catch.iter().position(|catcher| fault.matches(&catcher.errors));
+        match catcher {
+            Some(index) => {
+                if let Err(second) = self.catch(id, index, &state.catch[index], fault) {
+                    self.fail_branch(id, &second);
+                }
+            }
+            None => self.fail_branch(id, fault),
+        }
+    }
+
+    /// Whether another attempt was scheduled.
+    fn schedule_retry(&mut self, id: u32, index: usize, retrier: &Retrier, count: usize) -> bool {
+        let Some(branch) = self.branches.get_mut(&id) else { return false };
+        branch.attempts.resize(count, 0);
+        if branch.attempts[index] >= retrier.max_attempts {
+            return false;
+        }
+        let delay = delay_ms(retrier, branch.attempts[index], || self.rng.unit());
+        branch.attempts[index] += 1;
+        let at = self.now.mono_ms.saturating_add(delay);
+        branch.phase = Phase::Retrying { at };
+        self.deadlines.insert((at, id, Deadline::Retry));
+        true
+    }
+
+    /// The next attempt of a branch's state begins.
+    pub(super) fn retry(&mut self, id: u32) {
+        if let Some(branch) = self.branches.get_mut(&id) {
+            branch.phase = Phase::Going;
+            self.transitions += 1;
+            self.execute(id);
+        }
+    }
+
+    fn catch(&mut self, id: u32, index: usize, catcher: &Catcher, fault: &Fault) -> Result<(), Fault> {
+        let error_output = fault.output();
+        let seen = Seen { error_output: Some(&error_output), ..Seen::default() };
+        let field = format!("Catch[{index}]");
+        let assigned = self.evaluate_assign(id, seen, &catcher.assign, &format!("{field}/Assign"))?;
+        let output = match &catcher.output {
+            Some(template) => {
+                let value =
+                    self.evaluate(id, seen, |scope| template.evaluate(scope, &format!("{field}/Output")))?;
+                Data::new(value)
+            }
+            None => Data::new(error_output),
+        };
+        self.leave(id, output, assigned, Next::State(catcher.next))
+    }
+
+    /// A branch failed: the execution does, or the state that the branch belongs to.
+    pub(super) fn fail_branch(&mut self, id: u32, fault: &Fault) {
+        let Some(branch) = self.branches.get(&id) else { return };
+        let (parent, slot, last_event) = (branch.parent, branch.slot, branch.last_event);
+        let Some(parent) = parent else {
+            self.fail(fault.failure.clone());
+            return;
+        };
+        self.fan_out_failed(parent, id, slot, last_event);
+        self.fail_state(parent, fault);
+    }
+
+    /// The task of a branch reports a failure.
+    pub(super) fn task_failed(&mut self, key: TaskKey, failure: Failure) {
+        if !self.is_waiting(key) {
+            return;
+        }
+        let detail = self.task_failed_detail(key.branch, failure.clone());
+        self.record(key.branch, detail);
+        self.fail_state(key.branch, &failure.into());
+    }
+
+    fn task_failed_detail(&self, id: u32, failure: Failure) -> Detail {
+        match self.task_name(id) {
+            Some(task) => Detail::TaskFailed { task, failure },
+            None => Detail::LambdaFunctionFailed(failure),
+        }
+    }
+}
+
+/// The wait before attempt `attempt` (from 0): the interval times the rate per attempt so far, capped, and with
+/// full jitter a random part of it.
+#[expect(clippy::cast_possible_truncation, clippy::cast_precision_loss, reason = "at most 10^8 seconds")]
+fn delay_ms(retrier: &Retrier, attempt: u64, unit: impl FnOnce() -> f64) -> i64 {
+    let cap = retrier.max_delay_s.unwrap_or(99_999_999) as f64;
+    let exponent = i32::try_from(attempt).unwrap_or(i32::MAX);
+    let seconds = (retrier.interval_s as f64 * retrier.backoff_rate.powi(exponent)).min(cap);
+    let seconds = if retrier.full_jitter { seconds * unit() } else { seconds };
+    (seconds * 1_000.0) as i64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn retrier(rate: f64, max: Option<u64>, full_jitter: bool) -> Retrier {
+        Retrier {
+            errors: Vec::new(),
+            interval_s: 2,
+            max_attempts: 9,
+            backoff_rate: rate,
+            max_delay_s: max,
+            full_jitter,
+        }
+    }
+
+    #[test]
+    fn delays_grow_by_the_rate_up_to_the_cap() {
+        let capped = retrier(2.0, Some(7), false);
+        let delays: Vec<_> = (0..4).map(|attempt| delay_ms(&capped, attempt, || 1.0)).collect();
+        assert_eq!(delays, [2_000, 4_000, 7_000, 7_000]);
+        assert_eq!(delay_ms(&retrier(10.0, None, false), u64::MAX, || 1.0), 99_999_999_000);
+    }
+
+    #[test]
+    fn full_jitter_takes_a_part_of_the_delay() {
+        assert_eq!(delay_ms(&retrier(2.0, None, true), 1, || 0.25), 1_000);
+    }
+
+    #[test]
+    fn wildcards_match_what_aws_says_they_match() {
+        let names = |names: &[&str]| names.iter().map(|name| Box::from(*name)).collect::<Vec<Box<str>>>();
+        for (error, heartbeat, wanted, matches) in [
+            ("Custom", false, "States.ALL", true),
+            ("Custom", false, "States.TaskFailed", true),
+            ("Custom", false, "Custom", true),
+            ("Custom", false, "Other", false),
+            ("States.Timeout", false, "States.ALL", true),
+            ("States.Timeout", false, "States.TaskFailed", false),
+            ("States.Timeout", false, "States.HeartbeatTimeout", false),
+            ("States.Timeout", true, "States.HeartbeatTimeout", true),
+            ("States.Timeout", true, "States.Timeout", true),
+            ("States.Runtime", false, "States.ALL", false),
+            ("States.Runtime", false, "States.Runtime", false),
+            ("States.DataLimitExceeded", false, "States.ALL", false),
+            ("States.DataLimitExceeded", false, "States.DataLimitExceeded", true),
+            ("States.QueryEvaluationError", false, "States.TaskFailed", true),
+        ] {
+            let fault = Fault { heartbeat, ..Fault::new(error, "") };
+            assert_eq!(fault.matches(&names(&[wanted])), matches, "{error} as {wanted}");
+        }
+    }
+}

@@ -1,0 +1,259 @@
+//! Map and Parallel states: branches that begin, end and fail together.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::branch::{Branch, FanOut, Phase};
+use super::context::Seen;
+use super::end::child_of;
+use super::failure::Fault;
+use super::{Effect, Run};
+use crate::data::Data;
+use crate::definition::{FlowId, Kind, Map, StateType};
+use crate::expression::Template;
+use crate::history::Detail;
+
+/// The most iterations of an inline Map that run at once.
+const MAX_CONCURRENCY: usize = 40;
+
+impl Run {
+    pub(super) fn begin_parallel(
+        &mut self,
+        id: u32,
+        arguments: Option<&Template>,
+        branches: &[FlowId],
+    ) -> Result<(), Fault> {
+        let input = match arguments {
+            Some(template) => {
+                Data::new(self.evaluate(id, Seen::default(), |scope| template.evaluate(scope, "Arguments"))?)
+            }
+            None => self.branches.get(&id).ok_or_else(Fault::gone)?.input.clone(),
+        };
+        self.check_size(id, &input)?;
+        self.record(id, Detail::ParallelStateStarted);
+        self.set_fan_out(
+            id,
+            FanOut {
+                items: None,
+                begun: branches.len(),
+                outputs: vec![None; branches.len()],
+                children: Vec::new(),
+                limit: branches.len(),
+            },
+        );
+        for (slot, flow) in branches.iter().enumerate() {
+            self.begin_child(id, slot, *flow, input.clone(), None);
+        }
+        Ok(())
+    }
+
+    pub(super) fn begin_map(&mut self, id: u32, map: &Map) -> Result<(), Fault> {
+        let mut items = self.items(id, map)?;
+        let limit = match &map.concurrency {
+            Some(amount) => match self.amount(id, amount, "MaxConcurrency", 0)? {
+                0 => MAX_CONCURRENCY,
+                given => usize::try_from(given).map_or(MAX_CONCURRENCY, |given| given.min(MAX_CONCURRENCY)),
+            },
+            None => MAX_CONCURRENCY,
+        };
+        let length = items.len();
+        self.record(id, Detail::MapStateStarted { length });
+        items.reverse();
+        self.set_fan_out(
+            id,
+            FanOut { items: Some(items), begun: 0, outputs: vec![None; length], children: Vec::new(), limit },
+        );
+        self.begin_iterations(id)?;
+        self.finish_fan_out(id)
+    }
+
+    fn items(&mut self, id: u32, map: &Map) -> Result<Vec<Arc<Value>>, Fault> {
+        let value = match &map.items {
+            Some(template) => self.evaluate(id, Seen::default(), |scope| {
+                template.evaluate_as(scope, "Items", "array", |value| value.as_array().cloned())
+            })?,
+            None => {
+                let input = self.branches.get(&id).ok_or_else(Fault::gone)?.input.share();
+                input.as_array().cloned().ok_or_else(|| {
+                    let cause =
+                        "The state input, which is used when 'Items' is not specified, is not an array.";
+                    Fault::new("States.QueryEvaluationError", self.placed(id, cause))
+                })?
+            }
+        };
+        Ok(value.into_iter().map(Arc::new).collect())
+    }
+
+    fn set_fan_out(&mut self, id: u32, fan_out: FanOut) {
+        if let Some(branch) = self.branches.get_mut(&id) {
+            branch.phase = Phase::FanOut(Box::new(fan_out));
+        }
+    }
+
+    fn fan_out(&mut self, id: u32) -> Option<&mut FanOut> {
+        match &mut self.branches.get_mut(&id)?.phase {
+            Phase::FanOut(fan_out) => Some(fan_out),
+            _ => None,
+        }
+    }
+
+    /// Begins as many iterations as may run at once.
+    fn begin_iterations(&mut self, id: u32) -> Result<(), Fault> {
+        let machine = Arc::clone(&self.machine);
+        let Some(Kind::Map(map)) = self.at(&machine, id).map(|state| &state.kind) else { return Ok(()) };
+        while !self.full {
+            let Some(fan_out) = self.fan_out(id).filter(|fan_out| fan_out.children.len() < fan_out.limit)
+            else {
+                break;
+            };
+            let Some(item) = fan_out.items.as_mut().and_then(Vec::pop) else { break };
+            let slot = fan_out.begun;
+            fan_out.begun += 1;
+            let input = match &map.selector {
+                Some(template) => {
+                    let seen = Seen { item: Some((slot, &item)), ..Seen::default() };
+                    Data::new(self.evaluate(id, seen, |scope| template.evaluate(scope, "ItemSelector"))?)
+                }
+                None => Data::shared(Arc::clone(&item)),
+            };
+            self.check_size(id, &input)?;
+            self.begin_child(id, slot, map.processor, input, Some(item));
+        }
+        Ok(())
+    }
+
+    fn begin_child(&mut self, parent: u32, slot: usize, flow: FlowId, input: Data, item: Option<Arc<Value>>) {
+        self.last_branch += 1;
+        let id = self.last_branch;
+        let start = self.machine.flows[flow].start;
+        let mut child = Branch::new(Some(parent), flow, start, input);
+        child.slot = slot;
+        child.last_event = self.branches.get(&parent).map_or(0, |branch| branch.last_event);
+        let is_map = item.is_some();
+        child.item = item;
+        self.branches.insert(id, Box::new(child));
+        if let Some(fan_out) = self.fan_out(parent) {
+            fan_out.children.push(id);
+        }
+        if is_map {
+            let name = self.state_name(parent);
+            self.record(id, Detail::MapIterationStarted { name, index: slot });
+        }
+        self.ready.push_back(id);
+    }
+
+    /// A branch reached its end.
+    pub(super) fn branch_ended(&mut self, id: u32, output: &Data) {
+        let Some(branch) = self.branches.get(&id) else { return };
+        let Some(parent) = branch.parent else {
+            self.succeed(output);
+            return;
+        };
+        let (slot, is_map) = (branch.slot, branch.item.is_some());
+        if is_map {
+            let name = self.state_name(parent);
+            self.record(id, Detail::MapIterationSucceeded { name, index: slot });
+        }
+        let last_event = self.branches.remove(&id).map_or(0, |branch| branch.last_event);
+        if let Some(branch) = self.branches.get_mut(&parent) {
+            branch.last_event = last_event;
+        }
+        if let Some(fan_out) = self.fan_out(parent) {
+            fan_out.outputs[slot] = Some(output.share());
+            fan_out.children.retain(|child| *child != id);
+        }
+        let done = self.begin_iterations(parent).and_then(|()| self.finish_fan_out(parent));
+        if let Err(fault) = done {
+            self.fail_state(parent, &fault);
+        }
+    }
+
+    /// Leaves a Map or Parallel state whose branches have all ended.
+    fn finish_fan_out(&mut self, id: u32) -> Result<(), Fault> {
+        let Some(fan_out) = self.fan_out(id) else { return Ok(()) };
+        let is_map = fan_out.items.is_some();
+        if !fan_out.children.is_empty() || fan_out.items.as_ref().is_some_and(|items| !items.is_empty()) {
+            return Ok(());
+        }
+        let outputs = std::mem::take(&mut fan_out.outputs).into_iter();
+        let results = outputs.map(|output| output.map_or(Value::Null, Arc::unwrap_or_clone));
+        let result = Data::new(Value::Array(results.collect()));
+        self.record(id, if is_map { Detail::MapStateSucceeded } else { Detail::ParallelStateSucceeded });
+        let machine = Arc::clone(&self.machine);
+        let Some(state) = self.at(&machine, id) else { return Ok(()) };
+        let seen = result.share();
+        self.finish(id, state, Seen { result: Some(&seen), ..Seen::default() }, result)
+    }
+
+    /// A branch of the state failed: the others are aborted, and the state has failed.
+    pub(super) fn fan_out_failed(&mut self, parent: u32, failed: u32, slot: usize, last_event: u32) {
+        let Some(fan_out) = self.fan_out(parent) else { return };
+        let is_map = fan_out.items.is_some();
+        fan_out.children.retain(|child| *child != failed);
+        if is_map {
+            let name = self.state_name(parent);
+            self.record(failed, Detail::MapIterationFailed { name, index: slot });
+        }
+        let last_event = self.branches.remove(&failed).map_or(last_event, |branch| branch.last_event);
+        self.abort_children(parent);
+        if let Some(branch) = self.branches.get_mut(&parent) {
+            branch.last_event = last_event;
+        }
+        self.record(parent, if is_map { Detail::MapStateFailed } else { Detail::ParallelStateFailed });
+    }
+
+    /// Ends the branches of a state, innermost first.
+    fn abort_children(&mut self, parent: u32) {
+        let children = self.fan_out(parent).map(|fan_out| std::mem::take(&mut fan_out.children));
+        for child in children.unwrap_or_default() {
+            self.abort_branch(parent, child);
+        }
+    }
+
+    fn abort_branch(&mut self, parent: u32, id: u32) {
+        self.abort_children(id);
+        self.leave_task(id);
+        let machine = Arc::clone(&self.machine);
+        if let Some(state) = self.at(&machine, id) {
+            let kind = state.kind.state_type();
+            let entered = self.branches.get(&id).is_some_and(|branch| branch.entered_event > 0);
+            let waits =
+                matches!(kind, StateType::Task | StateType::Wait | StateType::Map | StateType::Parallel);
+            if entered && waits {
+                self.record(id, Detail::StateAborted { kind });
+            }
+        }
+        if let Some(index) = self.branches.get(&id).filter(|branch| branch.item.is_some()).map(|b| b.slot) {
+            let name = self.state_name(parent);
+            self.record(id, Detail::MapIterationAborted { name, index });
+        }
+        self.branches.remove(&id);
+        self.ready.retain(|ready| *ready != id);
+    }
+
+    /// The branch waits for nothing any more: its deadlines go, and the execution that it waited for is stopped.
+    pub(super) fn leave_task(&mut self, id: u32) {
+        let Some(branch) = self.branches.get_mut(&id) else { return };
+        if matches!(branch.phase, Phase::FanOut(_)) {
+            self.abort_children(id);
+        }
+        let Some(branch) = self.branches.get_mut(&id) else { return };
+        let phase = std::mem::replace(&mut branch.phase, Phase::Going);
+        if let Some(arn) = child_of(&phase) {
+            self.effects.push(Effect::StopChild { arn });
+        }
+        self.remove_deadlines(id, &phase);
+    }
+
+    pub(super) fn check_size(&self, id: u32, data: &Data) -> Result<(), Fault> {
+        if !data.is_too_large() {
+            return Ok(());
+        }
+        let cause = format!(
+            "The state/task '{}' has an input with a size exceeding the maximum number of bytes service limit.",
+            self.state_name(id)
+        );
+        Err(Fault::new("States.DataLimitExceeded", self.placed(id, &cause)))
+    }
+}

@@ -1,0 +1,225 @@
+//! Entering a state, doing what the simple ones do, and leaving it.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::Run;
+use super::branch::{Deadline, Phase};
+use super::context::Seen;
+use super::failure::Fault;
+use crate::data::Data;
+use crate::definition::{Amount, Kind, Next, State, Wait, parse_timestamp, whole_number};
+use crate::expression::Template;
+use crate::history::{Assigned, Detail};
+
+/// The variables that a state assigns, evaluated.
+pub(super) type NewVariables = Vec<(Arc<str>, Arc<Value>)>;
+
+impl Run {
+    /// A branch enters the state that it is at.
+    pub(super) fn enter(&mut self, id: u32) {
+        let machine = Arc::clone(&self.machine);
+        let Some(state) = self.at(&machine, id) else { return };
+        let Some(branch) = self.branches.get_mut(&id) else { return };
+        branch.entered_ms = self.now.wall_ms;
+        branch.attempts = Vec::new();
+        branch.phase = Phase::Going;
+        let input = branch.input.text();
+        self.transitions += 1;
+        let name = Arc::clone(&state.name);
+        let entered = self.record(id, Detail::StateEntered { kind: state.kind.state_type(), name, input });
+        if let Some(branch) = self.branches.get_mut(&id) {
+            branch.entered_event = entered;
+        }
+        self.execute(id);
+    }
+
+    /// Does what the state says; also called for every further attempt.
+    pub(super) fn execute(&mut self, id: u32) {
+        let machine = Arc::clone(&self.machine);
+        let Some(state) = self.at(&machine, id) else { return };
+        let done = match &state.kind {
+            Kind::Pass | Kind::Succeed => self.finish_with_input(id, state),
+            Kind::Fail { error, cause } => self.fail_state_reached(id, error.as_ref(), cause.as_ref()),
+            Kind::Wait(wait) => self.wait(id, wait),
+            Kind::Choice(rules) => self.choose(id, state, rules),
+            Kind::Task(task) => self.begin_task(id, task),
+            Kind::Parallel { arguments, branches } => self.begin_parallel(id, arguments.as_ref(), branches),
+            Kind::Map(map) => self.begin_map(id, map),
+        };
+        if let Err(fault) = done {
+            self.fail_state(id, &fault);
+        }
+    }
+
+    fn finish_with_input(&mut self, id: u32, state: &State) -> Result<(), Fault> {
+        let Some(branch) = self.branches.get(&id) else { return Err(Fault::gone()) };
+        let input = branch.input.clone();
+        self.finish(id, state, Seen::default(), input)
+    }
+
+    fn fail_state_reached(
+        &mut self,
+        id: u32,
+        error: Option<&Template>,
+        cause: Option<&Template>,
+    ) -> Result<(), Fault> {
+        let mut text = |template: Option<&Template>, field: &str| match template {
+            Some(template) => self
+                .evaluate(id, Seen::default(), |scope| {
+                    template.evaluate_as(scope, field, "string", |value| value.as_str().map(Arc::from))
+                })
+                .map(Some),
+            None => Ok(None),
+        };
+        let error = text(error, "Error")?;
+        let cause = text(cause, "Cause")?;
+        let failure = crate::execution::Failure { error, cause };
+        self.fail_branch(id, &Fault::from(failure));
+        Ok(())
+    }
+
+    fn wait(&mut self, id: u32, wait: &Wait) -> Result<(), Fault> {
+        let until = match wait {
+            Wait::Seconds(amount) => {
+                let seconds = self.amount(id, amount, "Seconds", 0)?;
+                self.after_seconds(seconds)
+            }
+            Wait::Until(at_ms) => self.until_wall(*at_ms),
+            Wait::Timestamp(template) => {
+                let at_ms = self.evaluate(id, Seen::default(), |scope| {
+                    template.evaluate_as(scope, "Timestamp", "timestamp", |value| {
+                        value.as_str().and_then(parse_timestamp)
+                    })
+                })?;
+                self.until_wall(at_ms)
+            }
+        };
+        if let Some(branch) = self.branches.get_mut(&id) {
+            branch.phase = Phase::Waiting { until };
+            self.deadlines.insert((until, id, Deadline::Wait));
+        }
+        Ok(())
+    }
+
+    /// The monotonic moment of a wall-clock one; now, when it is past.
+    fn until_wall(&self, at_ms: i64) -> i64 {
+        let ms = at_ms.saturating_sub(self.now.wall_ms).max(0);
+        self.now.mono_ms.saturating_add(ms)
+    }
+
+    pub(super) fn wait_is_over(&mut self, id: u32) {
+        let machine = Arc::clone(&self.machine);
+        let Some(state) = self.at(&machine, id) else { return };
+        if let Err(fault) = self.finish_with_input(id, state) {
+            self.fail_state(id, &fault);
+        }
+    }
+
+    /// A whole number of at least `least` that may be computed.
+    pub(super) fn amount(&mut self, id: u32, amount: &Amount, field: &str, least: u64) -> Result<u64, Fault> {
+        match amount {
+            Amount::Literal(number) => Ok(*number),
+            Amount::Computed(template) => self.evaluate(id, Seen::default(), |scope| {
+                template.evaluate_as(scope, field, "non-negative integer", |value| {
+                    value
+                        .as_f64()
+                        .and_then(whole_number)
+                        .filter(|number| (least..=99_999_999).contains(number))
+                })
+            }),
+        }
+    }
+
+    /// The state is done: evaluate its `Output` and `Assign` and go on.
+    pub(super) fn finish(
+        &mut self,
+        id: u32,
+        state: &State,
+        seen: Seen<'_>,
+        default: Data,
+    ) -> Result<(), Fault> {
+        self.finish_as(id, seen, state.output.as_ref(), &state.assign, "", default, state.next)
+    }
+
+    /// The same with the `Output`, `Assign` and `Next` of a part of the state; `prefix` names that part.
+    #[expect(clippy::too_many_arguments, reason = "the parts of a state that a Choice rule has too")]
+    pub(super) fn finish_as(
+        &mut self,
+        id: u32,
+        seen: Seen<'_>,
+        output: Option<&Template>,
+        assign: &[(Arc<str>, Template)],
+        prefix: &str,
+        default: Data,
+        next: Next,
+    ) -> Result<(), Fault> {
+        let assigned = self.evaluate_assign(id, seen, assign, &format!("{prefix}Assign"))?;
+        let output = match output {
+            Some(template) => {
+                let field = format!("{prefix}Output");
+                Data::new(self.evaluate(id, seen, |scope| template.evaluate(scope, &field))?)
+            }
+            None => default,
+        };
+        self.leave(id, output, assigned, next)
+    }
+
+    pub(super) fn evaluate_assign(
+        &mut self,
+        id: u32,
+        seen: Seen<'_>,
+        assign: &[(Arc<str>, Template)],
+        field: &str,
+    ) -> Result<NewVariables, Fault> {
+        let mut assigned = Vec::with_capacity(assign.len());
+        for (name, template) in assign {
+            let value =
+                self.evaluate(id, seen, |scope| template.evaluate(scope, &format!("{field}/{name}")))?;
+            assigned.push((Arc::clone(name), Arc::new(value)));
+        }
+        Ok(assigned)
+    }
+
+    /// Leaves the state with `output` for `next`.
+    pub(super) fn leave(
+        &mut self,
+        id: u32,
+        output: Data,
+        assigned: NewVariables,
+        next: Next,
+    ) -> Result<(), Fault> {
+        let machine = Arc::clone(&self.machine);
+        let Some(state) = self.at(&machine, id) else { return Err(Fault::gone()) };
+        if output.is_too_large() {
+            let cause = format!(
+                "The state/task '{}' returned a result with a size exceeding the maximum number of bytes \
+                 service limit.",
+                state.name
+            );
+            return Err(Fault::new("States.DataLimitExceeded", self.placed(id, &cause)));
+        }
+        let shown: Assigned = (!assigned.is_empty()).then(|| {
+            let text = |(name, value): &(Arc<str>, Arc<Value>)| (Arc::clone(name), value.to_string().into());
+            assigned.iter().map(text).collect()
+        });
+        let kind = state.kind.state_type();
+        let name = Arc::clone(&state.name);
+        self.record(id, Detail::StateExited { kind, name, output: output.text(), assigned: shown });
+        let Some(branch) = self.branches.get_mut(&id) else { return Err(Fault::gone()) };
+        branch.phase = Phase::Going;
+        for (name, value) in assigned {
+            branch.assign(&name, value);
+        }
+        match next {
+            Next::State(index) => {
+                branch.state = index;
+                branch.input = output;
+                self.ready.push_back(id);
+            }
+            Next::End => self.branch_ended(id, &output),
+        }
+        Ok(())
+    }
+}
