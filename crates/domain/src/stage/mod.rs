@@ -1,6 +1,7 @@
 //! The run of one stage in one attempt, and the pure decisions about stages: what may start, and what they came to.
 
 mod flow;
+mod plan;
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
@@ -8,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 pub use flow::{Readiness, StageOutcomes, readiness, verdict};
+pub use plan::{UNDO, stages_of, undo_name};
 
 use crate::attempt::AttemptRef;
 use crate::ids::{ApprovalId, StageRunId};

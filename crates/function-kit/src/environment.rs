@@ -1,0 +1,64 @@
+//! The installation, as the function's environment variables describe it.
+
+use std::sync::Arc;
+
+use aws_config::BehaviorVersion;
+use aws_smithy_http_client::tls;
+use pilothouse_operations::clock::{SharedClock, SystemClock};
+use pilothouse_operations::clusters::Clusters;
+use pilothouse_operations::executions::Executions;
+use pilothouse_operations::random::IdSource;
+use pilothouse_operations::secrets::Secrets;
+use pilothouse_operations::stages::StageRegistry;
+use pilothouse_operations::{Context, OutboundPolicy};
+use pilothouse_store::Store;
+
+/// An environment variable that the template sets and that is not there.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the environment variable {0} is not set; the template sets it")]
+pub struct MissingSetting(pub &'static str);
+
+/// Why a function cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A setting is missing.
+    #[error(transparent)]
+    Setting(#[from] MissingSetting),
+    /// No randomness.
+    #[error("the system has no randomness to give")]
+    Random(#[source] getrandom::Error),
+    /// No HTTP client.
+    #[error("cannot build the HTTP client")]
+    Http(#[from] reqwest::Error),
+}
+
+fn setting(name: &'static str) -> Result<String, MissingSetting> {
+    std::env::var(name).ok().filter(|v| !v.is_empty()).ok_or(MissingSetting(name))
+}
+
+/// What the use cases work with: `PILOTHOUSE_TABLE`, `PILOTHOUSE_DEPLOYMENT_ARN` and AWS's own variables.
+///
+/// # Errors
+/// [`StartError`].
+pub async fn context_from_env() -> Result<Context, StartError> {
+    // Another part of the process may have installed it first, and that is as good.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let http = aws_smithy_http_client::Builder::new()
+        .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring))
+        .build_https();
+    let config = aws_config::defaults(BehaviorVersion::latest()).http_client(http).load().await;
+    let clock: SharedClock = Arc::new(SystemClock);
+    let store = Store::new(aws_sdk_dynamodb::Client::new(&config), setting("PILOTHOUSE_TABLE")?);
+    let secrets = Secrets::local();
+    Ok(Context {
+        executions: Executions::new(aws_sdk_sfn::Client::new(&config), setting("PILOTHOUSE_DEPLOYMENT_ARN")?),
+        clusters: Clusters::new(store.clone(), secrets.clone()),
+        store,
+        secrets,
+        ids: IdSource::from_system(Arc::clone(&clock)).map_err(StartError::Random)?,
+        clock,
+        http: reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build()?,
+        outbound: OutboundPolicy::default(),
+        stages: Arc::new(StageRegistry::standard()),
+    })
+}

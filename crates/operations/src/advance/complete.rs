@@ -1,0 +1,67 @@
+//! What follows an attempt's end: the lane goes to the next, and the environments that come after it start.
+
+use pilothouse_domain::attempt::{Attempt, AttemptKind};
+use pilothouse_domain::environment::startable;
+use pilothouse_store::{Transaction, Versioned};
+
+use super::settle::{new_attempt, queued};
+use crate::executions::ExecutionInput;
+use crate::load::SYSTEM;
+use crate::wake::wake_lane;
+use crate::{Context, OperationError};
+
+/// Completes an attempt that has ended. Harmless when it was completed before.
+///
+/// # Errors
+/// [`OperationError`].
+pub async fn complete(context: &Context, input: &ExecutionInput) -> Result<(), OperationError> {
+    loop {
+        let attempt = context.current(input).await?;
+        if attempt.record.completed_at.is_some() {
+            return Ok(());
+        }
+        if !attempt.record.state.is_terminal() {
+            return Err(OperationError::Inconsistent("an attempt that runs cannot be completed".to_owned()));
+        }
+        let Some(started) = write(context, &attempt).await? else { continue };
+        wake_lane(context, &attempt.record.application, &attempt.record.at.environment).await?;
+        for attempt in &started {
+            context.executions.start(attempt).await?;
+        }
+        return Ok(());
+    }
+}
+
+/// Everything in one transaction; gives the attempts it created, or `None` when something changed meanwhile.
+async fn write(context: &Context, attempt: &Versioned<Attempt>) -> Result<Option<Vec<Attempt>>, OperationError> {
+    let now = context.now();
+    let next = Attempt { completed_at: Some(now), ..attempt.record.clone() };
+    let mut tx = Transaction::new().replace(attempt, &next);
+    if let Some(lease) = context.store.lease(&next.application, &next.at.environment).await? {
+        if let Some(vacant) = lease.record.release(&next.at, now) {
+            tx = tx.replace(&lease, &vacant);
+        }
+    }
+    let started = following(context, &next).await?;
+    for attempt in &started {
+        tx = tx.create(attempt).event(queued(context, attempt));
+    }
+    match context.store.commit(tx).await {
+        Ok(_) => Ok(Some(started)),
+        Err(e) if e.is_conflict() => Ok(None),
+        Err(e) => Err(e.into()),
+    }
+}
+
+async fn following(context: &Context, ended: &Attempt) -> Result<Vec<Attempt>, OperationError> {
+    if !ended.state.is_success() || ended.is_rollback() {
+        return Ok(Vec::new());
+    }
+    let release = context.release(&ended.at.release).await?.record;
+    let attempts: Vec<Attempt> =
+        context.store.attempts(&release.id).await?.into_iter().map(|a| a.record).collect();
+    Ok(startable(&release.spec.environments, &attempts)
+        .into_iter()
+        .map(|e| new_attempt(context, &release, &e.name, 1, AttemptKind::Deploy, SYSTEM))
+        .collect())
+}

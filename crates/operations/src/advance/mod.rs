@@ -1,0 +1,59 @@
+//! The steps of `deployment.asl.json`. Each reads the records again; calling one twice is harmless (invariant 2).
+
+mod approval;
+mod complete;
+mod expire;
+mod lane;
+mod next;
+pub(crate) mod settle;
+mod upstream;
+
+use serde::{Deserialize, Serialize};
+
+pub use approval::await_approval;
+pub use complete::complete;
+pub use expire::expire;
+pub use lane::await_lane;
+pub use next::advance;
+pub use settle::{fail, settle};
+pub use upstream::await_upstream;
+pub(crate) use upstream::{not_run, run_it};
+
+use crate::executions::ExecutionInput;
+
+/// What the definition does next.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "next", rename_all = "camelCase", rename_all_fields = "camelCase")]
+pub enum Next {
+    /// Wait for the lane.
+    Lane {
+        /// At most so long.
+        timeout_seconds: i64,
+    },
+    /// Wait for the approval.
+    Approval {
+        /// At most so long.
+        timeout_seconds: i64,
+    },
+    /// Run the stages, given in topological order.
+    Stages {
+        /// Their names.
+        stages: Vec<String>,
+        /// A bound for all of them together.
+        timeout_seconds: i64,
+    },
+    /// Run the rollback attempt.
+    Rollback {
+        /// Its execution's input.
+        rollback: ExecutionInput,
+        /// Its execution's name.
+        execution: String,
+    },
+    /// Do what follows the attempt's end.
+    Complete,
+    /// Nothing is left to do.
+    Done,
+}
+
+/// The longest a Step Functions execution may take, less a day.
+pub(crate) const LONGEST_SECONDS: i64 = 364 * 86_400;

@@ -1,0 +1,42 @@
+//! What every use case works with. The places an installation can run in differ only in what is in here.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use pilothouse_store::Store;
+
+use crate::clock::SharedClock;
+use crate::clusters::Clusters;
+use crate::executions::Executions;
+use crate::random::IdSource;
+use crate::secrets::Secrets;
+use crate::stages::StageRegistry;
+
+/// What every use case works with; cheap to clone.
+#[derive(Clone)]
+pub struct Context {
+    /// The records.
+    pub store: Store,
+    /// Step Functions.
+    pub executions: Executions,
+    /// Kubernetes.
+    pub clusters: Clusters,
+    /// Secrets by reference.
+    pub secrets: Secrets,
+    /// The time.
+    pub clock: SharedClock,
+    /// New ids.
+    pub ids: IdSource,
+    /// HTTP to the outside.
+    pub http: reqwest::Client,
+    /// The stage types.
+    pub stages: Arc<StageRegistry>,
+}
+
+impl Context {
+    /// The present instant.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+}

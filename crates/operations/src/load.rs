@@ -1,0 +1,79 @@
+//! Loading what nearly every use case needs, with the errors that fit.
+
+use pilothouse_domain::attempt::{Attempt, AttemptRef};
+use pilothouse_domain::ids::ReleaseId;
+use pilothouse_domain::release::{Release, ReleaseStatus};
+use pilothouse_domain::stage::{StageOutcomes, StageRun};
+use pilothouse_domain::timeline::{EventDraft, Happening};
+use pilothouse_store::Versioned;
+
+use crate::executions::ExecutionInput;
+use crate::{Context, OperationError};
+
+impl Context {
+    /// The release, whatever its status.
+    pub(crate) async fn release(&self, id: &ReleaseId) -> Result<Versioned<Release>, OperationError> {
+        self.store.release(id).await?.ok_or_else(|| OperationError::NotFound {
+            what: format!("release `{id}`"),
+            hint: "list releases with `pilothouse release ls`".to_owned(),
+        })
+    }
+
+    /// The release, if actions are allowed in it (A3).
+    pub(crate) async fn active_release(&self, id: &ReleaseId) -> Result<Versioned<Release>, OperationError> {
+        let release = self.release(id).await?;
+        if release.record.status == ReleaseStatus::Active {
+            return Ok(release);
+        }
+        Err(OperationError::Conflicting(format!("the release is {:?}: no action is allowed", release.record.status)))
+    }
+
+    /// The attempt.
+    pub(crate) async fn attempt(&self, at: &AttemptRef) -> Result<Versioned<Attempt>, OperationError> {
+        self.store.attempt(at).await?.ok_or_else(|| OperationError::NotFound {
+            what: format!("attempt {} of `{}` in release `{}`", at.number, at.environment, at.release),
+            hint: "see `pilothouse release show`".to_owned(),
+        })
+    }
+
+    /// The attempt that an execution works on, unless a newer execution has taken over.
+    pub(crate) async fn current(&self, input: &ExecutionInput) -> Result<Versioned<Attempt>, OperationError> {
+        let attempt = self.attempt(&input.at).await?;
+        if attempt.record.restarts == input.restarts { Ok(attempt) } else { Err(OperationError::Superseded) }
+    }
+
+    /// Checks that the attempt still holds its environment, just before a cluster is changed (invariant 6).
+    pub(crate) async fn check_fence(&self, attempt: &Attempt) -> Result<(), OperationError> {
+        let lease = self.store.lease(&attempt.application, &attempt.at.environment).await?;
+        let holds = lease.is_some_and(|l| {
+            l.record.holder.as_ref() == Some(&attempt.at) && Some(l.record.fence) == attempt.fence
+        });
+        if holds { Ok(()) } else { Err(OperationError::Fenced { ours: attempt.fence }) }
+    }
+
+    /// An event of an attempt, made now.
+    pub(crate) fn event(&self, at: &AttemptRef, actor: &str, what: Happening) -> EventDraft {
+        EventDraft {
+            release: at.release.clone(),
+            at: self.now(),
+            actor: actor.to_owned(),
+            environment: Some(at.environment.clone()),
+            attempt: Some(at.number),
+            stage: None,
+            what,
+        }
+    }
+
+    /// An event of a stage, made now.
+    pub(crate) fn stage_event(&self, at: &AttemptRef, stage: &str, actor: &str, what: Happening) -> EventDraft {
+        EventDraft { stage: Some(stage.to_owned()), ..self.event(at, actor, what) }
+    }
+}
+
+/// The status of each stage that has a record.
+pub(crate) fn outcomes(runs: &[Versioned<StageRun>]) -> StageOutcomes {
+    runs.iter().map(|r| (r.record.stage.clone(), r.record.status.clone())).collect()
+}
+
+/// Who acts when no person does.
+pub(crate) const SYSTEM: &str = "system";

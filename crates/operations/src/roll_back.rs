@@ -1,0 +1,104 @@
+//! Rolling back by hand: at any time, whether it runs, failed or succeeded (H6, H7).
+
+use pilothouse_domain::attempt::{Attempt, AttemptKind, AttemptStatus, RollbackReason, RollbackRequest};
+use pilothouse_domain::ids::ReleaseId;
+use pilothouse_domain::pipeline::RollbackMode;
+use pilothouse_domain::timeline::Happening;
+use pilothouse_store::{Transaction, Versioned};
+
+use crate::advance::settle::{queued, rollback_of};
+use crate::cancel_deployment::cancel;
+use crate::{Context, OperationError};
+
+/// Takes back what the latest deployment of the release changed in the environment: a running one is cancelled first.
+/// Gives the attempt that rolls back, or the one that is being cancelled.
+///
+/// # Errors
+/// [`OperationError::Conflicting`] when there is nothing to take back, when it was taken back before, when a later
+/// release has been deployed there since, or when the environment's policy is `never`.
+pub async fn roll_back(
+    context: &Context,
+    release: &ReleaseId,
+    environment: &str,
+    by: &str,
+) -> Result<Attempt, OperationError> {
+    for _ in 0..20 {
+        let record = context.active_release(release).await?.record;
+        let spec = record.environment(environment).ok_or_else(|| OperationError::NotFound {
+            what: format!("environment `{environment}` of release `{release}`"),
+            hint: "see `pilothouse release show`".to_owned(),
+        })?;
+        if spec.rollback.policy == RollbackMode::Never {
+            return Err(refuse(format!("the rollback policy of `{environment}` is `never`")));
+        }
+        let target = target(context, release, environment).await?;
+        if target.record.state.status() == AttemptStatus::InProgress {
+            return cancel(context, &target.record.at, by, Some(RollbackRequest { by: by.to_owned() })).await;
+        }
+        let runs = context.store.stage_runs(&target.record.at).await?;
+        let number = context.last_attempt_number(release, environment).await? + 1;
+        let reason = RollbackReason::Requested { by: by.to_owned() };
+        let rollback = rollback_of(context, &record, &target.record, &runs, number, reason)
+            .ok_or_else(|| refuse(format!("the deployment to `{environment}` changed nothing in the cluster")))?;
+        if write(context, &target, &rollback, by).await? {
+            context.executions.start(&rollback).await?;
+            return Ok(rollback);
+        }
+    }
+    Err(refuse("the deployment changes too fast to be rolled back; try again".to_owned()))
+}
+
+/// The deployment to take back: the latest of the release there, if nothing was deployed there after it.
+async fn target(
+    context: &Context,
+    release: &ReleaseId,
+    environment: &str,
+) -> Result<Versioned<Attempt>, OperationError> {
+    let attempts = context.store.attempts(release).await?;
+    let latest = attempts
+        .into_iter()
+        .filter(|a| a.record.at.environment == environment)
+        .max_by_key(|a| a.record.at.number)
+        .ok_or_else(|| refuse(format!("the release was never deployed to `{environment}`")))?;
+    if let AttemptKind::Rollback { undoes, .. } = &latest.record.kind {
+        let over = if latest.record.state.is_terminal() { "was" } else { "is being" };
+        return Err(refuse(format!("attempt {} {over} rolled back by attempt {}", undoes.number, latest.record.at.number)));
+    }
+    if latest.record.started_at.is_none() {
+        return Err(refuse(format!("attempt {} changed nothing: it never started", latest.record.at.number)));
+    }
+    if let Some(by) = &latest.record.rolled_back_by {
+        return Err(refuse(format!("attempt {} was rolled back by attempt {}", latest.record.at.number, by.number)));
+    }
+    let newest = context.newest_deployment(&latest.record.application, environment).await?;
+    match newest {
+        Some(newer) if newer.at.release != *release && newer.created_at > latest.record.created_at => {
+            Err(refuse(format!("release {} was deployed to `{environment}` since: roll that one back", newer.at.release)))
+        }
+        _ => Ok(latest),
+    }
+}
+
+async fn write(
+    context: &Context,
+    target: &Versioned<Attempt>,
+    rollback: &Attempt,
+    by: &str,
+) -> Result<bool, OperationError> {
+    let undone = Attempt { rolled_back_by: Some(rollback.at.clone()), ..target.record.clone() };
+    let started = Happening::RollbackStarted { attempt: rollback.at.number, trigger: format!("requested by {by}") };
+    let tx = Transaction::new()
+        .replace(target, &undone)
+        .create(rollback)
+        .event(context.event(&undone.at, by, started))
+        .event(queued(context, rollback));
+    match context.store.commit(tx).await {
+        Ok(_) => Ok(true),
+        Err(e) if e.is_conflict() => Ok(false),
+        Err(e) => Err(e.into()),
+    }
+}
+
+fn refuse(why: String) -> OperationError {
+    OperationError::Conflicting(format!("cannot roll back: {why}"))
+}

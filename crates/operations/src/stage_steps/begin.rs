@@ -1,0 +1,267 @@
+//! A stage begins: condition, options, snapshot, lease, first action; in this order, each stored before the next.
+
+use pilothouse_domain::approval::{Approval, ApprovalStatus, Subject};
+use pilothouse_domain::attempt::{AttemptEvent, AttemptState, Control};
+use pilothouse_domain::expression::{Template, evaluate_all};
+use pilothouse_domain::ids::{ApprovalId, StageRunId};
+use pilothouse_domain::pipeline::StageSpec;
+use pilothouse_domain::problem::Problems;
+use pilothouse_domain::snapshot::SnapshotRecord;
+use pilothouse_domain::stage::{Readiness, StageRun, StageStatus, readiness};
+use pilothouse_domain::timeline::Happening;
+use pilothouse_store::{Transaction, Versioned};
+use serde_json::{Map, Value};
+
+use super::end::{end_run, start_and_end};
+use super::wait::{awaiting, seconds_left};
+use super::{Loaded, StageInput, StageNext, scope};
+use crate::load::{SYSTEM, outcomes};
+use crate::stages::{Begun, Question, StageEnd, StageType};
+use crate::{Context, OperationError};
+
+/// Begins the stage, or goes on where an earlier call left it.
+///
+/// # Errors
+/// [`OperationError`]; what the stage itself makes of its first action is no error but its end.
+pub async fn begin(context: &Context, input: &StageInput) -> Result<StageNext, OperationError> {
+    let loaded = Loaded::new(context, input).await?;
+    let spec = loaded.spec(&input.stage)?;
+    let kind = context.stages.get(&spec.stage_type)?;
+    let run = match &loaded.run {
+        Some(run) if run.record.status.is_terminal() => return Ok(StageNext::Ended),
+        Some(run) => run.clone(),
+        None => match open(context, &loaded, spec, kind).await? {
+            Some(run) => run,
+            None => return Ok(StageNext::Ended),
+        },
+    };
+    if let Some(next) = resume(context, &loaded, &run).await? {
+        return Ok(next);
+    }
+    act(context, &loaded, kind, run).await
+}
+
+/// Where a stage stands that has begun before; `None` when its first action is still to be done.
+async fn resume(
+    context: &Context,
+    loaded: &Loaded,
+    run: &Versioned<StageRun>,
+) -> Result<Option<StageNext>, OperationError> {
+    if loaded.attempt.record.control != Control::Running {
+        end_run(context, run, canceled(loaded), None, SYSTEM).await?;
+        return Ok(Some(StageNext::Ended));
+    }
+    Ok(match &run.record.status {
+        StageStatus::AwaitingAnswer { .. } => {
+            Some(StageNext::Await { timeout_seconds: seconds_left(context, &run.record) })
+        }
+        _ if !run.record.action.is_null() => Some(StageNext::Observe),
+        _ => None,
+    })
+}
+
+pub(super) fn canceled(loaded: &Loaded) -> StageStatus {
+    let by = match &loaded.attempt.record.state {
+        AttemptState::Cancelling { by } => by.clone(),
+        _ => loaded.attempt.record.last_modified_by.clone(),
+    };
+    StageStatus::Canceled { by }
+}
+
+/// Creates the run with its options evaluated, or ends the stage here and now. `None`: it is at its end.
+async fn open(
+    context: &Context,
+    loaded: &Loaded,
+    spec: &StageSpec,
+    kind: &dyn StageType,
+) -> Result<Option<Versioned<StageRun>>, OperationError> {
+    let runs = context.store.stage_runs(&loaded.attempt.record.at).await?;
+    let control = loaded.attempt.record.control;
+    if let Readiness::Never { reason } = readiness(&loaded.stages, &outcomes(&runs), control, spec) {
+        crate::wake::pass_over(context, &loaded.attempt.record, spec, &reason).await?;
+        crate::wake::wake_stages(context, &loaded.attempt.record).await?;
+        return Ok(None);
+    }
+    let scope = scope::scope(&loaded.release, &loaded.attempt.record, runs.iter().map(|r| &r.record));
+    let mut run = blank(context, loaded, spec);
+    match evaluate(spec, kind, &scope) {
+        Ok(Evaluated::Skip(reason)) => {
+            let end = StageEnd { status: StageStatus::Skipped { reason }, output: Value::Null };
+            start_and_end(context, &loaded.attempt.record, &run, end).await?;
+            return Ok(None);
+        }
+        Err(reason) => {
+            start_and_end(context, &loaded.attempt.record, &run, StageEnd::failed(reason)).await?;
+            return Ok(None);
+        }
+        Ok(Evaluated::Options(options)) => run.options = options,
+    }
+    run.deadline = spec.timeout.unwrap_or_else(|| kind.timeout(&run.options)).after(run.started_at);
+    let started = Happening::StageStarted { stage_type: spec.stage_type.clone() };
+    let event = context.stage_event(&run.at, &run.stage, SYSTEM, started);
+    match context.store.commit(Transaction::new().create(&run).event(event)).await {
+        Ok(committed) => Ok(Some(Versioned::created_by(run, &committed))),
+        Err(e) if e.is_conflict() => Ok(context.store.stage_run(&run.at, &run.stage).await?),
+        Err(e) => Err(e.into()),
+    }
+}
+
+fn blank(context: &Context, loaded: &Loaded, spec: &StageSpec) -> StageRun {
+    let now = context.now();
+    StageRun {
+        id: StageRunId::new(context.ids.ulid()),
+        at: loaded.attempt.record.at.clone(),
+        stage: spec.name.clone(),
+        stage_type: spec.stage_type.clone(),
+        status: StageStatus::Running,
+        started_at: now,
+        deadline: now,
+        ended_at: None,
+        progress: None,
+        options: Value::Null,
+        action: Value::Null,
+        output: Value::Null,
+        has_snapshot: false,
+    }
+}
+
+enum Evaluated {
+    Options(Value),
+    Skip(String),
+}
+
+/// The condition (T31) and the options, each expression evaluated once (X11); undefined is a failure (T30).
+fn evaluate(spec: &StageSpec, kind: &dyn StageType, scope: &Value) -> Result<Evaluated, String> {
+    if let Some(condition) = &spec.condition {
+        let value = Template::parse(condition).and_then(|t| t.evaluate(scope));
+        match value.map_err(|e| format!("the condition `{condition}`: {e}"))? {
+            Value::Bool(true) => {}
+            Value::Bool(false) => return Ok(Evaluated::Skip(format!("the condition `{condition}` is false"))),
+            other => return Err(format!("the condition `{condition}` is {other}, neither true nor false")),
+        }
+    }
+    let verbatim = kind.verbatim(&spec.options);
+    let (kept, templates): (Map<String, Value>, Map<String, Value>) =
+        spec.options.clone().into_iter().partition(|(key, _)| verbatim.contains(&key.as_str()));
+    let evaluated = evaluate_all(&Value::Object(templates), scope).map_err(|p| Problems(p).to_string())?;
+    let mut options = match evaluated {
+        Value::Object(map) => map,
+        _ => Map::new(),
+    };
+    options.extend(kept);
+    Ok(Evaluated::Options(Value::Object(options)))
+}
+
+async fn act(
+    context: &Context,
+    loaded: &Loaded,
+    kind: &dyn StageType,
+    mut run: Versioned<StageRun>,
+) -> Result<StageNext, OperationError> {
+    if !run.record.has_snapshot {
+        run = match snapshot(context, loaded, kind, run.clone()).await {
+            Ok(run) => run,
+            Err(error) => return verdict(context, &run, error).await,
+        };
+    }
+    context.check_fence(&loaded.attempt.record).await?;
+    let begun = match kind.begin(&loaded.stage(context, &run.record)?).await {
+        Ok(begun) => begun,
+        Err(error) => return verdict(context, &run, error).await,
+    };
+    match begun {
+        Begun::Ended(end) => {
+            end_run(context, &run, end.status, Some(end.output), SYSTEM).await?;
+            Ok(StageNext::Ended)
+        }
+        Begun::Observe { action, progress } => {
+            let next = StageRun { action, progress: Some(progress), ..run.record.clone() };
+            context.store.commit(Transaction::new().replace(&run, &next)).await?;
+            Ok(StageNext::Observe)
+        }
+        Begun::Await { question, progress } => ask(context, loaded, &run, question, progress).await,
+    }
+}
+
+/// An error that may pass is the definition's to retry; any other is the stage's failure, and says why.
+pub(super) async fn verdict(
+    context: &Context,
+    run: &Versioned<StageRun>,
+    error: OperationError,
+) -> Result<StageNext, OperationError> {
+    let superseded = matches!(error, OperationError::Superseded);
+    let patient = error.is_retryable() && run.record.deadline > context.now();
+    if superseded || patient {
+        return Err(error);
+    }
+    let status = StageStatus::Failed { reason: error.to_string(), evidence: None };
+    end_run(context, run, status, None, SYSTEM).await?;
+    Ok(StageNext::Ended)
+}
+
+/// Stores what the stage is about to change; the first snapshot stays, whatever a second call finds (invariant 9).
+async fn snapshot(
+    context: &Context,
+    loaded: &Loaded,
+    kind: &dyn StageType,
+    run: Versioned<StageRun>,
+) -> Result<Versioned<StageRun>, OperationError> {
+    let stage = loaded.stage(context, &run.record)?;
+    let targets = kind.targets(&stage).await?;
+    if targets.is_empty() {
+        return Ok(run);
+    }
+    let taken = stage.cluster().await?.snapshot(&targets).await?;
+    let content = serde_json::to_value(&taken)
+        .map_err(|e| OperationError::Inconsistent(format!("the snapshot cannot be written: {e}")))?;
+    let record = SnapshotRecord { at: run.record.at.clone(), stage: run.record.stage.clone(), content };
+    let next = StageRun { has_snapshot: true, ..run.record.clone() };
+    let tx = Transaction::new().create_snapshot(&record).replace(&run, &next);
+    let committed = context.store.commit(tx).await?;
+    Ok(run.replaced_by(next, &committed))
+}
+
+async fn ask(
+    context: &Context,
+    loaded: &Loaded,
+    run: &Versioned<StageRun>,
+    question: Option<Question>,
+    progress: String,
+) -> Result<StageNext, OperationError> {
+    let approval = question.map(|q| approval(context, loaded, &run.record, q));
+    let next = StageRun {
+        status: awaiting(approval.as_ref()),
+        progress: Some(progress),
+        ..run.record.clone()
+    };
+    let mut tx = Transaction::new().replace(run, &next);
+    if let Some(approval) = &approval {
+        let asked = Happening::ApprovalRequested {
+            approvers: approval.approvers.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
+            deadline: approval.deadline,
+        };
+        tx = tx.create(approval).event(context.stage_event(&next.at, &next.stage, SYSTEM, asked));
+        let event = AttemptEvent::InterventionOpened;
+        if let Ok(attempt) = loaded.attempt.record.apply(event, SYSTEM, context.now()) {
+            tx = tx.replace(&loaded.attempt, &attempt);
+        }
+    }
+    context.store.commit(tx).await?;
+    Ok(StageNext::Await { timeout_seconds: seconds_left(context, &next) })
+}
+
+fn approval(context: &Context, loaded: &Loaded, run: &StageRun, question: Question) -> Approval {
+    Approval {
+        id: ApprovalId::new(context.ids.ulid()),
+        at: run.at.clone(),
+        application: loaded.release.application.clone(),
+        subject: Subject::Stage { stage: run.stage.clone(), inputs: question.inputs },
+        approvers: question.approvers,
+        required: 1,
+        instructions: question.instructions,
+        status: ApprovalStatus::Pending,
+        decisions: Vec::new(),
+        created_at: context.now(),
+        deadline: run.deadline,
+    }
+}

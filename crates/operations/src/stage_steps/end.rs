@@ -1,0 +1,128 @@
+//! A stage ends: its status is written first, then those that wait for it are woken.
+
+use pilothouse_domain::attempt::{Attempt, AttemptEvent, AttemptState};
+use pilothouse_domain::stage::{StageRun, StageStatus};
+use pilothouse_domain::timeline::{EventDraft, Happening};
+use pilothouse_store::{Transaction, Versioned};
+use serde_json::Value;
+
+use super::{Loaded, StageInput};
+use crate::load::SYSTEM;
+use crate::stages::StageEnd;
+use crate::wake::wake_stages;
+use crate::{Context, OperationError};
+
+/// Ends a run, unless it has ended; wakes its dependents in either case.
+pub(crate) async fn end_run(
+    context: &Context,
+    run: &Versioned<StageRun>,
+    status: StageStatus,
+    output: Option<Value>,
+    actor: &str,
+) -> Result<(), OperationError> {
+    let mut seen = run.clone();
+    for _ in 0..20 {
+        if seen.record.status.is_terminal() {
+            break;
+        }
+        let mut next = seen.record.ended(status.clone(), context.now());
+        if let Some(output) = output.clone() {
+            next.output = output;
+        }
+        let mut tx = Transaction::new().replace(&seen, &next).event(event(context, &next, actor));
+        tx = answer_intervention(context, &next, tx).await?;
+        match context.store.commit(tx).await {
+            Ok(_) => break,
+            Err(e) if e.is_conflict() => {
+                let missing = || OperationError::Inconsistent(format!("stage run {} is gone", next.id));
+                seen = context.store.stage_run(&next.at, &next.stage).await?.ok_or_else(missing)?;
+            }
+            Err(e) => return Err(e.into()),
+        }
+    }
+    let attempt = context.attempt(&run.record.at).await?.record;
+    wake_stages(context, &attempt).await
+}
+
+/// When no other stage waits for a person any more, the attempt goes on (A24 back to A22).
+async fn answer_intervention(
+    context: &Context,
+    ended: &StageRun,
+    tx: Transaction,
+) -> Result<Transaction, OperationError> {
+    let attempt = context.attempt(&ended.at).await?;
+    if attempt.record.state != AttemptState::ManualInterventionPending {
+        return Ok(tx);
+    }
+    let asks = |r: &StageRun| matches!(r.status, StageStatus::AwaitingAnswer { approval: Some(_) });
+    let runs = context.store.stage_runs(&ended.at).await?;
+    if runs.iter().any(|r| r.record.stage != ended.stage && asks(&r.record)) {
+        return Ok(tx);
+    }
+    match attempt.record.apply(AttemptEvent::InterventionAnswered, SYSTEM, context.now()) {
+        Ok(next) => Ok(tx.replace(&attempt, &next)),
+        Err(_) => Ok(tx),
+    }
+}
+
+fn event(context: &Context, run: &StageRun, actor: &str) -> EventDraft {
+    let evidence = match &run.status {
+        StageStatus::Failed { evidence, .. } => evidence.clone(),
+        _ => None,
+    };
+    let ended = Happening::StageEnded {
+        status: run.status.name().to_owned(),
+        reason: run.status.reason().map(str::to_owned),
+        evidence,
+    };
+    context.stage_event(&run.at, &run.stage, actor, ended)
+}
+
+/// A stage that ends as it begins: it was skipped, or its options cannot be evaluated.
+pub(super) async fn start_and_end(
+    context: &Context,
+    attempt: &Attempt,
+    run: &StageRun,
+    end: StageEnd,
+) -> Result<(), OperationError> {
+    let ended = StageRun { output: end.output, ..run.ended(end.status, context.now()) };
+    let tx = Transaction::new().create(&ended).event(event(context, &ended, SYSTEM));
+    match context.store.commit(tx).await {
+        Err(e) if !e.is_conflict() => return Err(e.into()),
+        _ => {}
+    }
+    wake_stages(context, attempt).await
+}
+
+/// The machinery gave no verdict: the stage fails and says what broke.
+///
+/// # Errors
+/// [`OperationError`].
+pub async fn fail(context: &Context, input: &StageInput, error: &str, cause: &str) -> Result<(), OperationError> {
+    let loaded = Loaded::new(context, input).await?;
+    let cause: String = cause.chars().take(500).collect();
+    let end = StageEnd::failed(format!("{error}: {cause}"));
+    match &loaded.run {
+        Some(run) => end_run(context, run, end.status, None, SYSTEM).await,
+        None => {
+            let spec = loaded.spec(&input.stage)?;
+            let now = context.now();
+            let run = StageRun {
+                id: pilothouse_domain::ids::StageRunId::new(context.ids.ulid()),
+                at: input.execution.at.clone(),
+                stage: spec.name.clone(),
+                stage_type: spec.stage_type.clone(),
+                status: StageStatus::Running,
+                started_at: now,
+                deadline: now,
+                ended_at: None,
+                progress: None,
+                options: Value::Null,
+                action: Value::Null,
+                output: Value::Null,
+                has_snapshot: false,
+            };
+            start_and_end(context, &loaded.attempt.record, &run, end).await
+        }
+    }
+}

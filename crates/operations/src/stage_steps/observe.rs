@@ -1,0 +1,77 @@
+//! Watching a running stage: returns as soon as there is a verdict, "not yet" otherwise.
+
+use pilothouse_domain::attempt::Control;
+use pilothouse_domain::duration::Span;
+use pilothouse_domain::stage::{StageRun, StageStatus};
+use pilothouse_store::{Transaction, Versioned};
+
+use super::begin::{canceled, verdict};
+use super::end::end_run;
+use super::{Loaded, StageInput, StageNext};
+use crate::load::SYSTEM;
+use crate::stages::Observed;
+use crate::{Context, OperationError};
+
+/// How long one step watches: short enough for a Lambda that costs little when it is killed.
+const STEP: Span = Span::from_secs(20);
+
+/// How long it watches before it asks the records whether it is still wanted: a cancel is noticed after this.
+const LOOK_UP: Span = Span::from_secs(2);
+
+/// Watches the stage.
+///
+/// # Errors
+/// [`OperationError`]; what goes wrong in the stage is no error but its end.
+pub async fn observe(context: &Context, input: &StageInput) -> Result<StageNext, OperationError> {
+    let until = STEP.after(context.now());
+    loop {
+        let loaded = Loaded::new(context, input).await?;
+        let run = loaded.run.as_ref().ok_or_else(|| {
+            OperationError::Inconsistent(format!("stage `{}` is watched, but never began", input.stage))
+        })?;
+        if run.record.status.is_terminal() {
+            return Ok(StageNext::Ended);
+        }
+        if loaded.attempt.record.control != Control::Running {
+            end_run(context, run, canceled(&loaded), None, SYSTEM).await?;
+            return Ok(StageNext::Ended);
+        }
+        let kind = context.stages.get(&run.record.stage_type)?;
+        let observed = match kind.observe(&loaded.stage(context, &run.record)?, LOOK_UP).await {
+            Ok(observed) => observed,
+            Err(error) => {
+                return match verdict(context, run, error).await? {
+                    StageNext::Ended => Ok(StageNext::Ended),
+                    other => Ok(other),
+                };
+            }
+        };
+        match observed {
+            Observed::Ended(end) => {
+                end_run(context, run, end.status, Some(end.output), SYSTEM).await?;
+                return Ok(StageNext::Ended);
+            }
+            Observed::Pending { progress } if run.record.deadline <= context.now() => {
+                let reason = format!("it took longer than its timeout; last seen: {progress}");
+                end_run(context, run, StageStatus::Failed { reason, evidence: None }, None, SYSTEM).await?;
+                return Ok(StageNext::Ended);
+            }
+            Observed::Pending { progress } => note(context, run, progress).await?,
+        }
+        if until <= context.now() {
+            return Ok(StageNext::Observe);
+        }
+    }
+}
+
+/// Keeps how it stands for those who look; a write only when it changed.
+async fn note(context: &Context, run: &Versioned<StageRun>, progress: String) -> Result<(), OperationError> {
+    if run.record.progress.as_deref() == Some(progress.as_str()) {
+        return Ok(());
+    }
+    let next = StageRun { progress: Some(progress), ..run.record.clone() };
+    match context.store.commit(Transaction::new().replace(run, &next)).await {
+        Err(e) if !e.is_conflict() => Err(e.into()),
+        _ => Ok(()),
+    }
+}

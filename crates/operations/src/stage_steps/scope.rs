@@ -1,0 +1,55 @@
+//! What expressions can read (X11): `params`, `artifacts`, `trigger`, `release`, `environment`, `stages`.
+
+use pilothouse_domain::artifact::Artifact;
+use pilothouse_domain::attempt::Attempt;
+use pilothouse_domain::release::Release;
+use pilothouse_domain::stage::StageRun;
+use serde_json::{Map, Value, json};
+
+fn artifact(artifact: &Artifact) -> Value {
+    json!({
+        "image": artifact.image,
+        "tag": artifact.tag,
+        "digest": artifact.digest,
+        "reference": artifact.reference(),
+    })
+}
+
+/// The scope of a stage that begins now.
+pub(super) fn scope<'a>(
+    release: &Release,
+    attempt: &Attempt,
+    runs: impl IntoIterator<Item = &'a StageRun>,
+) -> Value {
+    let artifacts: Map<String, Value> =
+        release.artifacts.iter().map(|a| (a.name.clone(), artifact(a))).collect();
+    let stages: Map<String, Value> = runs
+        .into_iter()
+        .map(|r| {
+            let view = json!({ "status": r.status.name(), "output": r.output });
+            (r.stage.clone(), view)
+        })
+        .collect();
+    let mut trigger = serde_json::to_value(&release.cause).unwrap_or_default();
+    if let (Some(trigger), Some(first)) = (trigger.as_object_mut(), release.artifacts.first()) {
+        trigger.insert("artifact".to_owned(), artifact(first));
+    }
+    let namespace = release.environment(&attempt.at.environment).map(|e| e.namespace.as_str());
+    json!({
+        "params": release.parameters,
+        "artifacts": artifacts,
+        "trigger": trigger,
+        "release": {
+            "id": release.id,
+            "application": release.application,
+            "pipeline": release.pipeline,
+            "revision": release.revision,
+        },
+        "environment": {
+            "name": attempt.at.environment,
+            "namespace": namespace,
+            "attempt": attempt.at.number,
+        },
+        "stages": stages,
+    })
+}

@@ -1,0 +1,247 @@
+//! The stage types. Adding one is one file here and one line in [`StageRegistry::standard`].
+
+pub mod deploy_manifest;
+pub mod manual_judgment;
+pub mod patch_image;
+mod rollout;
+pub mod undo;
+pub mod wait;
+pub mod webhook;
+
+use std::collections::BTreeMap;
+
+use futures::future::BoxFuture;
+use pilothouse_cluster::{Cluster, ObjectRef};
+use pilothouse_domain::attempt::Attempt;
+use pilothouse_domain::duration::Span;
+use pilothouse_domain::pipeline::{Approver, EnvironmentSpec, StageCatalog, StageTypeInfo};
+use pilothouse_domain::release::Release;
+use pilothouse_domain::stage::{StageRun, StageStatus};
+use serde_json::Value;
+
+use crate::{Context, OperationError};
+
+/// What a stage works with in one step.
+pub struct StageContext<'a> {
+    /// The installation.
+    pub context: &'a Context,
+    /// The release.
+    pub release: &'a Release,
+    /// The attempt.
+    pub attempt: &'a Attempt,
+    /// The environment as the pipeline's revision has it.
+    pub environment: &'a EnvironmentSpec,
+    /// The stage's run: its options are evaluated, and `action` is what `begin` left.
+    pub run: &'a StageRun,
+}
+
+impl StageContext<'_> {
+    /// The environment's cluster.
+    ///
+    /// # Errors
+    /// [`OperationError`] when there is no such account or it cannot be read.
+    pub async fn cluster(&self) -> Result<Cluster, OperationError> {
+        self.context.clusters.get(&self.environment.cluster).await
+    }
+
+    /// The stage's options as their type.
+    ///
+    /// # Errors
+    /// [`OperationError::Inconsistent`]: they were checked when the pipeline was saved.
+    pub fn options<T: serde::de::DeserializeOwned>(&self) -> Result<T, OperationError> {
+        serde_json::from_value(self.run.options.clone())
+            .map_err(|e| OperationError::Inconsistent(format!("the options of stage `{}`: {e}", self.run.stage)))
+    }
+
+    /// What `begin` left, as its type.
+    ///
+    /// # Errors
+    /// [`OperationError::Inconsistent`] when it is of another shape.
+    pub fn action<T: serde::de::DeserializeOwned>(&self) -> Result<T, OperationError> {
+        serde_json::from_value(self.run.action.clone())
+            .map_err(|e| OperationError::Inconsistent(format!("the action of stage `{}`: {e}", self.run.stage)))
+    }
+}
+
+/// How a stage ended.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StageEnd {
+    /// A terminal status.
+    pub status: StageStatus,
+    /// What later stages may read.
+    pub output: Value,
+}
+
+impl StageEnd {
+    /// It ended well.
+    #[must_use]
+    pub fn succeeded(output: Value) -> Self {
+        Self { status: StageStatus::Succeeded, output }
+    }
+
+    /// It failed, for this reason.
+    #[must_use]
+    pub fn failed(reason: impl Into<String>) -> Self {
+        Self { status: StageStatus::Failed { reason: reason.into(), evidence: None }, output: Value::Null }
+    }
+
+    /// It failed, and this proves it (X10).
+    #[must_use]
+    pub fn failed_with(reason: impl Into<String>, evidence: Value) -> Self {
+        let status = StageStatus::Failed { reason: reason.into(), evidence: Some(Box::new(evidence)) };
+        Self { status, output: Value::Null }
+    }
+}
+
+/// What a person is asked, inside a stage.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Question {
+    /// Who may answer.
+    pub approvers: Vec<Approver>,
+    /// The answers to choose from; empty: approve or reject.
+    pub inputs: Vec<String>,
+    /// What to look at.
+    pub instructions: Option<String>,
+}
+
+/// What a stage's first action came to.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Begun {
+    /// It is watched from here on.
+    Observe {
+        /// What `observe` and `undo` need to know; a verdict's worth, no more.
+        action: Value,
+        /// For people.
+        progress: String,
+    },
+    /// It waits for an answer, or for its deadline.
+    Await {
+        /// The question, if a person is asked; without one the wait may be skipped.
+        question: Option<Question>,
+        /// For people.
+        progress: String,
+    },
+    /// It is at its end.
+    Ended(StageEnd),
+}
+
+/// What a look at a running stage came to.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Observed {
+    /// Not yet at its end.
+    Pending {
+        /// For people.
+        progress: String,
+    },
+    /// It is at its end.
+    Ended(StageEnd),
+}
+
+/// What ended a stage's wait.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Answer {
+    /// The deadline passed.
+    TimedOut,
+    /// A person approved, choosing this answer.
+    Approved {
+        /// Who.
+        by: String,
+        /// The answer, where answers were offered.
+        input: Option<String>,
+    },
+    /// A person rejected.
+    Rejected {
+        /// Who.
+        by: String,
+    },
+    /// A person ended the wait early.
+    Skipped {
+        /// Who.
+        by: String,
+    },
+}
+
+/// What happens in a step: an end, or an error that the definition retries if it may pass.
+pub type Stepped<'a, T> = BoxFuture<'a, Result<T, OperationError>>;
+
+/// A stage type: what may be written in a pipeline, and how it is carried out.
+///
+/// Every method may be called twice with the same records and must come to the same outcome (invariant 2).
+pub trait StageType: Send + Sync {
+    /// Its name, the schema of its options, and what a schema cannot say about them.
+    fn info(&self) -> StageTypeInfo;
+
+    /// How long it may take when the pipeline does not say (T29, invariant 5).
+    fn timeout(&self, options: &Value) -> Span;
+
+    /// Which options are left as they are when expressions are evaluated: manifests are not templates unless asked.
+    fn verbatim(&self, options: &serde_json::Map<String, Value>) -> &'static [&'static str] {
+        let _ = options;
+        &[]
+    }
+
+    /// Every object that `begin` is about to change: a snapshot of them is stored first (invariant 9).
+    fn targets<'a>(&'a self, stage: &'a StageContext<'a>) -> Stepped<'a, Vec<ObjectRef>> {
+        let _ = stage;
+        Box::pin(async { Ok(Vec::new()) })
+    }
+
+    /// The first action. The lease has been checked and the snapshot stored.
+    fn begin<'a>(&'a self, stage: &'a StageContext<'a>) -> Stepped<'a, Begun>;
+
+    /// Watches for up to `within`, and returns as soon as there is a verdict.
+    fn observe<'a>(&'a self, stage: &'a StageContext<'a>, within: Span) -> Stepped<'a, Observed> {
+        let (_, _) = (stage, within);
+        Box::pin(async {
+            Err(OperationError::Inconsistent("a stage of this type has nothing to observe".to_owned()))
+        })
+    }
+
+    /// The end that an answer leads to.
+    fn answered(&self, stage: &StageContext<'_>, answer: Answer) -> StageEnd {
+        let _ = stage;
+        StageEnd::failed(format!("a stage of this type waits for no answer, and got {answer:?}"))
+    }
+}
+
+/// All stage types, by name.
+pub struct StageRegistry {
+    types: BTreeMap<&'static str, Box<dyn StageType>>,
+}
+
+impl StageRegistry {
+    /// The stage types of this version.
+    #[must_use]
+    pub fn standard() -> Self {
+        Self::new([
+            Box::new(deploy_manifest::DeployManifest) as Box<dyn StageType>,
+            Box::new(manual_judgment::ManualJudgment),
+            Box::new(patch_image::PatchImage),
+            Box::new(undo::Undo),
+            Box::new(wait::Wait),
+            Box::new(webhook::Webhook),
+        ])
+    }
+
+    /// A registry of these types.
+    pub fn new(types: impl IntoIterator<Item = Box<dyn StageType>>) -> Self {
+        Self { types: types.into_iter().map(|t| (t.info().name, t)).collect() }
+    }
+
+    /// What the pipeline file is checked against: every type that can be written in one.
+    #[must_use]
+    pub fn catalog(&self) -> StageCatalog {
+        let writable = self.types.iter().filter(|(name, _)| **name != undo::NAME);
+        StageCatalog::new(writable.map(|(_, t)| t.info()))
+    }
+
+    /// The type of that name.
+    ///
+    /// # Errors
+    /// [`OperationError::Inconsistent`]: pipelines are checked when they are saved.
+    pub fn get(&self, name: &str) -> Result<&dyn StageType, OperationError> {
+        self.types.get(name).map(AsRef::as_ref).ok_or_else(|| {
+            OperationError::Inconsistent(format!("this version has no stage type `{name}`; upgrade it"))
+        })
+    }
+}

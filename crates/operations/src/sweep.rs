@@ -1,0 +1,95 @@
+//! Every minute, and when an embedded system starts: what lost its execution gets a new one from the records
+//! (invariant 1), and who waits for a lane that is free is woken (X3).
+
+use pilothouse_domain::attempt::{Attempt, AttemptState};
+use pilothouse_domain::duration::Span;
+use pilothouse_domain::timeline::Happening;
+use pilothouse_store::{Transaction, Versioned};
+
+use crate::executions::ExecutionState;
+use crate::load::SYSTEM;
+use crate::wake::wake_lane;
+use crate::{Context, OperationError};
+
+/// What a sweep did.
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Swept {
+    /// How many attempts were looked at.
+    pub examined: u32,
+    /// How many executions were started that had never been, or were lost.
+    pub started: u32,
+    /// How many executions had ended too early and were started anew.
+    pub restarted: u32,
+    /// How many attempts could not be looked after; the next sweep tries again.
+    pub failed: u32,
+}
+
+/// Looks after every attempt that is not complete. Those younger than `grace` are left alone: whoever created them is
+/// about to start them.
+///
+/// # Errors
+/// [`OperationError`] when the open attempts cannot be listed.
+pub async fn sweep(context: &Context, grace: Span) -> Result<Swept, OperationError> {
+    let mut swept = Swept::default();
+    let mut cursor = None;
+    loop {
+        let page = context.store.attempts_open(100, cursor.as_ref()).await?;
+        for attempt in page.items {
+            if grace.after(attempt.record.created_at) > context.now() && grace.as_millis() > 0 {
+                continue;
+            }
+            swept.examined += 1;
+            match look_after(context, &attempt, &mut swept).await {
+                Ok(()) => {}
+                Err(error) => {
+                    swept.failed += 1;
+                    tracing::warn!(%error, attempt = %attempt.record.id, "left for the next sweep");
+                }
+            }
+        }
+        cursor = page.next;
+        if cursor.is_none() {
+            return Ok(swept);
+        }
+    }
+}
+
+async fn look_after(
+    context: &Context,
+    attempt: &Versioned<Attempt>,
+    swept: &mut Swept,
+) -> Result<(), OperationError> {
+    match context.executions.state(&attempt.record).await? {
+        ExecutionState::Running if attempt.record.state == AttemptState::Queued => {
+            wake_lane(context, &attempt.record.application, &attempt.record.at.environment).await
+        }
+        ExecutionState::Running => Ok(()),
+        ExecutionState::Missing => {
+            context.executions.start(&attempt.record).await?;
+            swept.started += 1;
+            Ok(())
+        }
+        ExecutionState::Ended => restart(context, attempt, swept).await,
+    }
+}
+
+async fn restart(context: &Context, seen: &Versioned<Attempt>, swept: &mut Swept) -> Result<(), OperationError> {
+    // The list may be older than the record.
+    let attempt = context.attempt(&seen.record.at).await?;
+    if attempt.record.completed_at.is_some() || attempt.record.restarts != seen.record.restarts {
+        return Ok(());
+    }
+    let next = Attempt { restarts: attempt.record.restarts + 1, ..attempt.record.clone() };
+    let what = Happening::ExecutionRestarted { restarts: next.restarts };
+    let tx = Transaction::new().replace(&attempt, &next).event(context.event(&next.at, SYSTEM, what));
+    match context.store.commit(tx).await {
+        Ok(_) => {
+            context.executions.start(&next).await?;
+            swept.restarted += 1;
+            Ok(())
+        }
+        Err(e) if e.is_conflict() => Ok(()),
+        Err(e) => Err(e.into()),
+    }
+}
