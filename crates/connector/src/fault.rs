@@ -21,7 +21,9 @@ pub enum Fault {
 
 /// Decides for each request what goes wrong with it: given the operation (`PutItem`), `None` lets it pass.
 #[derive(Clone)]
-pub struct Faults(Arc<dyn Fn(&str) -> Option<Fault> + Send + Sync>);
+pub struct Faults(Arc<Decide>);
+
+type Decide = dyn Fn(&str) -> Option<Fault> + Send + Sync;
 
 impl Faults {
     /// Faults as `decide` says, called once for each request in the order of their arrival.

@@ -14,7 +14,7 @@ use crate::backoff::Budget;
 use crate::codec::{key_item, size};
 use crate::failure::{Failure, classify};
 use crate::transaction::{Action, Operation};
-use crate::{Item, Store, StoreError, Transaction};
+use crate::{Item, Key, Store, StoreError, Transaction};
 
 /// DynamoDB's bounds on a transaction.
 const MOST_OPERATIONS: usize = 100;
@@ -91,7 +91,8 @@ impl Store {
         loop {
             let outcome = match batch {
                 [Operation { action: Action::Put(item), .. }] => self.put_one(&batch[0], item, write).await,
-                [Operation { action: Action::Delete, .. }] => self.delete_one(&batch[0]).await,
+                // A conditional delete cannot be told from its own repetition, so it goes with a token.
+                [Operation { action: Action::Delete, condition: None, key }] => self.delete_one(key).await,
                 _ => self.transact(batch, &token).await,
             };
             match outcome {
@@ -127,23 +128,9 @@ impl Store {
         }
     }
 
-    async fn delete_one(&self, operation: &Operation) -> Result<(), Refusal> {
-        let condition = operation.condition.clone().unwrap_or_default();
-        let request = self
-            .client
-            .delete_item()
-            .table_name(&*self.table)
-            .set_key(Some(key_item(&operation.key)))
-            .set_condition_expression(some(condition.expression))
-            .set_expression_attribute_names(some(condition.names.into_iter().collect()))
-            .set_expression_attribute_values(some(condition.values.into_iter().collect()));
-        let Err(error) = request.send().await else { return Ok(()) };
-        match error.as_service_error() {
-            Some(refused) if refused.is_conditional_check_failed_exception() => {
-                Err(Refusal::Conditions(vec![0]))
-            }
-            _ => Err(Refusal::Failed(classify(error))),
-        }
+    async fn delete_one(&self, key: &Key) -> Result<(), Refusal> {
+        let request = self.client.delete_item().table_name(&*self.table).set_key(Some(key_item(key)));
+        request.send().await.map(|_| ()).map_err(|error| Refusal::Failed(classify(error)))
     }
 
     async fn transact(&self, batch: &[Operation], token: &str) -> Result<(), Refusal> {

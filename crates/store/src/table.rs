@@ -3,7 +3,7 @@
 use aws_sdk_dynamodb::error::BuildError;
 use aws_sdk_dynamodb::types::{
     AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection,
-    ProjectionType, ScalarAttributeType, TimeToLiveSpecification,
+    ProjectionType, ScalarAttributeType, TimeToLiveSpecification, TimeToLiveStatus,
 };
 
 use crate::failure::classify;
@@ -36,11 +36,21 @@ impl Store {
             request = request.attribute_definitions(attribute);
         }
         match request.send().await {
-            Ok(_) => self.enable_time_to_live().await,
-            Err(error) if error.as_service_error().is_some_and(|e| e.is_resource_in_use_exception()) => {
-                Ok(())
+            Ok(_) => {}
+            Err(error) if error.as_service_error().is_some_and(|e| e.is_resource_in_use_exception()) => {}
+            Err(error) => return Err(classify(error).into_error("create table", 1)),
+        }
+        // Also for a table that is there: the one who created it may have been killed before this.
+        if self.has_time_to_live().await? { Ok(()) } else { self.enable_time_to_live().await }
+    }
+
+    async fn has_time_to_live(&self) -> Result<bool, StoreError> {
+        match self.client.describe_time_to_live().table_name(&*self.table).send().await {
+            Ok(answer) => {
+                let status = answer.time_to_live_description().and_then(|found| found.time_to_live_status());
+                Ok(matches!(status, Some(TimeToLiveStatus::Enabled | TimeToLiveStatus::Enabling)))
             }
-            Err(error) => Err(classify(error).into_error("create table", 1)),
+            Err(error) => Err(classify(error).into_error("describe time to live", 1)),
         }
     }
 

@@ -146,3 +146,18 @@ async fn without_a_table_the_refusal_says_where_to_look() {
     store.create_table().await.unwrap();
     store.commit(Transaction::new().create(&release(1))).await.unwrap();
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_table_whose_maker_was_killed_half_way_is_completed() {
+    let lost = std::sync::atomic::AtomicBool::new(false);
+    let faults = pilothouse_connector::Faults::new(move |operation| {
+        let first = operation == "UpdateTimeToLive" && !lost.swap(true, std::sync::atomic::Ordering::Relaxed);
+        first.then_some(pilothouse_connector::Fault::Lost)
+    });
+    let connector = Connector::new(open(None, None).unwrap()).with_faults(faults);
+    let store = pilothouse_store::Store::new(connector.client(), "pilothouse");
+    assert!(store.create_table().await.is_err());
+    store.create_table().await.unwrap();
+    let answer = connector.client().describe_time_to_live().table_name("pilothouse").send().await.unwrap();
+    assert_eq!(answer.time_to_live_description().unwrap().attribute_name(), Some("ttl"));
+}

@@ -40,6 +40,15 @@ async fn a_commit_whose_answer_was_lost_is_not_written_twice() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_delete_whose_answer_was_lost_is_no_conflict() {
+    let store = faulty("TransactWriteItems", Fault::AnswerLost, 1).await;
+    store.commit(Transaction::new().create(&release(1))).await.unwrap();
+    let read = store.release(&release_id(1)).await.unwrap().unwrap();
+    store.commit(Transaction::new().delete(&read)).await.unwrap();
+    assert!(store.release(&release_id(1)).await.unwrap().is_none());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_lost_answer_does_not_hide_that_somebody_else_was_first() {
     let store = faulty("PutItem", Fault::Lost, 1).await;
     let first = store.commit(Transaction::new().create(&release(1))).await;
