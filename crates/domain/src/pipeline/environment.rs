@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::schema::DNS_LABEL;
 use super::{Approvals, StageSpec};
 
 /// A place that the release is deployed to.
@@ -10,6 +11,7 @@ use super::{Approvals, StageSpec};
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct EnvironmentSpec {
     /// The environment's name, unique in the pipeline: lower case letters, digits and `-`, at most 63.
+    #[schemars(regex(pattern = DNS_LABEL), length(max = 63))]
     pub name: String,
     /// The environments that must have succeeded first; none: it starts with the release.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -21,6 +23,7 @@ pub struct EnvironmentSpec {
     #[serde(default = "default_cluster")]
     pub cluster: String,
     /// The namespace that objects without one are put into.
+    #[schemars(regex(pattern = DNS_LABEL), length(max = 63))]
     pub namespace: String,
     /// Who must say yes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -29,7 +32,7 @@ pub struct EnvironmentSpec {
     #[serde(default, skip_serializing_if = "RollbackPolicy::is_default")]
     pub rollback: RollbackPolicy,
     /// The stages, a graph by `dependsOn`.
-    #[schemars(length(min = 1))]
+    #[schemars(length(min = 1, max = 200))]
     pub stages: Vec<StageSpec>,
 }
 

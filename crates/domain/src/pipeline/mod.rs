@@ -2,13 +2,18 @@
 
 mod approval;
 mod catalog;
+mod check;
 mod environment;
 mod graph;
 mod parse;
 mod path;
+mod report;
+mod scalar;
 mod schema;
+mod scope;
 mod spec;
 mod stage;
+mod structure;
 mod tree;
 mod trigger;
 
@@ -25,3 +30,6 @@ pub use trigger::{
     ArtifactSource, Constraint, CronTrigger, Operator, RegistryTrigger, Trigger, TriggerKind, ValueSource,
     WebhookTrigger,
 };
+
+#[cfg(test)]
+mod tests_support;

@@ -1,14 +1,258 @@
-//! The JSON Schema of the pipeline file, for editors and for the reader itself.
+//! The JSON Schema of the pipeline file: published for editors, and what the reader itself checks against.
 
-use serde_json::Value;
+use serde_json::{Map, Value, json};
 
-use super::StageCatalog;
+use super::{PipelineSpec, StageCatalog, StageTypeInfo};
+
+/// What applications, pipelines and environments are called.
+pub(super) const DNS_LABEL: &str = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$";
+/// What stages, parameters, artifacts and triggers are called.
+pub(super) const FREE_NAME: &str = r"^[^\x00-\x20\x7f]([^\x00-\x1f\x7f]*[^\x00-\x20\x7f])?$";
 
 /// The JSON Schema (draft 2020-12) of the pipeline file, with every stage type of the catalog.
 #[must_use]
 pub fn pipeline_schema(catalog: &StageCatalog) -> Value {
-    let _ = catalog;
-    schemars::schema_for!(super::PipelineSpec).to_value()
+    let mut schema = schemars::schema_for!(PipelineSpec).to_value();
+    schema["title"] = json!("Pilothouse pipeline");
+    let Some(definitions) = schema.get_mut("$defs").and_then(Value::as_object_mut) else { return schema };
+    for name in ["Trigger", "StageSpec"] {
+        if let Some(definition) = definitions.get_mut(name) {
+            definition["unevaluatedProperties"] = json!(false);
+        }
+    }
+    let types: Vec<&StageTypeInfo> = catalog.iter().collect();
+    if let (false, Some(stage)) = (types.is_empty(), definitions.get_mut("StageSpec")) {
+        stage["oneOf"] = types.iter().map(|info| branch(info)).collect();
+    }
+    for info in types {
+        add_definitions(definitions, info);
+    }
+    schema
 }
-#[test]
-fn show() { println!("{:#}", pipeline_schema(&StageCatalog::default())); }
+
+/// The branch of a stage whose `type` is this one.
+fn branch(info: &StageTypeInfo) -> Value {
+    json!({
+        "description": info.summary,
+        "properties": {"type": {"const": info.name}},
+        "required": ["type"],
+        "$ref": format!("#/$defs/{}", definition_name(info)),
+    })
+}
+
+fn definition_name(info: &StageTypeInfo) -> String {
+    format!("stage.{}", info.name)
+}
+
+/// Moves a type's schema, and the definitions it brings along, under names of its own.
+fn add_definitions(definitions: &mut Map<String, Value>, info: &StageTypeInfo) {
+    let prefix = definition_name(info);
+    let mut schema = info.schema.clone().to_value();
+    rename_references(&mut schema, &prefix);
+    let Some(fields) = schema.as_object_mut() else { return };
+    let brought = fields.remove("$defs");
+    // Whether other keys are allowed is the stage's to say: it has the common ones beside these.
+    for key in ["$schema", "title", "additionalProperties"] {
+        fields.remove(key);
+    }
+    if let Some(Value::Object(brought)) = brought {
+        definitions.extend(brought.into_iter().map(|(name, definition)| (format!("{prefix}.{name}"), definition)));
+    }
+    definitions.insert(prefix, schema);
+}
+
+fn rename_references(value: &mut Value, prefix: &str) {
+    match value {
+        Value::Object(fields) => {
+            for (key, field) in fields.iter_mut() {
+                match field {
+                    Value::String(target) if key == "$ref" => {
+                        if let Some(name) = target.strip_prefix("#/$defs/") {
+                            *target = format!("#/$defs/{prefix}.{name}");
+                        }
+                    }
+                    other => rename_references(other, prefix),
+                }
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(|item| rename_references(item, prefix)),
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests_support::catalog;
+    use super::*;
+
+    #[test]
+    fn every_reference_of_the_schema_leads_somewhere() {
+        fn walk(value: &Value, root: &Value, seen: &mut usize) {
+            match value {
+                Value::Object(fields) => {
+                    if let Some(target) = fields.get("$ref").and_then(Value::as_str) {
+                        let pointer = target.strip_prefix('#').unwrap();
+                        assert!(root.pointer(pointer).is_some(), "{target}");
+                        *seen += 1;
+                    }
+                    fields.values().for_each(|field| walk(field, root, seen));
+                }
+                Value::Array(items) => items.iter().for_each(|item| walk(item, root, seen)),
+                _ => {}
+            }
+        }
+        let schema = pipeline_schema(&catalog());
+        let mut seen = 0;
+        walk(&schema, &schema, &mut seen);
+        assert!(seen > 20, "{seen}");
+    }
+
+    #[test]
+    fn a_stage_is_one_of_the_catalogs_types() {
+        let schema = pipeline_schema(&catalog());
+        insta::assert_json_snapshot!(schema["$defs"]["StageSpec"]["oneOf"], @r##"
+        [
+          {
+            "description": "A stage type.",
+            "properties": {
+              "type": {
+                "const": "deploy-manifest"
+              }
+            },
+            "required": [
+              "type"
+            ],
+            "$ref": "#/$defs/stage.deploy-manifest"
+          },
+          {
+            "description": "A stage type.",
+            "properties": {
+              "type": {
+                "const": "manual-judgment"
+              }
+            },
+            "required": [
+              "type"
+            ],
+            "$ref": "#/$defs/stage.manual-judgment"
+          },
+          {
+            "description": "A stage type.",
+            "properties": {
+              "type": {
+                "const": "patch-image"
+              }
+            },
+            "required": [
+              "type"
+            ],
+            "$ref": "#/$defs/stage.patch-image"
+          },
+          {
+            "description": "A stage type.",
+            "properties": {
+              "type": {
+                "const": "wait"
+              }
+            },
+            "required": [
+              "type"
+            ],
+            "$ref": "#/$defs/stage.wait"
+          },
+          {
+            "description": "A stage type.",
+            "properties": {
+              "type": {
+                "const": "webhook"
+              }
+            },
+            "required": [
+              "type"
+            ],
+            "$ref": "#/$defs/stage.webhook"
+          }
+        ]
+        "##);
+        assert_eq!(schema["$schema"], "https://json-schema.org/draft/2020-12/schema");
+    }
+
+    #[test]
+    fn a_key_and_its_rule_come_with_what_they_mean() {
+        let schema = pipeline_schema(&catalog());
+        insta::assert_json_snapshot!(schema["properties"]["application"], @r#"
+        {
+          "type": "string",
+          "description": "The application that the pipeline belongs to: lower case letters, digits and `-`, at most 63.",
+          "maxLength": 63,
+          "pattern": "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
+        }
+        "#);
+        insta::assert_json_snapshot!(schema["$defs"]["Trigger"], @r##"
+        {
+          "type": "object",
+          "properties": {
+            "name": {
+              "type": "string",
+              "description": "The trigger's name, unique in the pipeline.",
+              "maxLength": 100,
+              "pattern": "^[^\\x00-\\x20\\x7f]([^\\x00-\\x1f\\x7f]*[^\\x00-\\x20\\x7f])?$"
+            },
+            "enabled": {
+              "type": "boolean",
+              "description": "Whether the trigger starts anything; `true` when absent."
+            }
+          },
+          "required": [
+            "name"
+          ],
+          "oneOf": [
+            {
+              "$ref": "#/$defs/RegistryTrigger",
+              "type": "object",
+              "properties": {
+                "type": {
+                  "type": "string",
+                  "const": "registry"
+                }
+              },
+              "required": [
+                "type"
+              ],
+              "description": "A push notification of a registry (T56)."
+            },
+            {
+              "$ref": "#/$defs/WebhookTrigger",
+              "type": "object",
+              "properties": {
+                "type": {
+                  "type": "string",
+                  "const": "webhook"
+                }
+              },
+              "required": [
+                "type"
+              ],
+              "description": "A webhook with a JSON body (T58)."
+            },
+            {
+              "$ref": "#/$defs/CronTrigger",
+              "type": "object",
+              "properties": {
+                "type": {
+                  "type": "string",
+                  "const": "cron"
+                }
+              },
+              "required": [
+                "type"
+              ],
+              "description": "The time (T59)."
+            }
+          ],
+          "description": "Something that starts a release of the pipeline.",
+          "unevaluatedProperties": false
+        }
+        "##);
+    }
+}

@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::schema::{DNS_LABEL, FREE_NAME};
 use super::{EnvironmentSpec, Trigger};
 
 /// A pipeline of an application: what starts a release, what the release carries, and the environments it goes through.
@@ -10,8 +11,10 @@ use super::{EnvironmentSpec, Trigger};
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct PipelineSpec {
     /// The application that the pipeline belongs to: lower case letters, digits and `-`, at most 63.
+    #[schemars(regex(pattern = DNS_LABEL), length(max = 63))]
     pub application: String,
     /// The pipeline's name, unique in its application: lower case letters, digits and `-`, at most 63.
+    #[schemars(regex(pattern = DNS_LABEL), length(max = 63))]
     pub pipeline: String,
     /// What the pipeline is for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -26,7 +29,7 @@ pub struct PipelineSpec {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub triggers: Vec<Trigger>,
     /// Where the release goes; the order is given by each environment's `after`.
-    #[schemars(length(min = 1))]
+    #[schemars(length(min = 1, max = 50))]
     pub environments: Vec<EnvironmentSpec>,
 }
 
@@ -61,6 +64,7 @@ impl PipelineSpec {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Parameter {
     /// The name that expressions use: `${ params.NAME }`.
+    #[schemars(regex(pattern = FREE_NAME), length(max = 100))]
     pub name: String,
     /// The name that people are shown; `name` when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -84,6 +88,7 @@ pub struct Parameter {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ArtifactSpec {
     /// The name that stages and triggers use.
+    #[schemars(regex(pattern = FREE_NAME), length(max = 100))]
     pub name: String,
     /// What kind of artifact it is.
     #[serde(rename = "type", default)]

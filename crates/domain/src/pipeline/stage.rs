@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::schema::FREE_NAME;
 use crate::duration::Span;
 
 /// One step of an environment's work.
@@ -11,6 +12,7 @@ use crate::duration::Span;
 #[serde(rename_all = "camelCase")]
 pub struct StageSpec {
     /// The stage's name, unique in its environment.
+    #[schemars(regex(pattern = FREE_NAME), length(max = 100))]
     pub name: String,
     /// What the stage does: the name of a stage type.
     #[serde(rename = "type")]

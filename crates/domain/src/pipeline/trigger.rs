@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::schema::{DNS_LABEL, FREE_NAME};
 use crate::secret::SecretRef;
 
 /// Something that starts a release of the pipeline.
@@ -12,6 +13,7 @@ use crate::secret::SecretRef;
 #[serde(rename_all = "camelCase")]
 pub struct Trigger {
     /// The trigger's name, unique in the pipeline.
+    #[schemars(regex(pattern = FREE_NAME), length(max = 100))]
     pub name: String,
     /// Whether the trigger starts anything; `true` when absent.
     #[serde(default = "yes", skip_serializing_if = "is_true")]
@@ -62,6 +64,7 @@ pub enum TriggerKind {
 #[serde(rename_all = "camelCase")]
 pub struct RegistryTrigger {
     /// The hook that receives the notifications: `/webhooks/{sender}/{hook}`.
+    #[schemars(regex(pattern = DNS_LABEL), length(max = 63))]
     pub hook: String,
     /// The repository that is pushed to, with or without its host.
     pub image: String,
@@ -78,6 +81,7 @@ pub struct RegistryTrigger {
 #[serde(rename_all = "camelCase")]
 pub struct WebhookTrigger {
     /// The hook that receives the body: `/webhooks/generic/{hook}`.
+    #[schemars(regex(pattern = DNS_LABEL), length(max = 63))]
     pub hook: String,
     /// What the body must hold. A key is a top-level key of the body, else a path: `a.b`, `a[0]`, `a[*]` (any element).
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]

@@ -1,0 +1,73 @@
+//! What a schema cannot say: names against each other, graphs, expressions, triggers.
+//!
+//! The checks read the tree and not the types, so that they also run on a file whose structure is wrong elsewhere.
+
+mod environments;
+mod graph;
+mod stages;
+mod triggers;
+
+use std::collections::HashMap;
+
+use super::StageCatalog;
+use super::path::Path;
+use super::report::Report;
+use super::tree::{Node, Place};
+use crate::problem::did_you_mean;
+
+/// Checks a whole file.
+pub(super) fn check(root: &Node, catalog: &StageCatalog, report: &mut Report) {
+    let names = Names { parameters: names(root.list("parameters")), artifacts: names(root.list("artifacts")) };
+    for (key, what) in [("parameters", "parameter"), ("artifacts", "artifact"), ("triggers", "trigger"), ("environments", "environment")] {
+        unique(root.list(key), what, &Path::default().key(key), report);
+    }
+    triggers::check_declarations(root, report);
+    triggers::check(root, &names, report);
+    environments::check(root, report);
+    stages::check(root, catalog, &names, report);
+}
+
+/// The names that triggers and stages refer to.
+struct Names {
+    parameters: Vec<String>,
+    artifacts: Vec<String>,
+}
+
+/// The `name` of every item that has one.
+fn names(items: &[Node]) -> Vec<String> {
+    items.iter().filter_map(|item| item.text_at("name")).map(ToOwned::to_owned).collect()
+}
+
+/// Reports every name that is used again.
+fn unique(items: &[Node], what: &str, path: &Path, report: &mut Report) {
+    let mut first: HashMap<&str, Place> = HashMap::new();
+    for (index, item) in items.iter().enumerate() {
+        let Some(node) = item.get("name") else { continue };
+        let Some(name) = node.text() else { continue };
+        match first.get(name) {
+            Some(place) => {
+                let message = format!("the {what} `{name}` is already in line {}", place.line);
+                report.add(node.at, &path.index(index).key("name"), message, None);
+            }
+            None => {
+                first.insert(name, node.at);
+            }
+        }
+    }
+}
+
+/// Reports a reference to a name that does not exist.
+fn known(node: &Node, what: &str, known: &[String], path: &Path, report: &mut Report) {
+    if let Some(name) = node.text()
+        && !known.iter().any(|known| known == name)
+    {
+        let hint = did_you_mean(name, known.iter().map(String::as_str));
+        report.add(node.at, path, format!("there is no {what} `{name}`"), hint);
+    }
+}
+
+/// The items of the list at `key` with their paths.
+fn items<'n>(node: &'n Node, key: &'n str, path: &Path) -> impl Iterator<Item = (Path, &'n Node)> {
+    let path = path.key(key);
+    node.list(key).iter().enumerate().map(move |(index, item)| (path.index(index), item))
+}

@@ -1,0 +1,464 @@
+use proptest::prelude::*;
+use serde_json::Value;
+
+use super::super::tests_support::catalog;
+use super::*;
+
+/// The published example, word for word.
+const EXAMPLE: &str = r##"# One service, two environments. `pilothouse pipeline apply -f web.yaml`
+application: shop
+pipeline: web
+description: The shop's web front end.
+
+parameters:                       # T19
+  - name: replicas
+    description: How many pods in prod.
+    default: "2"
+    required: false
+    options: ["1", "2", "4"]      # when present, the value must be one of them
+
+artifacts:                        # what a release carries; bound by digest (T53)
+  - name: web
+    type: docker-image
+    image: registry.local/shop/web      # host/repository, no tag. Host part optional ("shop/web" matches any host)
+
+triggers:
+  - name: push
+    type: registry                # T56: a push notification of a registry
+    hook: shop                    # POST /webhooks/{sender}/shop ; the hook record declares its sender and how it authenticates
+    image: shop/web               # repository, with or without host
+    tag: '1\..*'                  # regex on the whole tag; default: every tag but "latest"
+    artifact: web                 # optional when the pipeline has exactly one artifact
+    enabled: true
+  - name: ci
+    type: webhook                 # T58: generic / curl
+    hook: ci
+    constraints:                  # all must match. key: literal top-level key, else path a.b, a[0], a[*] (any element)
+      secret: { secretRef: "env:SHOP_CI_SECRET" }   # compared in constant time, never stored
+      branch: main                # a bare string is a regex on the whole scalar; "" or ".*" = the key must exist
+      "commits[*].author": { glob: "*@example.com" }   # also: eq, in: [..], exists: true|false
+    artifacts:                    # where in the payload the artifact is (paths); or fixed strings with `value:`
+      web: { tag: version, digest: digest }
+    parameters:
+      replicas: replicas          # payload path
+  - name: nightly
+    type: cron                    # T59
+    schedule: "0 3 * * 1-5"
+    timezone: Europe/Berlin       # default UTC
+    artifacts:
+      web: { tag: { value: "1.0.0" } }
+
+environments:
+  - name: dev                     # no `after`: starts with the release
+    cluster: default
+    namespace: dev
+    stages:
+      - name: Deploy
+        type: deploy-manifest
+        timeout: 10m              # T29
+        requiredArtifacts: [web]  # T53: fails when not bound
+        manifests: |
+          apiVersion: v1
+          kind: ConfigMap
+          metadata: {name: web}
+          data: {GREETING: hello}
+          ---
+          apiVersion: apps/v1
+          kind: Deployment
+          metadata: {name: web}
+          spec: {}
+      - name: Smoke test
+        type: webhook             # T38
+        dependsOn: [Deploy]       # T26
+        onFailure: fail_pipeline  # T27: fail_pipeline (default) | fail_branch | stop_branch | ignore
+        if: ${ params.replicas != "0" }   # T31
+        url: "http://web.dev/health"
+  - name: prod
+    after: [dev]
+    start: automatic              # automatic (default) | manual
+    cluster: default
+    namespace: prod
+    approvals:
+      before:
+        approvers: [{ role: approver }]     # or {user: alice}
+        required: 1               # quorum
+        timeout: 7d               # default 7d; on expiry the approval is rejected
+        instructions: Check the dashboard first.
+    rollback:
+      policy: on_failure          # never | manual (default) | on_failure
+      causes: [stage_failed]      # default [stage_failed]; also approval_rejected, gate_failed
+    stages:
+      - { name: Deploy, type: deploy-manifest, manifests: "..." }
+      - { name: Settle, type: wait, dependsOn: [Deploy], duration: 30s }
+      - { name: Look, type: manual-judgment, dependsOn: [Settle], instructions: "Fine?", inputs: [go, stop] }
+      - { name: Patch, type: patch-image, dependsOn: [Look], workload: web, kind: Deployment, container: web, artifact: web }
+"##;
+
+/// The smallest pipeline, with `@` where a test puts its own.
+fn problems(text: &str) -> String {
+    parse_pipeline(text, &catalog()).unwrap_err().to_string()
+}
+
+fn with(extra: &str) -> String {
+    let minimal = "application: shop\npipeline: web\nenvironments:\n  - name: dev\n    namespace: dev\n    stages:\n      - { name: A, type: wait, duration: 1s }\n";
+    problems(&format!("{minimal}{extra}"))
+}
+
+fn stages(lines: &str) -> String {
+    let indented: String = lines.lines().map(|line| format!("      {line}\n")).collect();
+    problems(&format!("application: shop\npipeline: web\nparameters: [{{ name: p }}]\nartifacts: [{{ name: web, image: shop/web }}]\nenvironments:\n  - name: dev\n    namespace: dev\n    stages:\n{indented}"))
+}
+
+#[test]
+fn the_example_is_read_and_keeps_its_shape() {
+    let spec = parse_pipeline(EXAMPLE, &catalog()).unwrap_or_else(|problems| panic!("{problems}"));
+    let written = serde_json::to_value(&spec).unwrap();
+    let read: PipelineSpec = serde_json::from_value(written.clone()).unwrap();
+    assert_eq!(read, spec);
+    let as_json = serde_json::to_string(&written).unwrap();
+    assert_eq!(parse_pipeline(&as_json, &catalog()).unwrap(), spec);
+    insta::assert_json_snapshot!(written["environments"][1], @r#"
+    {
+      "name": "prod",
+      "after": [
+        "dev"
+      ],
+      "cluster": "default",
+      "namespace": "prod",
+      "approvals": {
+        "before": {
+          "approvers": [
+            {
+              "role": "approver"
+            }
+          ],
+          "required": 1,
+          "timeout": "7d",
+          "instructions": "Check the dashboard first."
+        }
+      },
+      "rollback": {
+        "policy": "on_failure",
+        "causes": [
+          "stage_failed"
+        ]
+      },
+      "stages": [
+        {
+          "name": "Deploy",
+          "type": "deploy-manifest",
+          "manifests": "..."
+        },
+        {
+          "name": "Settle",
+          "type": "wait",
+          "dependsOn": [
+            "Deploy"
+          ],
+          "duration": "30s"
+        },
+        {
+          "name": "Look",
+          "type": "manual-judgment",
+          "dependsOn": [
+            "Settle"
+          ],
+          "instructions": "Fine?",
+          "inputs": [
+            "go",
+            "stop"
+          ]
+        },
+        {
+          "name": "Patch",
+          "type": "patch-image",
+          "dependsOn": [
+            "Look"
+          ],
+          "workload": "web",
+          "kind": "Deployment",
+          "container": "web",
+          "artifact": "web"
+        }
+      ]
+    }
+    "#);
+    insta::assert_json_snapshot!(written["triggers"], @r#"
+    [
+      {
+        "name": "push",
+        "type": "registry",
+        "hook": "shop",
+        "image": "shop/web",
+        "tag": "1\\..*",
+        "artifact": "web"
+      },
+      {
+        "name": "ci",
+        "type": "webhook",
+        "hook": "ci",
+        "constraints": {
+          "branch": "main",
+          "commits[*].author": {
+            "glob": "*@example.com"
+          },
+          "secret": {
+            "secretRef": "env:SHOP_CI_SECRET"
+          }
+        },
+        "artifacts": {
+          "web": {
+            "tag": "version",
+            "digest": "digest"
+          }
+        },
+        "parameters": {
+          "replicas": "replicas"
+        }
+      },
+      {
+        "name": "nightly",
+        "type": "cron",
+        "schedule": "0 3 * * 1-5",
+        "timezone": "Europe/Berlin",
+        "artifacts": {
+          "web": {
+            "tag": {
+              "value": "1.0.0"
+            }
+          }
+        }
+      }
+    ]
+    "#);
+}
+
+#[test]
+fn ten_errors_are_shown_at_once() {
+    let text = r#"
+application: Shop
+pipelin: web
+parameters:
+  - { name: replicas, default: 2, options: ["1", "2"] }
+artifacts:
+  - { name: web, image: "shop/web:1.0" }
+triggers:
+  - { name: push, type: registy, hook: shop, image: shop/web, tag: 1.10 }
+environments:
+  - name: dev
+    namespace: dev
+    stages:
+      - { name: Deploy, tpye: deploy-manifest, manifests: a }
+      - { name: Smoke, type: webhook, url: "x", method: PUSH, dependsOn: [Deploi] }
+      - { name: Wait, type: wait, duration: soon, onFailure: fail-branch }
+  - name: prod
+    after: dev
+    namespace: prod
+    approvals: { before: { approvers: [{ role: approver }], required: two } }
+    stages: []
+"#;
+    insta::assert_snapshot!(problems(text), @r#"
+    line 2: the key `pipeline` is missing
+    line 2: application: `Shop` cannot be a name; use lower case letters, digits and `-`, at most 63, beginning and ending with a letter or digit
+    line 3: pipelin: unknown key; did you mean `pipeline`?
+    line 5: parameters[0].default: expected text, found the number 2; quote it: "2"
+    line 7: artifacts[0].image: `shop/web:1.0` is not a repository: lower case letters, digits and `.`, `_`, `-`, `/` between them, no tag
+    line 9: triggers[0].type: `registy` is not known here: expected one of `registry`, `webhook`, `cron`; did you mean `registry`?
+    line 14: environments[0].stages[0]: the key `type` is missing
+    line 15: environments[0].stages[1].method: `PUSH` is not known here: expected one of `GET`, `POST`
+    line 15: environments[0].stages[1].dependsOn[0]: there is no stage `Deploi`; did you mean `Deploy`?
+    line 16: environments[0].stages[2].duration: `soon` is not a duration: write for example `30s`, `10m`, `1h30m` or `7d`, at most `366d`
+    line 16: environments[0].stages[2].onFailure: `fail-branch` is not known here: expected one of `fail_pipeline`, `fail_branch`, `stop_branch`, `ignore`; did you mean `fail_branch`?
+    line 18: environments[1].after: expected a list, found "dev"; write a list: [dev]
+    line 20: environments[1].approvals.before.required: expected a whole number, found "two"
+    line 21: environments[1].stages: the list is empty: 1 to 200 expected
+    "#);
+}
+
+#[test]
+fn triggers_are_checked_when_they_are_saved() {
+    let text = r#"
+application: shop
+pipeline: web
+parameters:
+  - { name: region, required: true }
+  - { name: replicas, default: "3", options: ["1", "2"] }
+artifacts:
+  - { name: web, image: shop/web }
+  - { name: api, image: shop/api }
+triggers:
+  - { name: a, type: registry, hook: shop, image: shop/web, tag: "1(" }
+  - { name: b, type: registry, hook: shop, image: shop/cart, artifact: web }
+  - name: c
+    type: webhook
+    hook: ci
+    constraints:
+      apiToken: hunter2
+      secret: { secretRef: hunter2 }
+      "a[": x
+      branch: "(?=x)"
+      kind: { regex: x }
+      n: { eq: [1] }
+      m: { in: [], glob: "*" }
+    artifacts:
+      wbe: { tag: version }
+      web: {}
+      api: { tag: { value: "a b" }, digest: "x[" }
+    parameters: { replicas: { value: "9" }, region: region, size: s }
+  - name: d
+    type: cron
+    schedule: "0 0 3 * * *"
+    timezone: Europe/Berln
+    artifacts: { web: { tag: version } }
+    parameters: { region: { value: eu } }
+  - { name: a, type: cron, schedule: "0 0 31 2 *", parameters: { region: { value: eu } } }
+environments:
+  - { name: dev, namespace: dev, stages: [{ name: A, type: wait, duration: 1s }] }
+"#;
+    insta::assert_snapshot!(problems(text), @r#"
+    line 6: parameters[1].default: the value must be one of `1`, `2`
+    line 11: triggers[0]: the trigger does not say which artifact it binds; add `artifact:`, one of `web`, `api`
+    line 11: triggers[0]: the trigger gives no value for the required parameter `region`; give the parameter a default, or the trigger a value
+    line 11: triggers[0].tag: the regular expression cannot be read: unclosed group
+    line 12: triggers[1]: the trigger gives no value for the required parameter `region`; give the parameter a default, or the trigger a value
+    line 12: triggers[1].image: `shop/cart` is not the repository of the artifact, `shop/web`
+    line 17: triggers[2].constraints.apiToken: a secret must not stand in the file; use `{ secretRef: "env:NAME" }`
+    line 18: triggers[2].constraints.secret.secretRef: not a secret reference: write `env:NAME`, `file:PATH` or `aws-secret:NAME#key` (the text given is not shown)
+    line 19: triggers[2].constraints["a["]: `a[` is not a path; write `a.b`, `a[0]`, `a[*]` or `a["b.c"]`
+    line 20: triggers[2].constraints.branch: the regular expression cannot be read: look-around, including look-ahead and look-behind, is not supported
+    line 21: triggers[2].constraints.kind: expected exactly one of the keys `secretRef`, `glob`, `eq`, `in`, `exists`
+    line 22: triggers[2].constraints.n.eq: expected text, a number, true or false
+    line 23: triggers[2].constraints.m: expected exactly one of the keys `secretRef`, `glob`, `eq`, `in`, `exists`; did you mean `in`?
+    line 23: triggers[2].constraints.m.in: the list is empty: nothing would match
+    line 25: triggers[2].artifacts.wbe: there is no artifact `wbe`; did you mean `web`?
+    line 26: triggers[2].artifacts.web: neither `tag` nor `digest` says which image is meant
+    line 27: triggers[2].artifacts.api.tag: `a b` is not a tag: letters, digits, `.`, `_` and `-`, at most 128
+    line 27: triggers[2].artifacts.api.digest: `x[` is not a path; write `a.b`, `a[0]`, `a[*]` or `a["b.c"]`
+    line 28: triggers[2].parameters.replicas: the value must be one of `1`, `2`
+    line 28: triggers[2].parameters.size: there is no parameter `size`
+    line 31: triggers[3].schedule: a schedule has five fields (minute, hour, day of month, month, day of week), this one has 6
+    line 32: triggers[3].timezone: there is no time zone `Europe/Berln`; write one like `Europe/Berlin` or `UTC`; did you mean `Europe/Berlin`?
+    line 33: triggers[3].artifacts.web.tag: a schedule has no body to take this from; write { value: "version" }
+    line 35: triggers[4].name: the trigger `a` is already in line 11
+    line 35: triggers[4].schedule: `0 0 31 2 *` never fires
+    "#);
+}
+
+#[test]
+fn cycles_are_named() {
+    let lines = "- { name: Deploy, type: wait, duration: 1s, dependsOn: [Smoke test] }\n\
+                 - { name: Smoke test, type: wait, duration: 1s, dependsOn: [Deploy, Self] }\n\
+                 - { name: Self, type: wait, duration: 1s, dependsOn: [Self] }\n\
+                 - { name: Behind, type: wait, duration: 1s, dependsOn: [Deploy] }";
+    insta::assert_snapshot!(stages(lines), @r#"
+    line 9: environments[0].stages[0].dependsOn: the stages wait for each other: Deploy -> Smoke test -> Deploy
+    line 11: environments[0].stages[2].dependsOn: the stages wait for each other: Self -> Self
+    "#);
+    let environments = "application: shop\npipeline: web\nenvironments:\n\
+        - { name: a, namespace: a, after: [c], stages: [{ name: A, type: wait, duration: 1s }] }\n\
+        - { name: b, namespace: a, after: [a], stages: [{ name: A, type: wait, duration: 1s }] }\n\
+        - { name: c, namespace: a, after: [b, d], stages: [{ name: A, type: wait, duration: 1s }] }\n";
+    insta::assert_snapshot!(problems(environments), @r#"
+    line 4: environments[0].after: the environments wait for each other: a -> b -> c -> a
+    line 6: environments[2].after[1]: there is no environment `d`; did you mean `a`?
+    "#);
+}
+
+#[test]
+fn expressions_see_only_what_has_ended() {
+    let lines = "- { name: A, type: webhook, url: \"${ params.q }/${ stages.B.x }/${ secrets.x }\" }\n\
+                 - { name: B, type: wait, duration: 1s, dependsOn: [A], if: \"params.p == '1'\" }\n\
+                 - { name: C, type: wait, duration: 1s, dependsOn: [B], if: \"${ stages.A.ok && artifacts.wbe.tag != '' }\" }\n\
+                 - { name: D, type: wait, duration: 1s, if: \"${ stages.D.ok }\", timeout: 0s }\n\
+                 - { name: E, type: deploy-manifest, manifests: \"${ x }\", requiredArtifacts: [web, cart] }\n\
+                 - { name: E, type: wait, duration: 1s, if: \"a ${ params.p }\" }";
+    insta::assert_snapshot!(stages(lines), @r#"
+    line 9: environments[0].stages[0].url: unknown name `secrets`; names start with one of params, artifacts, trigger, release, environment, stages (at character 33)
+    line 10: environments[0].stages[1].if: a condition is exactly one `${ … }`; write `${ params.p == '1' }`
+    line 11: environments[0].stages[2].if: there is no artifact `wbe`; did you mean `web`?
+    line 12: environments[0].stages[3].if: the stage `D` has not ended when `D` starts; a stage cannot read itself
+    line 12: environments[0].stages[3].timeout: a stage cannot end in no time
+    line 13: environments[0].stages[4].requiredArtifacts[1]: there is no artifact "cart"
+    line 14: environments[0].stages[5].name: the stage `E` is already in line 13
+    line 14: environments[0].stages[5].if: a condition is exactly one `${ … }`; write nothing around it
+    "#);
+}
+
+#[test]
+fn values_of_a_wrong_type_say_what_to_write() {
+    let extra = "description: 1.10\nparameters:\n  - { name: a, required: yes, options: x }\n  - name: yes\n    default:\n  - { name: \" x\", default: true }\n  - { name: \"\" }\n  - 5\ntriggers: {}\nartifacts: [{ name: web, type: docker, image: [] }]\n<<: { a: 1 }\n";
+    insta::assert_snapshot!(with(extra), @r#"
+    line 8: description: expected text, found the number 1.10; quote it: "1.10"
+    line 10: parameters[0].required: expected true or false, found "yes"; write `true`
+    line 10: parameters[0].options: expected a list, found "x"; write a list: [x]
+    line 13: parameters[2].name: ` x` cannot be a name; use 1 to 100 characters without line breaks, and no space at the ends
+    line 13: parameters[2].default: expected text, found true; quote it: "true"
+    line 14: parameters[3].name: `` cannot be a name; use 1 to 100 characters without line breaks, and no space at the ends
+    line 15: parameters[4]: expected a map, found the number 5
+    line 16: triggers: expected a list, found a map
+    line 17: artifacts[0].type: `docker` is not known here: expected one of `docker-image`
+    line 17: artifacts[0].image: expected text, found a list
+    line 18: ["<<"]: unknown key; merge keys are not part of YAML 1.2: write the keys out
+    "#);
+}
+
+#[test]
+fn approvals_are_checked() {
+    let text = "application: shop\npipeline: web\nenvironments:\n- name: dev\n  namespace: dev\n  approvals:\n    after: { approvers: [{ role: a }] }\n    before: { approvers: [{ user: alice }, { user: alice }], required: 2, timeout: 7 days }\n  rollback: { policy: always, causes: [stage_failed, gate] }\n  stages: [{ name: A, type: wait, duration: 1s }]\n- name: prod\n  namespace: dev\n  approvals: { before: { approvers: [{ roel: a }, {}, { role: a, user: b }], required: 0 } }\n  stages: [{ name: A, type: wait, duration: 1s }]\n";
+    insta::assert_snapshot!(problems(text), @r#"
+    line 7: environments[0].approvals.after: approvals after the stages are not supported yet; use `before` of the next environment
+    line 8: environments[0].approvals.before.required: 2 approvals are required, but only 1 may approve
+    line 8: environments[0].approvals.before.timeout: `7 days` is not a duration: write for example `30s`, `10m`, `1h30m` or `7d`, at most `366d`
+    line 9: environments[0].rollback.policy: `always` is not known here: expected one of `never`, `manual`, `on_failure`
+    line 9: environments[0].rollback.causes[1]: `gate` is not known here: expected one of `stage_failed`, `approval_rejected`, `gate_failed`
+    line 13: environments[1].approvals.before.approvers[0]: expected exactly one of the keys `role`, `user`; did you mean `role`?
+    line 13: environments[1].approvals.before.approvers[1]: expected exactly one of the keys `role`, `user`
+    line 13: environments[1].approvals.before.approvers[2]: expected exactly one of the keys `role`, `user`; did you mean `role`?
+    line 13: environments[1].approvals.before.required: 0 is out of range: at least 1
+    "#);
+}
+
+#[test]
+fn what_is_no_map_is_refused() {
+    insta::assert_snapshot!(problems("- a\n"), @r#"line 1: expected a map, found a list"#);
+    insta::assert_snapshot!(problems("just text"), @r#"line 1: expected a map, found "just text""#);
+    insta::assert_snapshot!(problems("{}"), @r#"
+    line 1: the key `application` is missing
+    line 1: the key `pipeline` is missing
+    line 1: the key `environments` is missing
+    "#);
+}
+
+#[test]
+fn the_number_of_problems_is_bounded() {
+    let keys: String = (0..5000).map(|index| format!("k{index}: 1\n")).collect();
+    let problems = parse_pipeline(&keys, &catalog()).unwrap_err();
+    assert_eq!(problems.0.len(), 101);
+    assert_eq!(problems.0[100].message, "4903 more problems are not shown");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    #[test]
+    fn any_text_is_read_or_refused(text in "\\PC{0,200}") {
+        let _ = parse_pipeline(&text, &catalog());
+    }
+
+    #[test]
+    fn the_example_with_a_line_changed_is_read_or_refused(line in 0usize..80, other in 0usize..80, cut in 0usize..30) {
+        let mut lines: Vec<&str> = EXAMPLE.lines().collect();
+        let replacement = lines[other % lines.len()];
+        let index = line % lines.len();
+        let start = replacement.char_indices().nth(cut).map_or(0, |(at, _)| at);
+        lines[index] = &replacement[start..];
+        match parse_pipeline(&lines.join("\n"), &catalog()) {
+            Ok(spec) => {
+                let written: Value = serde_json::to_value(&spec).unwrap();
+                prop_assert_eq!(serde_json::from_value::<PipelineSpec>(written).unwrap(), spec);
+            }
+            // What the schema and the checks accept, the types take: serde's own words never reach anyone.
+            Err(problems) => prop_assert!(problems.0.iter().all(|problem| problem.line.is_some()), "{}", problems),
+        }
+    }
+}
