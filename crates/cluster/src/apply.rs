@@ -41,6 +41,8 @@ pub struct Applied {
     pub changed: bool,
 }
 
+/// How often an object may change under our hands before that is an error.
+pub(crate) const TRIES: u32 = 4;
 /// How long a kind may take to appear after its definition was applied.
 const NEW_KIND: Duration = Duration::from_secs(15);
 /// Between two looks for a kind that was just defined. There is nothing to watch: discovery is a plain document.
@@ -75,13 +77,30 @@ impl Cluster {
         options: &ApplyOptions,
         new_kind: bool,
     ) -> Result<Applied, ClusterError> {
+        let mut tries = 1;
+        loop {
+            match self.apply_once(manifest, options, new_kind).await {
+                // Somebody wrote in the same moment. The server decides afresh about every field and its owner, so
+                // repeating overrules nobody.
+                Err(ClusterError::Changed { .. }) if tries < TRIES => tries += 1,
+                other => return other,
+            }
+        }
+    }
+
+    async fn apply_once(
+        &self,
+        manifest: &Manifest,
+        options: &ApplyOptions,
+        new_kind: bool,
+    ) -> Result<Applied, ClusterError> {
         let operation = format!("apply {}", manifest.object);
         let served = self.served_soon(&operation, &manifest.object, new_kind).await?;
         let mut content = manifest.content.clone();
         options.marks.write(&mut content);
         let object = scoped(&manifest.object, &served, &mut content);
         let before = self.read(&operation, &served, &object).await?;
-        let flags = ApplyFlags { dry_run: options.dry_run, force: options.force };
+        let flags = ApplyFlags { dry_run: options.dry_run, force: options.force, strict: true };
         let after = self.apply_as(FIELD_MANAGER, &operation, &served, &object, content, flags).await?;
         Ok(applied(object, before.as_ref(), &after))
     }
@@ -100,6 +119,7 @@ impl Cluster {
             .query("fieldManager", manager)
             .query_if(flags.force, "force", "true")
             .query_if(flags.dry_run, "dryRun", "All")
+            .query_if(flags.strict, "fieldValidation", "Strict")
             .sensitive(object.is_secret());
         self.transport.call(operation, &call).await
     }
@@ -128,6 +148,8 @@ impl Cluster {
 pub(crate) struct ApplyFlags {
     pub(crate) dry_run: bool,
     pub(crate) force: bool,
+    /// Refuses unknown fields: right for what a person wrote, not for what was read back.
+    pub(crate) strict: bool,
 }
 
 pub(crate) fn applied(object: ObjectRef, before: Option<&Value>, after: &Value) -> Applied {

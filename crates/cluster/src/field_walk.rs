@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::owned_fields::{is_empty, key_fields, selects};
+use crate::owned_fields::{key_fields, selects};
 
 /// One field of a set, with its values in two states.
 #[derive(Debug, PartialEq)]
@@ -79,17 +79,9 @@ fn segment(key: &str) -> String {
     format!("[{}]", key.split_once(':').map_or(key, |(_, value)| value))
 }
 
-/// Whether a set names the field at that path, or all that is around it.
+/// Whether a set names the field at that path, or anything below it.
 pub(crate) fn names(set: &Value, path: &[String]) -> bool {
-    let mut at = set;
-    for key in path {
-        match at.get(key) {
-            Some(below) => at = below,
-            // Owned as a whole further up.
-            None => return at != set && is_empty(at),
-        }
-    }
-    true
+    path.iter().try_fold(set, |at, key| at.get(key)).is_some()
 }
 
 /// The set that consists of the field at that path.
@@ -118,7 +110,8 @@ mod tests {
     fn a_branch_that_is_missing_is_one_field() {
         let set = json!({"f:metadata": {"f:annotations": {"f:a.example/b": {}, "f:c": {}}}});
         let want = json!({"metadata": {"annotations": {"a.example/b": "1", "c": "2"}}});
-        let found = leaves(&set, &want, &json!({"metadata": {}}));
+        let bare = json!({"metadata": {}});
+        let found = leaves(&set, &want, &bare);
         assert_eq!(found.iter().map(|f| f.path.as_str()).collect::<Vec<_>>(), [".metadata.annotations"]);
         let got = json!({"metadata": {"annotations": {}}});
         let found = leaves(&set, &want, &got);
@@ -126,10 +119,11 @@ mod tests {
     }
 
     #[test]
-    fn a_path_is_named_by_itself_or_by_what_is_around_it() {
+    fn a_path_is_named_by_itself_or_by_what_is_below_it() {
         let set = json!({"f:spec": {"f:selector": {}, "f:template": {"f:x": {}}}});
         let path = |keys: &[&str]| keys.iter().map(|k| (*k).to_owned()).collect::<Vec<_>>();
-        assert!(names(&set, &path(&["f:spec", "f:selector", "f:app"])));
+        assert!(names(&set, &path(&["f:spec", "f:template"])));
+        assert!(!names(&set, &path(&["f:spec", "f:selector", "f:app"])));
         assert!(names(&set, &path(&["f:spec", "f:template", "f:x"])));
         assert!(!names(&set, &path(&["f:spec", "f:template", "f:y"])));
         assert!(!names(&set, &path(&["f:data"])));

@@ -35,6 +35,7 @@ mod retry;
 mod selector;
 mod snapshot;
 mod transport;
+mod unblock;
 mod verify;
 
 pub use apply::{Applied, ApplyOptions};

@@ -7,9 +7,23 @@ use serde_json::{Map, Value, json};
 
 /// The fields that a manager owns by server-side apply (not through a subresource), over all API versions; `{}` if none.
 pub(crate) fn owned_by(object: &Value, manager: &str) -> Value {
-    collect(object, |entry| {
+    let ours = collect(object, |entry| {
         entry["manager"] == manager && entry["operation"] == "Apply" && !has_subresource(entry)
-    })
+    });
+    without_content_of(ours, &owned_by_others(object, manager))
+}
+
+/// `{}` may mean the whole of a value, or a map that was applied empty. Where others own fields below, it was the latter:
+/// then only the map itself is ours, which `.` says.
+fn without_content_of(mut ours: Value, others: &Value) -> Value {
+    for (key, below) in ours.as_object_mut().into_iter().flatten() {
+        let Some(theirs) = others.get(key) else { continue };
+        *below = match below.take() {
+            leaf if is_empty(&leaf) && !is_empty(theirs) => json!({".": {}}),
+            tree => without_content_of(tree, theirs),
+        };
+    }
+    ours
 }
 
 /// The fields that anybody else owns, in any way.
@@ -71,8 +85,7 @@ pub(crate) fn difference(a: &Value, b: &Value) -> Value {
             None => {
                 rest.insert(key.clone(), value.clone());
             }
-            // Both own this leaf, or `b` owns it whole.
-            Some(other) if is_empty(value) || is_empty(other) => {}
+            Some(_) if is_empty(value) => {}
             Some(other) => {
                 let below = difference(value, other);
                 if !is_empty(&below) {

@@ -86,3 +86,14 @@ fn subtraction_leaves_the_rest_with_its_keys() {
         ])
     );
 }
+
+#[test]
+fn a_map_that_was_applied_empty_does_not_own_what_others_put_into_it() {
+    let object = json!({"metadata": {"annotations": {"deployment.kubernetes.io/revision": "1"}, "managedFields": [
+        {"manager": "pilothouse", "operation": "Apply", "fieldsV1": {"f:metadata": {"f:annotations": {}}}},
+        {"manager": "kube-controller-manager", "operation": "Update", "subresource": "status",
+            "fieldsV1": {"f:metadata": {"f:annotations": {"f:deployment.kubernetes.io/revision": {}}}}}
+    ]}});
+    let ours = owned_by(&object, "pilothouse");
+    assert_eq!(project(&object, &ours).unwrap(), json!({"metadata": {"annotations": {}}}));
+}

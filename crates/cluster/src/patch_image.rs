@@ -9,7 +9,7 @@
 use serde_json::{Value, json};
 
 use crate::FIELD_MANAGER;
-use crate::apply::{Applied, ApplyFlags, ApplyOptions, applied};
+use crate::apply::{Applied, ApplyFlags, ApplyOptions, TRIES, applied};
 use crate::cluster::Cluster;
 use crate::error::ClusterError;
 use crate::image;
@@ -17,9 +17,6 @@ use crate::object::ObjectRef;
 use crate::owned_fields;
 use crate::pod_spec;
 use crate::restore::identified;
-
-/// How often the object may change under our hands before that is an error.
-const TRIES: u32 = 4;
 
 impl Cluster {
     /// Sets the image of a container (or init container) of a workload.
@@ -64,7 +61,7 @@ impl Cluster {
             .map_err(|message| ClusterError::Invalid { operation: operation.clone(), message })?;
         options.marks.write(&mut content);
         content["metadata"]["resourceVersion"] = live["metadata"]["resourceVersion"].clone();
-        let flags = ApplyFlags { dry_run: options.dry_run, force: true };
+        let flags = ApplyFlags { dry_run: options.dry_run, force: true, strict: false };
         let after = self.apply_as(FIELD_MANAGER, &operation, &served, object, content, flags).await?;
         Ok(applied(object.clone(), Some(&live), &after))
     }

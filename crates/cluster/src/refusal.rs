@@ -74,6 +74,10 @@ pub(crate) fn from_status(
         }
         429 => ClusterError::Throttled { operation, message, retry_after: asked },
         400..=499 => ClusterError::Invalid { operation, message },
+        // A field that the kind does not have is answered with 500 by server-side apply.
+        500 if status.message.contains("field not declared in schema") => {
+            ClusterError::Invalid { operation, message }
+        }
         500..=599 => ClusterError::Unavailable { operation, status: status.code, message },
         code => ClusterError::Protocol { operation, message: format!("status {code}: {message}") },
     }
@@ -192,6 +196,8 @@ mod tests {
         ] {
             assert_eq!(answer(status, "").code(), code, "{status}");
         }
+        let typo = r#"{"message":"failed to create typed patch object: .spec.replica: field not declared in schema"}"#;
+        assert_eq!(answer(500, typo).code(), "ClusterInvalid");
         let webhook = r#"{"message":"admission webhook \"policy.example\" denied the request: no"}"#;
         assert_eq!(answer(400, webhook).code(), "ClusterDenied");
     }

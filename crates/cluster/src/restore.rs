@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::FIELD_MANAGER;
-use crate::apply::ApplyFlags;
+use crate::apply::{ApplyFlags, TRIES};
 use crate::cluster::Cluster;
 use crate::discovery::Served;
 use crate::error::ClusterError;
@@ -69,9 +69,6 @@ pub struct KeptField {
     /// Its owner now.
     pub manager: String,
 }
-
-/// How often the object may change under our hands before that is an error.
-const TRIES: u32 = 4;
 
 impl Cluster {
     /// Restores every object of the snapshot: those that existed in the order of apply, then those that did not exist are
@@ -145,7 +142,7 @@ impl Cluster {
                 self.put_back(&operation, &served, object, &live, plan, options).await
             }
             (SnapshotState::Present { before, owned }, None) => {
-                let flags = ApplyFlags { dry_run: options.dry_run, force: true };
+                let flags = ApplyFlags { dry_run: options.dry_run, force: true, strict: false };
                 let after = recreate::recreate(self, &operation, &served, object, (before, owned), flags).await?;
                 Ok(outcome(object, RestoreOutcome::Restored, Some(&after)))
             }
@@ -181,8 +178,11 @@ impl Cluster {
         let mut content = identified(plan.content, object);
         // Refused if anybody writes in between; the plan then is made again.
         content["metadata"]["resourceVersion"] = live["metadata"]["resourceVersion"].clone();
-        let flags = ApplyFlags { dry_run: options.dry_run, force: true };
+        let flags = ApplyFlags { dry_run: options.dry_run, force: true, strict: false };
         let after = self.apply_as(FIELD_MANAGER, operation, served, object, content, flags).await?;
+        if object.kind == "StatefulSet" && object.group() == "apps" && !options.dry_run {
+            self.unblock(operation, object, &after).await?;
+        }
         let done = match marks::differ(live, &after) {
             true => RestoreOutcome::Restored,
             false => RestoreOutcome::Unchanged,

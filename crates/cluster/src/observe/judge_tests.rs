@@ -1,1 +1,142 @@
+use super::super::seen::Part;
+use super::super::{ObserveOptions, Watched};
+use super::*;
+use crate::changes::Change;
+use crate::object::ObjectRef;
+use serde_json::json;
 
+fn now() -> Timestamp {
+    "2026-11-21T10:00:30Z".parse().unwrap()
+}
+
+fn options() -> ObserveOptions {
+    ObserveOptions::new(Duration::from_secs(25), now())
+}
+
+fn deployment(name: &str, updated: i64, available: i64) -> Value {
+    json!({
+        "metadata": {"name": name, "uid": name, "generation": 2, "annotations": {"deployment.kubernetes.io/revision": "2"},
+            "managedFields": [{"manager": "pilothouse", "operation": "Apply", "time": "2026-11-21T10:00:00Z"}]},
+        "spec": {"replicas": 2},
+        "status": {"observedGeneration": 2, "replicas": updated, "updatedReplicas": updated, "availableReplicas": available}
+    })
+}
+
+fn seen(deployments: &[Value]) -> Seen {
+    let mut seen = Seen::default();
+    for live in deployments {
+        let object = ObjectRef::namespaced("apps/v1", "Deployment", "dev", object::name(live));
+        let index = seen.add(Watched { object, generation: 2 });
+        seen.take(Part::Workload(index), Change::All(vec![live.clone()])).unwrap();
+        let set = json!({"metadata": {"uid": format!("{}-set", object::name(live)), "ownerReferences": [{"uid": object::name(live)}],
+            "annotations": {"deployment.kubernetes.io/revision": "2"}}});
+        seen.take(Part::Revisions(index), Change::All(vec![set])).unwrap();
+    }
+    seen
+}
+
+fn pod(set: &str, status: Value) -> Value {
+    json!({"metadata": {"name": "web-1", "uid": "p1", "creationTimestamp": "2026-11-21T10:00:01Z", "ownerReferences": [{"uid": set}]},
+        "status": {"phase": "Pending", "containerStatuses": [status]}})
+}
+
+#[test]
+fn all_must_be_ready() {
+    let ready = judge(&seen(&[deployment("web", 2, 2), deployment("api", 2, 2)]), &options(), now());
+    let Judged::Ready { summary } = ready else { panic!("{ready:?}") };
+    assert_eq!(summary, "Deployment dev/web: 2 pods ready; Deployment dev/api: 2 pods ready");
+    let open = judge(&seen(&[deployment("web", 2, 2), deployment("api", 1, 1)]), &options(), now());
+    let Judged::Progressing { summary, .. } = open else { panic!("{open:?}") };
+    assert_eq!(summary, "Deployment dev/api: 1 of 2 pods updated");
+}
+
+#[test]
+fn progress_names_the_pod_that_is_waited_for() {
+    let mut seen = seen(&[deployment("web", 1, 0)]);
+    let creating = json!({"name": "web", "state": {"waiting": {"reason": "ContainerCreating"}}});
+    seen.take(Part::Pods(0), Change::Set(pod("web-set", creating))).unwrap();
+    let Judged::Progressing { summary, waiting, .. } = judge(&seen, &options(), now()) else { panic!() };
+    assert_eq!(summary, "Deployment dev/web: 1 of 2 pods updated, waiting for web-1: ContainerCreating");
+    assert_eq!(waiting.unwrap().pod.as_deref(), Some("web-1"));
+}
+
+#[test]
+fn a_failure_carries_the_event_that_says_most() {
+    let mut seen = seen(&[deployment("web", 1, 0)]);
+    let pulling =
+        json!({"name": "web", "state": {"waiting": {"reason": "ImagePullBackOff", "message": "Back-off"}}});
+    seen.take(Part::Pods(0), Change::Set(pod("web-set", pulling))).unwrap();
+    let event = |uid: &str, message: &str| {
+        json!({"metadata": {"uid": uid}, "involvedObject": {"kind": "Pod", "name": "web-1", "uid": "p1"}, "reason": "Failed",
+            "message": message, "lastTimestamp": "2026-11-21T10:00:05Z"})
+    };
+    let events =
+        vec![event("1", "Error: ErrImagePull"), event("2", "Failed to pull image \"shop/web:9\": not found")];
+    seen.take(Part::Events { namespace: "dev".into() }, Change::All(events)).unwrap();
+    let Judged::Failed { reason, evidence } = judge(&seen, &options(), now()) else { panic!() };
+    assert_eq!(reason, FailureReason::ImagePull);
+    assert_eq!(evidence.event.unwrap().message, "Failed to pull image \"shop/web:9\": not found");
+}
+
+#[test]
+fn broken_pods_of_another_replica_set_fail_nothing() {
+    let mut seen = seen(&[deployment("web", 1, 1)]);
+    let pulling = json!({"name": "web", "state": {"waiting": {"reason": "ImagePullBackOff"}}});
+    seen.take(Part::Pods(0), Change::Set(pod("older-set", pulling))).unwrap();
+    assert!(matches!(judge(&seen, &options(), now()), Judged::Progressing { .. }));
+}
+
+#[test]
+fn a_quota_is_given_a_little_time() {
+    let refused = |since: &str| {
+        let mut seen = seen(&[deployment("web", 0, 0)]);
+        let set = json!({"metadata": {"uid": "web-set", "ownerReferences": [{"uid": "web"}],
+            "annotations": {"deployment.kubernetes.io/revision": "2"}},
+            "status": {"conditions": [{"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate",
+                "message": "pods \"web-1\" is forbidden: exceeded quota: small", "lastTransitionTime": since}]}});
+        seen.take(Part::Revisions(0), Change::All(vec![set])).unwrap();
+        judge(&seen, &options(), now())
+    };
+    let Judged::Progressing { again, .. } = refused("2026-11-21T10:00:25Z") else { panic!() };
+    assert_eq!(again, Some(Duration::from_secs(5)));
+    let Judged::Failed { reason, evidence } = refused("2026-11-21T10:00:20Z") else { panic!() };
+    assert_eq!(reason, FailureReason::QuotaExceeded);
+    assert!(evidence.message.contains("exceeded quota"));
+}
+
+#[test]
+fn a_passed_deadline_is_shown_by_the_pod_that_is_not_ready() {
+    let mut live = deployment("web", 2, 1);
+    live["status"]["conditions"] = json!([{"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded",
+        "message": "ReplicaSet \"web-2\" has timed out progressing."}]);
+    let mut seen = seen(&[live]);
+    let running = json!({"name": "web", "ready": false, "state": {"running": {}}});
+    seen.take(Part::Pods(0), Change::Set(pod("web-set", running))).unwrap();
+    let event = json!({"metadata": {"uid": "1"}, "involvedObject": {"kind": "Pod", "name": "web-1", "uid": "p1"},
+        "reason": "Unhealthy", "message": "Readiness probe failed: HTTP 503"});
+    seen.take(Part::Events { namespace: "dev".into() }, Change::All(vec![event])).unwrap();
+    let Judged::Failed { reason, evidence } = judge(&seen, &options(), now()) else { panic!() };
+    assert_eq!(reason, FailureReason::ProgressDeadlineExceeded);
+    assert_eq!(evidence.pod.as_deref(), Some("web-1"));
+    assert!(evidence.message.contains("timed out") && evidence.message.contains("503"), "{evidence}");
+}
+
+#[test]
+fn a_workload_that_is_gone_has_failed() {
+    let mut seen = seen(&[deployment("web", 1, 1)]);
+    seen.take(Part::Workload(0), Change::Gone(json!({}))).unwrap();
+    let Judged::Failed { reason, .. } = judge(&seen, &options(), now()) else { panic!() };
+    assert_eq!(reason, FailureReason::Missing);
+}
+
+#[test]
+fn events_that_may_not_be_read_stop_nothing() {
+    let mut seen = seen(&[deployment("web", 2, 2)]);
+    let events = Part::Events { namespace: "dev".into() };
+    seen.expect(&events);
+    assert!(!seen.is_loaded());
+    let denied = || crate::ClusterError::Denied { operation: "watch".into(), message: "no".into() };
+    seen.take(events, Change::Trouble(denied())).unwrap();
+    assert!(seen.is_loaded());
+    assert!(seen.take(Part::Pods(0), Change::Trouble(denied())).is_err());
+}

@@ -116,14 +116,10 @@ impl Cluster {
     ) -> Result<Rollout, ClusterError> {
         let start = Instant::now();
         let end = start + options.within;
-        let opened = tokio::time::timeout_at(end, self.open(workloads)).await;
-        let (mut seen, mut stream) = match opened {
-            Ok(Ok(opened)) => opened,
-            Ok(Err(Opening::Missing(object))) => return Ok(missing(&object)),
-            Ok(Err(Opening::Failed(error))) => return Err(error),
-            Err(_) => {
-                return Err(ClusterError::Timeout { operation: "observe".into(), after: options.within });
-            }
+        let (mut seen, mut stream) = match self.open_by(end, workloads).await {
+            Ok(opened) => opened,
+            Err(Opening::Missing(object)) => return Ok(missing(&object)),
+            Err(Opening::Failed(error)) => return Err(error),
         };
         let mut event_wait: Option<Instant> = None;
         loop {
@@ -135,11 +131,11 @@ impl Cluster {
             match judged {
                 Some(Judged::Ready { summary }) => return Ok(Rollout::Ready { summary }),
                 Some(Judged::Failed { reason, evidence }) => {
-                    let until = *event_wait.get_or_insert(Instant::now() + EVENT_GRACE).min(&mut wake);
+                    let until = *event_wait.get_or_insert_with(|| Instant::now() + EVENT_GRACE);
                     if evidence.event.is_some() || over || Instant::now() >= until {
                         return Ok(Rollout::Failed { reason, evidence });
                     }
-                    wake = until;
+                    wake = wake.min(until);
                 }
                 Some(Judged::Progressing { summary, waiting, again }) => {
                     event_wait = None;
@@ -161,6 +157,29 @@ impl Cluster {
                 () = tokio::time::sleep_until(wake) => {}
             }
         }
+    }
+
+    /// Opens the watches, as often as it takes until the end of the time.
+    async fn open_by(
+        &self,
+        end: Instant,
+        workloads: &[Watched],
+    ) -> Result<(Seen, SelectAll<Tagged>), Opening> {
+        let start = Instant::now();
+        let mut last = None;
+        for attempt in 1.. {
+            match tokio::time::timeout_at(end, self.open(workloads)).await {
+                Ok(Err(Opening::Failed(error))) if error.is_retryable() => last = Some(error),
+                Ok(decided) => return decided,
+                Err(_) => break,
+            }
+            let wait = self.transport.retry.wait("observe", attempt, None);
+            tokio::time::sleep_until(end.min(Instant::now() + wait)).await;
+            if Instant::now() >= end {
+                break;
+            }
+        }
+        Err(Opening::Failed(last.unwrap_or_else(|| still_reading(end - start))))
     }
 
     /// Reads each workload once, for its selector, and opens the watches.
