@@ -12,7 +12,7 @@ use pilothouse_domain::intake::Admission;
 use pilothouse_domain::release::{Cause, Release, ReleaseStatus};
 use pilothouse_domain::saved::PipelineRevision;
 use pilothouse_domain::timeline::{EventDraft, Happening};
-use pilothouse_store::{Otherwise, Transaction, Versioned};
+use pilothouse_store::{Transaction, Versioned};
 
 use crate::advance::settle::{new_attempt, queued};
 use crate::load::SYSTEM;
@@ -73,7 +73,7 @@ pub async fn start_release(context: &Context, ask: StartRelease) -> Result<Admit
     if let Some(admission) = &admission {
         tx = match over(context, admission).await? {
             Some(earlier) => tx.replace(&earlier, admission),
-            None => tx.create_or(admission, Otherwise::differs("content", &admission.content)),
+            None => tx.admit(admission),
         };
     }
     tx = tx.create(&release).event(started(&release));

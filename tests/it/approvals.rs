@@ -1,0 +1,71 @@
+//! Approvals: waiting for days costs nothing, and each end is its own.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::main_story::WEB;
+use crate::world::{World, attempt, environment_status};
+
+#[tokio::test(start_paused = true)]
+async fn a_seven_day_approval_expires_as_a_rejection_in_no_time() {
+    let world = World::new().await;
+    world.save(WEB).await;
+    let began = std::time::Instant::now();
+    let release = world.start("1.0.0").await;
+    world.pending_approval(&release).await;
+    tokio::time::advance(Duration::from_secs(6 * 86_400)).await;
+    assert_eq!(environment_status(&world.release(&release).await, "prod"), "InProgress");
+    tokio::time::advance(Duration::from_secs(86_400)).await;
+    let view = world.at_rest(&release).await;
+    assert_eq!(environment_status(&view, "prod"), "Rejected");
+    assert!(world.sim.get("Deployment", "prod", "web").is_none(), "nothing was deployed");
+    assert!(began.elapsed() < Duration::from_secs(10), "virtual days took {:?}", began.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn rejecting_before_deployment_does_not_touch_the_cluster() {
+    let world = World::new().await;
+    world.save(WEB).await;
+    let release = world.start("1.0.0").await;
+    let approval = world.pending_approval(&release).await;
+    let path = format!("/v1/releases/{release}/approvals/{approval}/reject");
+    assert!(world.post(&path, &json!({ "comment": "not on a Friday" })).await.status.is_success());
+    let view = world.at_rest(&release).await;
+    let rejected = attempt(&view, "prod", 1);
+    assert_eq!((&rejected["status"], &rejected["operationStatus"]), (&json!("NotDeployed"), &json!("Rejected")));
+    assert!(world.sim.get("Deployment", "prod", "web").is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn approving_twice_or_after_the_end_is_refused_with_the_present_state() {
+    let world = World::new().await;
+    world.save(WEB).await;
+    let release = world.start("1.0.0").await;
+    let approval = world.pending_approval(&release).await;
+    let path = format!("/v1/releases/{release}/approvals/{approval}/approve");
+    assert!(world.post(&path, &json!({})).await.status.is_success());
+    let again = world.post(&path, &json!({})).await;
+    assert_eq!(again.status, 409);
+    assert!(again.body["error"]["message"].as_str().unwrap().contains("already approved by"), "{:#}", again.body);
+
+    let other = world.start("1.0.1").await;
+    let approval = world.pending_approval(&other).await;
+    let cancel = format!("/v1/releases/{other}/environments/prod/cancel");
+    assert!(world.post(&cancel, &json!({})).await.status.is_success());
+    let path = format!("/v1/releases/{other}/approvals/{approval}/approve");
+    assert_eq!(world.post(&path, &json!({})).await.status, 409);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_is_no_approver_is_refused() {
+    let world = World::new().await;
+    world.save(WEB).await;
+    let made = world.post("/v1/tokens", &json!({ "name": "dev", "role": "operator" })).await;
+    let token = made.body["secret"].as_str().unwrap_or_else(|| panic!("{:#}", made.body)).to_owned();
+    let release = world.start("1.0.0").await;
+    let approval = world.pending_approval(&release).await;
+    let path = format!("/v1/releases/{release}/approvals/{approval}/approve");
+    let refused = world.call_as(&token, http::Method::POST, &path, &json!({})).await;
+    assert_eq!(refused.status, 403, "{:#}", refused.body);
+}

@@ -1,0 +1,266 @@
+//! A system with a simulated cluster, driven through its HTTP router as a user would.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use http::{Method, Request, StatusCode, header};
+use jiff::Timestamp;
+use pilothouse_local::{ClusterChoice, System, SystemBuilder};
+use pilothouse_operations::clock::{Clock, SharedClock, TokioClock};
+use pilothouse_operations::first_admin_token;
+use pilothouse_sim_cluster::SimCluster;
+use serde_json::{Value, json};
+use tower::ServiceExt as _;
+
+/// The digest that stands for an image of that tag.
+pub(crate) fn digest_of(tag: &str) -> String {
+    use sha2::{Digest as _, Sha256};
+    format!("sha256:{}", hex::encode(Sha256::digest(tag.as_bytes())))
+}
+
+/// The clock of the cluster, told by the system's.
+struct Told(SharedClock);
+
+impl pilothouse_sim_cluster::Clock for Told {
+    fn now(&self) -> Timestamp {
+        self.0.now()
+    }
+}
+
+pub(crate) struct World {
+    pub(crate) system: System,
+    pub(crate) sim: SimCluster,
+    pub(crate) clock: SharedClock,
+    pub(crate) token: String,
+}
+
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) body: Value,
+}
+
+impl World {
+    /// A system as it comes, with the namespaces dev and prod.
+    pub(crate) async fn new() -> Self {
+        Self::with(|builder| builder).await
+    }
+
+    /// A system that `change` has its say about.
+    pub(crate) async fn with(change: impl FnOnce(SystemBuilder) -> SystemBuilder) -> Self {
+        let clock: SharedClock = Arc::new(TokioClock::starting_at("2026-11-21T09:00:00Z".parse().unwrap()));
+        let sim = SimCluster::builder()
+            .clock(Arc::new(Told(Arc::clone(&clock))))
+            .namespaces(["dev", "prod"])
+            .build()
+            .await
+            .unwrap();
+        let builder = System::builder(ClusterChoice::Sim(sim.clone()))
+            .clock(Arc::clone(&clock))
+            .seed(7)
+            .without_background();
+        let system = change(builder).build().await.unwrap();
+        let token = first_admin_token(system.context()).await.unwrap().unwrap();
+        Self { system, sim, clock, token }
+    }
+
+    /// The same records and cluster under a new process; the old one is gone without having said goodbye.
+    pub(crate) async fn restarted(
+        self,
+        seed: u64,
+        change: impl FnOnce(SystemBuilder) -> SystemBuilder,
+    ) -> Self {
+        let Self { system, sim, clock, token } = self;
+        let database = system.database().clone();
+        drop(system);
+        let builder = System::builder(ClusterChoice::Sim(sim.clone()))
+            .clock(Arc::clone(&clock))
+            .database(database)
+            .seed(seed)
+            .without_background();
+        Self { system: change(builder).build().await.unwrap(), sim, clock, token }
+    }
+
+    pub(crate) async fn send(&self, request: Request<Body>) -> Answer {
+        let response = self.system.router().oneshot(request).await.unwrap();
+        let status = response.status();
+        let bytes = axum::body::to_bytes(response.into_body(), 16 << 20).await.unwrap();
+        let body = serde_json::from_slice(&bytes)
+            .unwrap_or_else(|_| Value::String(String::from_utf8_lossy(&bytes).into_owned()));
+        Answer { status, body }
+    }
+
+    pub(crate) async fn call_as(&self, token: &str, method: Method, path: &str, body: &Value) -> Answer {
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header(header::AUTHORIZATION, format!("Bearer {token}"))
+            .header(header::CONTENT_TYPE, "application/json")
+            .body(Body::from(if body.is_null() { String::new() } else { body.to_string() }))
+            .unwrap();
+        self.send(request).await
+    }
+
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> Answer {
+        self.call_as(&self.token, Method::POST, path, body).await
+    }
+
+    pub(crate) async fn put(&self, path: &str, body: &Value) -> Answer {
+        self.call_as(&self.token, Method::PUT, path, body).await
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Answer {
+        self.call_as(&self.token, Method::GET, path, &Value::Null).await
+    }
+
+    /// Saves a pipeline; panics with all its problems if it is refused.
+    pub(crate) async fn save(&self, pipeline: &str) {
+        let request = Request::builder()
+            .method(Method::PUT)
+            .uri("/v1/pipelines")
+            .header(header::AUTHORIZATION, format!("Bearer {}", self.token))
+            .header(header::CONTENT_TYPE, "application/yaml")
+            .body(Body::from(pipeline.to_owned()))
+            .unwrap();
+        let answer = self.send(request).await;
+        assert!(answer.status.is_success(), "{:#}", answer.body);
+    }
+
+    /// A hook that a registry notifies; gives its secret.
+    pub(crate) async fn registry_hook(&self, name: &str) -> String {
+        let answer = self.put(&format!("/v1/hooks/{name}"), &json!({ "sender": "distribution" })).await;
+        assert!(answer.status.is_success(), "{:#}", answer.body);
+        answer.body["secret"].as_str().unwrap().to_owned()
+    }
+
+    /// What a registry sends when `shop/web:{tag}` was pushed.
+    pub(crate) async fn push(&self, secret: &str, tag: &str) -> Answer {
+        self.send(push_request(secret, &format!("event-{tag}"), tag, &digest_of(tag))).await
+    }
+
+    /// Starts a release of shop/web by hand; gives its id.
+    pub(crate) async fn start(&self, tag: &str) -> String {
+        let ask = json!({
+            "application": "shop", "pipeline": "web",
+            "artifacts": { "web": { "tag": tag, "digest": digest_of(tag) } },
+        });
+        let answer = self.post("/v1/releases", &ask).await;
+        assert!(answer.status.is_success(), "{:#}", answer.body);
+        let id = answer.body["release"]["id"].as_str().or(answer.body["id"].as_str());
+        id.unwrap_or_else(|| panic!("{:#}", answer.body)).to_owned()
+    }
+
+    pub(crate) async fn release(&self, id: &str) -> Value {
+        let answer = self.get(&format!("/v1/releases/{id}")).await;
+        assert!(answer.status.is_success(), "{:#}", answer.body);
+        answer.body
+    }
+
+    /// The release once `done` holds of it. Fails after ten virtual minutes.
+    pub(crate) async fn until(&self, id: &str, what: &str, done: impl Fn(&Value) -> bool) -> Value {
+        let mut tick = tokio::time::interval(Duration::from_millis(200));
+        for _ in 0..3000 {
+            tick.tick().await;
+            let view = self.release(id).await;
+            if done(&view) {
+                return view;
+            }
+        }
+        panic!("never seen: {what}\n{:#}", self.release(id).await);
+    }
+
+    /// The release once nothing of it is under way.
+    pub(crate) async fn at_rest(&self, id: &str) -> Value {
+        let over = |view: &Value| {
+            let attempts: Vec<Value> = attempts(view);
+            !attempts.is_empty() && attempts.iter().all(|a| !a["completedAt"].is_null())
+        };
+        self.until(id, "the release at rest", over).await
+    }
+
+    /// The pending approval of the release, waited for.
+    pub(crate) async fn pending_approval(&self, id: &str) -> String {
+        let view = self.until(id, "a pending approval", |v| pending(v).is_some()).await;
+        pending(&view).unwrap()
+    }
+
+    pub(crate) async fn approve(&self, id: &str) -> Answer {
+        let approval = self.pending_approval(id).await;
+        self.post(&format!("/v1/releases/{id}/approvals/{approval}/approve"), &json!({})).await
+    }
+
+    /// Every event of the release.
+    pub(crate) async fn events(&self, id: &str) -> Vec<Value> {
+        let answer = self.get(&format!("/v1/releases/{id}/events?after=0&limit=1000")).await;
+        assert!(answer.status.is_success(), "{:#}", answer.body);
+        answer.body["events"].as_array().unwrap().clone()
+    }
+}
+
+/// The notification of one push, as Debian's docker-registry 2.8 sends it.
+pub(crate) fn push_request(secret: &str, event: &str, tag: &str, digest: &str) -> Request<Body> {
+    let body = json!({ "events": [{
+        "id": event,
+        "timestamp": "2026-11-21T09:00:00.123456789Z",
+        "action": "push",
+        "target": {
+            "mediaType": "application/vnd.oci.image.manifest.v1+json",
+            "size": 401, "digest": digest, "length": 401,
+            "repository": "shop/web",
+            "url": format!("http://127.0.0.1:15000/v2/shop/web/manifests/{digest}"),
+            "tag": tag,
+        },
+        "request": {
+            "id": "7a1b", "addr": "127.0.0.1:51234", "host": "127.0.0.1:15000",
+            "method": "PUT", "useragent": "skopeo/1.9.3",
+        },
+        "actor": {},
+        "source": { "addr": "builder:15000", "instanceID": "3b2c" },
+    }]});
+    Request::builder()
+        .method(Method::POST)
+        .uri("/webhooks/distribution/shop")
+        .header(header::AUTHORIZATION, format!("Bearer {secret}"))
+        .header(header::CONTENT_TYPE, "application/vnd.docker.distribution.events.v1+json")
+        .body(Body::from(body.to_string()))
+        .unwrap()
+}
+
+/// The releases that a webhook's answer says it started.
+pub(crate) fn started(answer: &Answer) -> Vec<String> {
+    let verdicts = answer.body["verdicts"].as_array().cloned().unwrap_or_default();
+    let started = verdicts.iter().filter(|v| v["started"] == true);
+    started.map(|v| v["release"].as_str().unwrap().to_owned()).collect()
+}
+
+pub(crate) fn attempts(view: &Value) -> Vec<Value> {
+    let environments = view["environments"].as_array().cloned().unwrap_or_default();
+    environments.iter().flat_map(|e| e["attempts"].as_array().cloned().unwrap_or_default()).collect()
+}
+
+/// The attempt of that number in an environment.
+pub(crate) fn attempt(view: &Value, environment: &str, number: u64) -> Value {
+    let environments = view["environments"].as_array().unwrap();
+    let found = environments.iter().find(|e| e["name"] == environment).unwrap();
+    let attempts = found["attempts"].as_array().unwrap();
+    attempts.iter().find(|a| a["number"] == number).cloned().unwrap_or_default()
+}
+
+pub(crate) fn environment_status(view: &Value, environment: &str) -> String {
+    let environments = view["environments"].as_array().unwrap();
+    let found = environments.iter().find(|e| e["name"] == environment).unwrap();
+    found["status"].as_str().unwrap().to_owned()
+}
+
+fn pending(view: &Value) -> Option<String> {
+    attempts(view).iter().find_map(|a| {
+        let approvals = a["approvals"].as_array()?;
+        let open = approvals.iter().find(|p| p["status"] == "pending")?;
+        open["id"].as_str().map(str::to_owned)
+    })
+}
+
+/// Everything of kind and namespace whose name is `name`, as the cluster has it.
+pub(crate) fn object(sim: &SimCluster, kind: &str, namespace: &str, name: &str) -> Value {
+    sim.get(kind, namespace, name).unwrap_or_else(|| panic!("{kind} {namespace}/{name} is not there"))
+}
