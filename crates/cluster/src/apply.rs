@@ -45,7 +45,7 @@ pub struct Applied {
 pub(crate) const TRIES: u32 = 4;
 /// How long a kind may take to appear after its definition was applied.
 const NEW_KIND: Duration = Duration::from_secs(15);
-/// Between two looks for a kind that was just defined. There is nothing to watch: discovery is a plain document.
+/// Between two tries for a kind that was just defined. There is nothing to watch: discovery is a plain document.
 const LOOK_AGAIN: Duration = Duration::from_millis(250);
 
 impl Cluster {
@@ -77,25 +77,27 @@ impl Cluster {
         options: &ApplyOptions,
         new_kind: bool,
     ) -> Result<Applied, ClusterError> {
+        let end = Instant::now() + NEW_KIND;
         let mut tries = 1;
         loop {
-            match self.apply_once(manifest, options, new_kind).await {
+            match self.apply_once(manifest, options).await {
                 // Somebody wrote in the same moment. The server decides afresh about every field and its owner, so
                 // repeating overrules nobody.
                 Err(ClusterError::Changed { .. }) if tries < TRIES => tries += 1,
+                // Its definition was applied a moment ago; the server takes a while to serve it.
+                Err(ClusterError::UnknownKind { .. } | ClusterError::NotFound { .. })
+                    if new_kind && Instant::now() < end =>
+                {
+                    tokio::time::sleep(LOOK_AGAIN).await;
+                }
                 other => return other,
             }
         }
     }
 
-    async fn apply_once(
-        &self,
-        manifest: &Manifest,
-        options: &ApplyOptions,
-        new_kind: bool,
-    ) -> Result<Applied, ClusterError> {
+    async fn apply_once(&self, manifest: &Manifest, options: &ApplyOptions) -> Result<Applied, ClusterError> {
         let operation = format!("apply {}", manifest.object);
-        let served = self.served_soon(&operation, &manifest.object, new_kind).await?;
+        let served = self.served(&operation, &manifest.object).await?;
         let mut content = manifest.content.clone();
         options.marks.write(&mut content);
         let object = scoped(&manifest.object, &served, &mut content);
@@ -122,24 +124,6 @@ impl Cluster {
             .query_if(flags.strict, "fieldValidation", "Strict")
             .sensitive(object.is_secret());
         self.transport.call(operation, &call).await
-    }
-
-    /// How the kind is served; waits for it a while when its definition was applied a moment ago.
-    async fn served_soon(
-        &self,
-        operation: &str,
-        object: &ObjectRef,
-        new_kind: bool,
-    ) -> Result<Served, ClusterError> {
-        let end = Instant::now() + NEW_KIND;
-        loop {
-            match self.served(operation, object).await {
-                Err(ClusterError::UnknownKind { .. }) if new_kind && Instant::now() < end => {
-                    tokio::time::sleep(LOOK_AGAIN).await;
-                }
-                other => return other,
-            }
-        }
     }
 }
 

@@ -69,7 +69,7 @@ impl Cluster {
             .filter(|event| event["involvedObject"]["uid"].as_str().is_some_and(|uid| about.contains(uid)))
             .map(PodEvent::of)
             .collect();
-        events.sort_by(|a, b| b.last.cmp(&a.last));
+        events.sort_by_key(|event| std::cmp::Reverse(event.last));
         Ok(events)
     }
 

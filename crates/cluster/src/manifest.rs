@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serde_saphyr::{Location, Spanned};
 use thiserror::Error;
@@ -10,7 +10,7 @@ use thiserror::Error;
 use crate::object::{self, ObjectRef};
 
 /// One object to apply.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Manifest {
     /// The address, as far as the text says it: an unknown kind that turns out to live in no namespace loses the
@@ -37,7 +37,7 @@ pub struct ManifestError {
 
 impl fmt::Display for ManifestError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("read manifests: ")?;
+        f.write_str("manifests: ")?;
         if self.document > 0 {
             write!(f, "document {}, ", self.document)?;
         }

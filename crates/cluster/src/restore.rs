@@ -54,6 +54,8 @@ pub enum RestoreOutcome {
     Deleted,
     /// It already was as it should be.
     Unchanged,
+    /// It did not exist before and stays nevertheless: deleting it would delete what is in it, which may be others'.
+    Kept,
     /// It was left alone, because restoring it would harm something. A person has to look.
     Conflict {
         /// What stands against it, and what to do.
@@ -72,7 +74,7 @@ pub struct KeptField {
 
 impl Cluster {
     /// Restores every object of the snapshot: those that existed in the order of apply, then those that did not exist are
-    /// deleted in the opposite order.
+    /// deleted in the opposite order. Namespaces, custom resource definitions and volume claims are never deleted.
     ///
     /// Conflicts of single objects are outcomes, not errors; so the rest is still restored. Repeating it is harmless.
     ///
@@ -137,6 +139,10 @@ impl Cluster {
         match (&entry.state, live) {
             (SnapshotState::Absent, None) => Ok(outcome(object, RestoreOutcome::Unchanged, None)),
             (SnapshotState::Absent, Some(live)) => self.remove(&operation, &served, object, &live, options).await,
+            (SnapshotState::Present { .. }, Some(live)) if is_going(&live) => Ok(conflict(
+                object,
+                "it is being deleted; restore again when it is gone, and it is created anew".into(),
+            )),
             (SnapshotState::Present { before, owned }, Some(live)) => {
                 let plan = Plan::new(before, owned, &live);
                 self.put_back(&operation, &served, object, &live, plan, options).await
@@ -198,8 +204,11 @@ impl Cluster {
         live: &Value,
         options: RestoreOptions,
     ) -> Result<Restored, ClusterError> {
-        if !live["metadata"]["deletionTimestamp"].is_null() {
+        if is_going(live) {
             return Ok(outcome(object, RestoreOutcome::Deleted, None));
+        }
+        if holds_what_others_need(object) {
+            return Ok(outcome(object, RestoreOutcome::Kept, Some(live)));
         }
         if owned_fields::is_empty(&owned_fields::owned_by(live, FIELD_MANAGER)) {
             let reason = "it did not exist at the snapshot, but somebody else created it since; delete it if it is not needed";
@@ -216,6 +225,20 @@ impl Cluster {
         self.transport.call_opt(operation, &call).await?;
         Ok(outcome(object, RestoreOutcome::Deleted, None))
     }
+}
+
+/// Whether the object is on its way out.
+pub(crate) fn is_going(live: &Value) -> bool {
+    !live["metadata"]["deletionTimestamp"].is_null()
+}
+
+/// Kinds whose deletion deletes more than themselves: the objects in a namespace, those of a custom kind, stored data.
+pub(crate) fn holds_what_others_need(object: &ObjectRef) -> bool {
+    matches!(
+        (object.group(), object.kind.as_str()),
+        ("", "Namespace" | "PersistentVolume" | "PersistentVolumeClaim")
+            | ("apiextensions.k8s.io", "CustomResourceDefinition")
+    )
 }
 
 fn outcome(object: &ObjectRef, outcome: RestoreOutcome, after: Option<&Value>) -> Restored {

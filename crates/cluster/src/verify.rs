@@ -7,7 +7,7 @@ use crate::cluster::Cluster;
 use crate::error::ClusterError;
 use crate::field_walk;
 use crate::object::ObjectRef;
-use crate::restore::Plan;
+use crate::restore::{Plan, holds_what_others_need, is_going};
 use crate::snapshot::{Snapshot, SnapshotObject, SnapshotState, secret_digest};
 
 /// A field that is not as the snapshot has it.
@@ -26,7 +26,8 @@ pub struct Difference {
 impl Cluster {
     /// Compares the objects with the snapshot, over the fields that are ours: empty when everything is as it was.
     ///
-    /// Fields that others own are not compared. An object that did not exist may be gone or going. Values of Secrets are
+    /// Fields that others own are not compared. An object that did not exist may be gone, going, or
+    /// one that a restore keeps. Values of Secrets are
     /// not in the answer.
     ///
     /// # Errors
@@ -55,7 +56,9 @@ fn compare(entry: &SnapshotObject, live: Option<&Value>) -> Vec<Difference> {
     };
     match (&entry.state, live) {
         (SnapshotState::Absent, None) => Vec::new(),
-        (SnapshotState::Absent, Some(live)) if !live["metadata"]["deletionTimestamp"].is_null() => Vec::new(),
+        (SnapshotState::Absent, Some(live)) if is_going(live) || holds_what_others_need(&entry.object) => {
+            Vec::new()
+        }
         (SnapshotState::Absent, Some(_)) => whole(None, Some("exists")),
         (_, None) => whole(Some("exists"), None),
         (SnapshotState::Sealed { digest, .. }, Some(live)) if *digest == secret_digest(live) => Vec::new(),

@@ -98,3 +98,12 @@ async fn ping_answers_the_version() {
     let scene = Scene::new().await;
     assert_eq!(scene.cluster.ping().await.unwrap().major, "1");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_field_that_the_kind_does_not_have_is_named() {
+    let scene = Scene::new().await;
+    let typo = manifests(&shop("1.0.0").replace("replicas:", "replica:"));
+    let error = scene.cluster.apply(&typo, &options("dep_1")).await.unwrap_err();
+    assert_eq!(error.code(), "ClusterInvalid");
+    assert!(error.to_string().contains(".spec.replica"), "{error}");
+}

@@ -1,8 +1,16 @@
 //! The cluster's actions against the simulated cluster, in paused time and without sockets.
+//!
+//! The modules are marked as tests so that clippy lets their helpers `unwrap` too.
 
+#[cfg(test)]
 mod apply;
+#[cfg(test)]
 mod faults;
+#[cfg(test)]
 mod patch_image;
+#[cfg(test)]
 mod restore;
+#[cfg(test)]
 mod rollout;
+#[cfg(test)]
 mod support;

@@ -180,3 +180,19 @@ async fn a_dry_run_restores_nothing() {
     assert_eq!(planned[0].outcome, RestoreOutcome::Restored);
     assert_eq!(scene.sim.writes(), []);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_namespace_that_came_with_the_release_stays_with_all_that_is_in_it() {
+    let scene = Scene::new().await;
+    let text = "apiVersion: v1\nkind: Namespace\nmetadata: {name: shop}\n---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: ours, namespace: shop}\n";
+    let taken = snapshot(&scene, text).await;
+    scene.apply(text).await;
+    let theirs =
+        json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "theirs"}, "data": {"a": "1"}});
+    apply_as(&scene.sim, "someone", "/api/v1/namespaces/shop/configmaps/theirs", &theirs).await;
+    let restored = scene.cluster.restore(&taken, &RESTORE).await.unwrap();
+    assert_eq!(restored[0].outcome, RestoreOutcome::Kept);
+    assert_eq!(restored[1].outcome, RestoreOutcome::Deleted);
+    assert!(scene.sim.get("ConfigMap", "shop", "theirs").is_some());
+    assert_eq!(scene.cluster.verify(&taken).await.unwrap(), []);
+}

@@ -47,7 +47,10 @@ async fn time_that_runs_out_is_no_failure() {
     let watched =
         [pilothouse_cluster::Watched { object: web(), generation: applied.last().unwrap().generation }];
     let start = Instant::now();
-    let rollout = scene.cluster.observe(&watched, &options).await.unwrap();
+    let cluster = scene.cluster.clone();
+    // In a task of its own, as a server would.
+    let rollout =
+        tokio::spawn(async move { cluster.observe(&watched, &options).await }).await.unwrap().unwrap();
     let Rollout::Progressing { summary, .. } = rollout else { panic!("{rollout:?}") };
     assert!(summary.starts_with("Deployment dev/web: "), "{summary}");
     assert!(start.elapsed() <= Duration::from_millis(400), "{:?}", start.elapsed());
