@@ -1,2 +1,9 @@
 //! Wires the function to the Lambda runtime.
-fn main() {}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), lambda_runtime::Error> {
+    pilothouse_function_kit::serve("receive_event", |context, event| async move {
+        pilothouse_receive_event::handle(&context, event).await
+    })
+    .await
+}

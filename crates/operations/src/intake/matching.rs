@@ -1,0 +1,117 @@
+//! Every trigger that listens, against every signal of a delivery; and whether anything proves the sender (T58).
+
+use pilothouse_domain::intake::{HookAuth, Verdict};
+use pilothouse_domain::pipeline::{Constraint, Operator, PipelineSpec, Trigger, TriggerKind, WebhookTrigger};
+use pilothouse_domain::trigger::{Match, ResolvedSecrets, Signal, match_trigger};
+
+use super::listening::Listening;
+use super::privacy::KnownSecrets;
+
+/// What one trigger makes of one signal, before anything is started.
+pub(super) struct Considered<'a> {
+    pub(super) pipeline: &'a Listening,
+    pub(super) trigger: &'a Trigger,
+    pub(super) signal: &'a Signal<'a>,
+    /// What to start, or why nothing is.
+    pub(super) outcome: Result<Match, String>,
+}
+
+impl Considered<'_> {
+    /// The verdict of this trigger.
+    pub(super) fn verdict(&self, reason: impl Into<String>) -> Verdict {
+        Verdict {
+            pipeline: Some(self.pipeline.name.clone()),
+            trigger: Some(self.trigger.name.clone()),
+            release: None,
+            started: false,
+            reason: reason.into(),
+        }
+    }
+}
+
+/// All that is considered, and whether the delivery is authentic.
+pub(super) struct Matched<'a> {
+    pub(super) considered: Vec<Considered<'a>>,
+    pub(super) authentic: bool,
+}
+
+/// Matches every trigger that listens to the hook. When the hook has no secret of its own, the delivery is authentic if
+/// at least one trigger's secrets hold; the other triggers match nothing (invariant 8). Every trigger is looked at in
+/// either case, so that a missing and a wrong secret cost the same.
+pub(super) fn match_all<'a>(
+    pipelines: &'a [Listening],
+    hook: &'a str,
+    auth: &HookAuth,
+    signals: &'a [Signal<'a>],
+    secrets: &ResolvedSecrets,
+    known: &KnownSecrets,
+) -> Matched<'a> {
+    let in_constraints = *auth == HookAuth::Constraints {};
+    let mut matched = Matched { considered: Vec::new(), authentic: !in_constraints };
+    for pipeline in pipelines {
+        for trigger in pipeline.triggers(hook) {
+            for signal in signals {
+                let refused = if in_constraints { unproven(trigger, signal, secrets).err() } else { None };
+                matched.authentic |= refused.is_none();
+                let outcome = match refused {
+                    Some(reason) => Err(reason),
+                    None => decide(pipeline, trigger, signal, secrets, known),
+                };
+                matched.considered.push(Considered { pipeline, trigger, signal, outcome });
+            }
+        }
+    }
+    matched
+}
+
+/// What to start by an authentic signal, or why nothing is.
+pub(super) fn decide(
+    pipeline: &Listening,
+    trigger: &Trigger,
+    signal: &Signal<'_>,
+    secrets: &ResolvedSecrets,
+    known: &KnownSecrets,
+) -> Result<Match, String> {
+    if !pipeline.enabled {
+        return Err("the pipeline is disabled".to_owned());
+    }
+    let found = match_trigger(&pipeline.revision.spec, trigger, signal, secrets);
+    let found = found.map_err(|mismatch| known.clean(&mismatch.to_string()))?;
+    if known.are_in(&found) {
+        return Err("a parameter or an artifact would hold the trigger's secret; map another place".to_owned());
+    }
+    Ok(found)
+}
+
+/// Whether the trigger's secrets prove the sender: it has at least one, and each holds. Nothing but the secrets is
+/// looked at, and not whether the trigger is enabled: who knows them may learn why it starts nothing.
+fn unproven(trigger: &Trigger, signal: &Signal<'_>, secrets: &ResolvedSecrets) -> Result<(), String> {
+    let TriggerKind::Webhook(webhook) = &trigger.kind else {
+        return Err("the hook has no secret of its own, and this kind of trigger has none either".to_owned());
+    };
+    if trigger.secret_refs().next().is_none() {
+        return Err("the trigger has no `secretRef` constraint and the hook has no secret: it never matches".to_owned());
+    }
+    let is_secret = |constraint: &Constraint| matches!(constraint, Constraint::Operator(Operator::SecretRef(_)));
+    let constraints = webhook.constraints.iter().filter(|(_, constraint)| is_secret(constraint));
+    let probe = Trigger {
+        name: trigger.name.clone(),
+        enabled: true,
+        kind: TriggerKind::Webhook(WebhookTrigger {
+            hook: webhook.hook.clone(),
+            constraints: constraints.map(|(key, constraint)| (key.clone(), constraint.clone())).collect(),
+            artifacts: Default::default(),
+            parameters: Default::default(),
+        }),
+    };
+    let nothing = PipelineSpec {
+        application: String::new(),
+        pipeline: String::new(),
+        description: None,
+        parameters: Vec::new(),
+        artifacts: Vec::new(),
+        triggers: Vec::new(),
+        environments: Vec::new(),
+    };
+    match_trigger(&nothing, &probe, signal, secrets).map(drop).map_err(|mismatch| mismatch.to_string())
+}

@@ -1,0 +1,22 @@
+//! What comes in from outside: deliveries to hooks (T56, T58) and fires of schedules (T59). Each is matched against the
+//! triggers that listen, starts what matches, once per artifact (X1), and leaves a record that says what became of it.
+//!
+//! Authentication over raw bytes and the reading of a sender's format come before, in the function that has the
+//! request; here a delivery arrives as signals. Only a secret in the body (T58) is checked here, with its trigger.
+
+mod listening;
+mod matching;
+mod privacy;
+mod receive;
+mod record;
+mod schedule;
+mod start;
+
+pub use receive::{Arrived, Received, receive};
+pub use record::refuse;
+pub use schedule::{ScheduledFire, due_schedules, fire_schedule};
+
+#[cfg(test)]
+pub(crate) mod test_context;
+#[cfg(test)]
+mod tests;

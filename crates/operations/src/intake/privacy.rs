@@ -1,0 +1,144 @@
+//! No secret's value in any record (invariant 7): what is known to be secret is taken out of whatever is stored.
+
+use std::collections::BTreeMap;
+
+use pilothouse_domain::pipeline::Trigger;
+use pilothouse_domain::secret::SecretRef;
+use pilothouse_domain::trigger::{Match, ResolvedSecrets, redact};
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+
+use crate::Context;
+use crate::random::hash_secret;
+
+/// What stands in a secret's place.
+const REDACTED: &str = "[redacted]";
+/// The longest payload that is stored, in bytes of JSON: every KB of it is a write unit.
+const LARGEST_PAYLOAD: usize = 32 * 1024;
+/// The deepest payload that is stored: records and lists that hold it must stay readable (serde_json stops at 128).
+const DEEPEST_PAYLOAD: usize = 64;
+
+/// The values that must not be stored while one delivery is worked on.
+#[derive(Default)]
+pub(super) struct KnownSecrets(Vec<String>);
+
+impl KnownSecrets {
+    /// The secret that the request itself carried, if it did.
+    pub(super) fn presented(secret: Option<&str>) -> Self {
+        Self(secret.into_iter().filter(|secret| !secret.is_empty()).map(str::to_owned).collect())
+    }
+
+    /// Resolves the secrets of these triggers, each once; what cannot be resolved matches nothing.
+    pub(super) async fn resolve<'a>(
+        &mut self,
+        context: &Context,
+        triggers: impl Iterator<Item = &'a Trigger>,
+    ) -> ResolvedSecrets {
+        let wanted: BTreeMap<&SecretRef, ()> = triggers.flat_map(Trigger::secret_refs).map(|r| (r, ())).collect();
+        let reads = wanted.into_keys().map(|reference| async move {
+            let read = context.secrets.resolve(reference).await;
+            if let Err(error) = &read {
+                tracing::warn!(%error, "a trigger's secret cannot be read, so it matches nothing");
+            }
+            read.ok().map(|value| (reference.clone(), value.expose().to_owned()))
+        });
+        let found: Vec<(SecretRef, String)> =
+            futures::future::join_all(reads).await.into_iter().flatten().collect();
+        self.0.extend(found.iter().map(|(_, value)| value.clone()));
+        found.into_iter().map(|(reference, value)| (reference, value.into_bytes())).collect()
+    }
+
+    /// Whether what a release would store holds a secret: a trigger that maps one into a parameter or an artifact.
+    pub(super) fn are_in(&self, found: &Match) -> bool {
+        let artifacts = found.artifacts.iter().flat_map(|a| a.tag.iter().chain(&a.digest));
+        artifacts.chain(found.parameters.values()).any(|text| self.0.iter().any(|secret| text.contains(secret)))
+    }
+
+    /// The text without secrets.
+    pub(super) fn clean(&self, text: &str) -> String {
+        self.0.iter().fold(text.to_owned(), |text, secret| text.replace(secret, REDACTED))
+    }
+
+    /// What of a body is stored: redacted by the triggers' constraints, by the names of keys, and by the values that
+    /// are known. A body too large or too deep is replaced by its size and a fingerprint of its redacted form.
+    pub(super) fn storable(&self, body: &Value, triggers: &[Trigger]) -> Value {
+        let mut payload = redact(body, triggers);
+        self.scrub(&mut payload);
+        let text = payload.to_string();
+        if text.len() <= LARGEST_PAYLOAD && depth(&payload) <= DEEPEST_PAYLOAD {
+            return payload;
+        }
+        let fingerprint = hex::encode(Sha256::digest(text.as_bytes()));
+        json!({ "omitted": "the payload is too large or too deep to be kept", "bytes": text.len(), "sha256": fingerprint })
+    }
+
+    fn scrub(&self, value: &mut Value) {
+        match value {
+            Value::String(text) => *text = self.clean(text),
+            Value::Number(number) if self.0.contains(&number.to_string()) => *value = REDACTED.into(),
+            Value::Array(items) => items.iter_mut().for_each(|item| self.scrub(item)),
+            Value::Object(fields) => {
+                let cleaned = std::mem::take(fields).into_iter().map(|(key, mut field)| {
+                    self.scrub(&mut field);
+                    (self.clean(&key), field)
+                });
+                *fields = cleaned.collect();
+            }
+            Value::Null | Value::Bool(_) | Value::Number(_) => {}
+        }
+    }
+}
+
+/// A sender's id of a delivery as a part of a record's key: itself when it is short and plain, its hash otherwise.
+pub(super) fn record_key(given: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | ':' | '/' | '@' | '+');
+    if !given.is_empty() && given.len() <= 128 && given.chars().all(plain) {
+        return given.to_owned();
+    }
+    format!("sha256:{}", hash_secret(given))
+}
+
+fn depth(value: &Value) -> usize {
+    1 + match value {
+        Value::Array(items) => items.iter().map(depth).max().unwrap_or(0),
+        Value::Object(fields) => fields.values().map(depth).max().unwrap_or(0),
+        _ => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_known_secret_is_taken_out_wherever_it_stands() {
+        let known = KnownSecrets(vec!["hunter2".to_owned(), "4711".to_owned()]);
+        let body = json!({"a": ["x hunter2 y", 4711, 12], "hunter2": {"b": "4711"}, "ok": true});
+        assert_eq!(
+            known.storable(&body, &[]),
+            json!({"a": ["x [redacted] y", "[redacted]", 12], "[redacted]": {"b": "[redacted]"}, "ok": true})
+        );
+        assert_eq!(known.clean("`hunter2` is wrong"), "`[redacted]` is wrong");
+    }
+
+    #[test]
+    fn a_large_or_deep_payload_leaves_only_its_fingerprint() {
+        let known = KnownSecrets::default();
+        let deep = (0..70).fold(json!(1), |inner, _| json!([inner]));
+        for body in [json!({"a": "x".repeat(40_000)}), deep] {
+            let stored = known.storable(&body, &[]);
+            assert!(stored["omitted"].is_string() && stored.to_string().len() < 300, "{stored}");
+            assert_eq!(stored, known.storable(&body, &[]));
+        }
+        let differ = |n: usize| known.storable(&json!({"a": "x".repeat(40_000 + n)}), &[]);
+        assert_ne!(differ(0), differ(1));
+    }
+
+    #[test]
+    fn an_odd_delivery_id_is_stored_as_its_hash() {
+        assert_eq!(record_key("5b0d-1.a:b"), "5b0d-1.a:b");
+        for odd in ["", "a#b", "a b", "é", &"x".repeat(129)] {
+            assert!(record_key(odd).starts_with("sha256:"), "{odd}");
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! Starting what matched, with bounded patience for a busy table.
+
+use std::time::Duration;
+
+use pilothouse_domain::artifact::Artifact;
+use pilothouse_domain::intake::Verdict;
+use pilothouse_domain::release::Cause;
+
+use super::matching::Considered;
+use crate::{Admitted, Context, OperationError, StartRelease, start_release};
+
+/// How often a start is tried: each try is itself patient with the table.
+const TRIES: u32 = 4;
+const FIRST_PAUSE: Duration = Duration::from_millis(20);
+
+/// Starts the release of a match, unless the same was admitted before; the verdict says which.
+///
+/// # Errors
+/// [`OperationError`] when it could not be started now, but may be later. What would fail again is a verdict.
+pub(super) async fn start(
+    context: &Context,
+    considered: &Considered<'_>,
+    cause: Cause,
+) -> Result<Verdict, OperationError> {
+    let found = match &considered.outcome {
+        Ok(found) => found,
+        Err(reason) => return Ok(considered.verdict(reason.clone())),
+    };
+    let ask = StartRelease {
+        revision: considered.pipeline.revision.clone(),
+        artifacts: found.artifacts.clone(),
+        parameters: found.parameters.clone(),
+        cause,
+    };
+    let what = describe(&found.artifacts);
+    match admit(context, ask).await {
+        Ok(Admitted::Started(release)) => {
+            let verdict = considered.verdict(format!("started{what}"));
+            Ok(Verdict { release: Some(release), started: true, ..verdict })
+        }
+        Ok(Admitted::Before(release)) => {
+            let verdict = considered.verdict(format!("started before{what}"));
+            Ok(Verdict { release: Some(release), ..verdict })
+        }
+        Err(error) if error.is_retryable() => Err(error),
+        Err(error) => {
+            tracing::error!(%error, pipeline = considered.pipeline.name, "a release cannot be started");
+            Ok(considered.verdict(format!("the release cannot be started ({})", error.code())))
+        }
+    }
+}
+
+async fn admit(context: &Context, ask: StartRelease) -> Result<Admitted, OperationError> {
+    let mut pause = FIRST_PAUSE;
+    for _ in 1..TRIES {
+        match start_release(context, ask.clone()).await {
+            Err(error) if error.is_retryable() => {
+                tracing::debug!(%error, "trying to start the release again");
+                tokio::time::sleep(pause).await;
+                pause *= 2;
+            }
+            done => return done,
+        }
+    }
+    start_release(context, ask).await
+}
+
+fn describe(artifacts: &[Artifact]) -> String {
+    let names: Vec<String> = artifacts.iter().map(ToString::to_string).collect();
+    if names.is_empty() { String::new() } else { format!(" for {}", names.join(", ")) }
+}

@@ -1,0 +1,90 @@
+//! A context over a table in memory and a Step Functions that only counts.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use jiff::Timestamp;
+use pilothouse_connector::dynamodb::{Connector, Database, open};
+use pilothouse_connector::{Faults, sfn};
+use pilothouse_store::Store;
+use serde_json::{Value, json};
+
+use crate::clock::{SharedClock, TokioClock};
+use crate::clusters::Clusters;
+use crate::executions::Executions;
+use crate::random::IdSource;
+use crate::secrets::Secrets;
+use crate::stages::StageRegistry;
+use crate::{Context, OutboundPolicy};
+
+const TABLE: &str = "pilothouse";
+
+/// A pipeline `shop/web` of one environment with these triggers (a YAML flow sequence).
+pub(crate) fn pipeline(triggers: &str) -> String {
+    format!(
+        "application: shop\npipeline: web\nartifacts: [{{name: web, image: shop/web}}]\ntriggers: {triggers}\n\
+         environments: [{{name: dev, stages: [{{name: Pause, type: wait, duration: 1s}}]}}]\n"
+    )
+}
+
+/// A context, and what it leaves behind.
+pub(crate) struct TestContext {
+    pub(crate) context: Context,
+    database: Database,
+    started: Arc<Mutex<Vec<Value>>>,
+}
+
+impl TestContext {
+    pub(crate) async fn new() -> Self {
+        Self::with(BTreeMap::new(), Faults::new(|_| None)).await
+    }
+
+    /// With these secrets, and a table that misbehaves so once it exists.
+    pub(crate) async fn with(secrets: BTreeMap<&str, &str>, faults: Faults) -> Self {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let database = open(None, None).unwrap();
+        let plain = Store::new(Connector::new(database.clone()).client(), TABLE);
+        plain.create_table().await.unwrap();
+        let store = Store::new(Connector::new(database.clone()).with_faults(faults).client(), TABLE).with_seed(1);
+        let clock: SharedClock = Arc::new(TokioClock::starting_at(start()));
+        let values = secrets.into_iter().map(|(name, value)| (name.parse().unwrap(), value.to_owned()));
+        let secrets = Secrets::local().with_values(values.collect());
+        let started = Arc::new(Mutex::new(Vec::new()));
+        let seen = Arc::clone(&started);
+        let client = sfn::client(move |target, body| {
+            assert_eq!(target, "AWSStepFunctions.StartExecution");
+            seen.lock().unwrap().push(serde_json::from_slice(body).unwrap());
+            (200, br#"{"executionArn":"arn:e","startDate":1.5}"#.to_vec())
+        });
+        let context = Context {
+            executions: Executions::new(client, "arn:aws:states:us-east-1:000000000000:stateMachine:deployment"),
+            clusters: Clusters::new(store.clone(), secrets.clone()),
+            store,
+            secrets,
+            ids: IdSource::seeded(Arc::clone(&clock), 1),
+            clock,
+            http: reqwest::Client::new(),
+            outbound: OutboundPolicy::default(),
+            stages: Arc::new(StageRegistry::standard()),
+        };
+        Self { context, database, started }
+    }
+
+    /// How many executions were started.
+    pub(crate) fn started(&self) -> usize {
+        self.started.lock().unwrap().len()
+    }
+
+    /// Every item of the table, as text.
+    pub(crate) fn dump(&self) -> String {
+        let request = serde_json::from_value(json!({ "TableName": TABLE })).unwrap();
+        let answer = serde_json::to_value(self.database.scan(request).unwrap()).unwrap();
+        assert!(answer.get("LastEvaluatedKey").is_none_or(Value::is_null), "the table is too large for one scan");
+        answer.to_string()
+    }
+}
+
+/// When a test begins.
+pub(crate) fn start() -> Timestamp {
+    "2026-11-21T10:00:00Z".parse().unwrap()
+}

@@ -1,0 +1,201 @@
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use jiff::ToSpan as _;
+use pilothouse_connector::{Fault, Faults};
+use pilothouse_domain::ids::DeliveryId;
+use pilothouse_domain::intake::{Delivery, Hook, HookAuth, Sender};
+use pilothouse_domain::saved::CRON_HOOK;
+use pilothouse_domain::trigger::{ImagePush, Signal};
+use serde_json::{Value, json};
+
+use super::test_context::{TestContext, pipeline, start};
+use super::*;
+use crate::{save_pipeline, set_pipeline_enabled};
+
+const PUSH: &str = "[{name: push, type: registry, hook: shop, image: shop/web}]";
+const CRON: &str = "[{name: nightly, type: cron, schedule: '0 3 * * *', artifacts: {web: {tag: {value: '1.0.0'}}}}]";
+
+fn hook() -> Hook {
+    Hook {
+        name: "shop".to_owned(),
+        sender: Sender::Distribution,
+        auth: HookAuth::Bearer { hashes: Vec::new() },
+        created_at: start(),
+        created_by: "ann".to_owned(),
+    }
+}
+
+fn digest(fill: char) -> String {
+    format!("sha256:{}", fill.to_string().repeat(64))
+}
+
+fn push(tag: &str, fill: char) -> Signal<'static> {
+    Signal::Push(ImagePush {
+        repository: "shop/web".to_owned(),
+        tag: tag.to_owned(),
+        digest: Some(digest(fill)),
+        ..ImagePush::default()
+    })
+}
+
+async fn deliver(test: &TestContext, key: Option<&str>, body: &Value, signals: Vec<Signal<'_>>) -> Delivery {
+    match try_deliver(test, key, body, signals).await.unwrap() {
+        Received::Taken(delivery) => delivery,
+        Received::Unproven(reason) => panic!("{reason}"),
+    }
+}
+
+async fn try_deliver(
+    test: &TestContext,
+    key: Option<&str>,
+    body: &Value,
+    signals: Vec<Signal<'_>>,
+) -> Result<Received, crate::OperationError> {
+    let id = DeliveryId::new(test.context.ids.ulid());
+    let key = key.map(str::to_owned);
+    let hook = hook();
+    let arrived = Arrived { id, hook: &hook, key, body, signals, ignored: Vec::new(), presented: Some("phs_hunter2") };
+    receive(&test.context, arrived).await
+}
+
+async fn saved(triggers: &str) -> TestContext {
+    let test = TestContext::new().await;
+    save_pipeline(&test.context, &pipeline(triggers), "ann").await.unwrap();
+    test
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_same_delivery_again_names_the_release_of_the_first() {
+    let test = saved(PUSH).await;
+    let body = json!({"n": 1});
+    let first = deliver(&test, Some("e1"), &body, vec![push("1.0.0", 'a')]).await;
+    assert_eq!((first.http_status, first.verdicts.len(), first.verdicts[0].started), (202, 1, true));
+    let again = deliver(&test, Some("e1"), &body, vec![push("1.0.0", 'a')]).await;
+    assert_eq!((again.http_status, &again.id), (200, &first.id));
+    assert_eq!(again.verdicts[0].release, first.verdicts[0].release);
+    assert!(!again.verdicts[0].started && again.verdicts[0].reason.starts_with("delivered before"));
+    assert_eq!(test.started(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_same_id_with_other_content_keeps_the_first_and_says_conflict() {
+    let test = saved(PUSH).await;
+    let first = deliver(&test, Some("e1"), &json!({"n": 1}), vec![push("1.0.0", 'a')]).await;
+    let other = deliver(&test, Some("e1"), &json!({"n": 2}), vec![push("1.1.0", 'b')]).await;
+    assert!(other.verdicts[0].reason.starts_with("conflict"), "{:?}", other.verdicts);
+    assert_eq!(test.started(), 1);
+    let kept = test.context.store.delivery("shop", "e1").await.unwrap().unwrap().record;
+    assert_eq!(kept, first);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_id_is_free_again_when_its_record_has_expired() {
+    let test = saved(PUSH).await;
+    deliver(&test, Some("e1"), &json!({"n": 1}), vec![push("1.0.0", 'a')]).await;
+    tokio::time::advance(std::time::Duration::from_secs(49 * 3600)).await;
+    let later = deliver(&test, Some("e1"), &json!({"n": 2}), vec![push("1.1.0", 'b')]).await;
+    assert!(later.verdicts[0].started, "{:?}", later.verdicts);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_moved_tag_starts_again_and_its_way_back_too() {
+    let test = saved(PUSH).await;
+    for (n, fill) in ['a', 'b', 'a'].into_iter().enumerate() {
+        let delivery = deliver(&test, None, &json!({"n": n}), vec![push("1.0.0", fill)]).await;
+        assert!(delivery.verdicts[0].started, "{fill}: {:?}", delivery.verdicts);
+    }
+    let again = deliver(&test, None, &json!({}), vec![push("1.0.0", 'a')]).await;
+    assert!(!again.verdicts[0].started && again.http_status == 202, "{:?}", again.verdicts);
+    assert_eq!(test.started(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn several_images_in_one_delivery_start_a_release_each() {
+    let test = saved(PUSH).await;
+    let signals = vec![push("1.0.0", 'a'), push("latest", 'a'), push("1.1.0", 'b')];
+    let delivery = deliver(&test, Some("events"), &json!({}), signals).await;
+    let started = delivery.verdicts.iter().filter(|verdict| verdict.started).count();
+    assert_eq!((started, delivery.verdicts.len(), test.started()), (2, 3, 2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_disabled_pipeline_says_so() {
+    let test = saved(PUSH).await;
+    set_pipeline_enabled(&test.context, "shop", "web", false, "ann").await.unwrap();
+    let delivery = deliver(&test, None, &json!({}), vec![push("1.0.0", 'a')]).await;
+    assert_eq!((delivery.http_status, delivery.verdicts[0].reason.as_str()), (200, "the pipeline is disabled"));
+    assert_eq!(test.started(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_presented_secret_is_in_no_record_wherever_it_stands() {
+    let test = saved(PUSH).await;
+    let body = json!({"note": "x phs_hunter2 y", "phs_hunter2": 1});
+    deliver(&test, Some("e1"), &body, vec![push("1.0.0", 'a')]).await;
+    let dump = test.dump();
+    assert!(!dump.contains("hunter2") && dump.contains("[redacted]"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_table_that_is_out_of_order_asks_to_send_again_and_then_starts_once() {
+    let broken = Arc::new(AtomicBool::new(false));
+    let seen = Arc::clone(&broken);
+    let faults = Faults::new(move |operation| {
+        (operation == "TransactWriteItems" && seen.load(Ordering::Relaxed)).then_some(Fault::Failed)
+    });
+    let test = TestContext::with(BTreeMap::new(), faults).await;
+    save_pipeline(&test.context, &pipeline(PUSH), "ann").await.unwrap();
+    broken.store(true, Ordering::Relaxed);
+    let body = json!({"n": 1});
+    let failed = try_deliver(&test, Some("e1"), &body, vec![push("1.0.0", 'a')]).await.unwrap_err();
+    assert!(failed.is_retryable(), "{failed}");
+    assert!(test.context.store.delivery("shop", "e1").await.unwrap().is_none());
+    broken.store(false, Ordering::Relaxed);
+    let sent_again = deliver(&test, Some("e1"), &body, vec![push("1.0.0", 'a')]).await;
+    assert!(sent_again.verdicts[0].started);
+    assert_eq!(test.started(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_record_that_cannot_be_written_does_not_take_back_the_release() {
+    let broken = Arc::new(AtomicBool::new(false));
+    let seen = Arc::clone(&broken);
+    let faults =
+        Faults::new(move |operation| (operation == "PutItem" && seen.load(Ordering::Relaxed)).then_some(Fault::Failed));
+    let test = TestContext::with(BTreeMap::new(), faults).await;
+    save_pipeline(&test.context, &pipeline(PUSH), "ann").await.unwrap();
+    broken.store(true, Ordering::Relaxed);
+    let delivery = deliver(&test, Some("e1"), &json!({}), vec![push("1.0.0", 'a')]).await;
+    assert_eq!((delivery.http_status, test.started()), (202, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_due_schedule_is_every_fire_between_two_times() {
+    let test = saved(CRON).await;
+    let (after, until) = (start(), start().checked_add(48.hours()).unwrap());
+    let due = due_schedules(&test.context, after, until).await.unwrap();
+    let times: Vec<String> = due.iter().map(|fire| fire.at.to_string()).collect();
+    assert_eq!(times, ["2026-11-22T03:00:00Z", "2026-11-23T03:00:00Z"]);
+    let edge = due[0].at;
+    assert_eq!(due_schedules(&test.context, edge, edge).await.unwrap(), []);
+    assert_eq!(due_schedules(&test.context, start(), edge).await.unwrap(), due[..1]);
+    set_pipeline_enabled(&test.context, "shop", "web", false, "ann").await.unwrap();
+    assert_eq!(due_schedules(&test.context, after, until).await.unwrap(), []);
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_fire_starts_one_release_and_the_next_another() {
+    let test = saved(CRON).await;
+    let until = start().checked_add(48.hours()).unwrap();
+    let due = due_schedules(&test.context, start(), until).await.unwrap();
+    let first = fire_schedule(&test.context, &due[0]).await.unwrap();
+    assert!(first.verdicts[0].started, "{:?}", first.verdicts);
+    let again = fire_schedule(&test.context, &due[0]).await.unwrap();
+    assert_eq!((again.verdicts[0].started, &again.verdicts[0].release), (false, &first.verdicts[0].release));
+    assert!(fire_schedule(&test.context, &due[1]).await.unwrap().verdicts[0].started);
+    assert_eq!(test.started(), 2);
+    let kept = test.context.store.deliveries(CRON_HOOK, 10, None).await.unwrap().records();
+    assert_eq!(kept.len(), 2);
+}

@@ -1,0 +1,42 @@
+//! What senders are answered.
+
+use axum::Json;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use pilothouse_domain::intake::{Delivery, Verdict};
+use serde::Serialize;
+
+use crate::refusal::Refusal;
+
+/// The answer to an authentic delivery.
+#[derive(Serialize)]
+struct Accepted<'a> {
+    /// The id of its record.
+    delivery: &'a str,
+    /// What each pipeline that was considered made of it.
+    verdicts: &'a [Verdict],
+}
+
+/// 202 when a release stands for the delivery, 200 otherwise.
+pub(crate) fn accepted(delivery: &Delivery) -> Response {
+    let status = StatusCode::from_u16(delivery.http_status).unwrap_or(StatusCode::OK);
+    let body = Accepted { delivery: delivery.id.as_str(), verdicts: &delivery.verdicts };
+    (status, Json(body)).into_response()
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let body = serde_json::json!({ "error": { "code": self.code(), "message": self.answer() } });
+        let mut response = (self.status(), Json(body)).into_response();
+        let header = match self {
+            Self::Method => Some((header::ALLOW, "POST")),
+            Self::Unauthorized { .. } => Some((header::WWW_AUTHENTICATE, "Bearer")),
+            Self::Unavailable => Some((header::RETRY_AFTER, "1")),
+            _ => None,
+        };
+        if let Some((name, value)) = header {
+            response.headers_mut().insert(name, HeaderValue::from_static(value));
+        }
+        response
+    }
+}
