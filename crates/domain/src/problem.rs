@@ -96,9 +96,17 @@ pub fn nearest<'a>(given: &str, candidates: impl IntoIterator<Item = &'a str>) -
     candidates
         .into_iter()
         .map(|candidate| (strsim::damerau_levenshtein(&given, &candidate.to_lowercase()), candidate))
-        .filter(|(distance, candidate)| *distance <= (candidate.chars().count() / 3).clamp(1, 4))
+        .filter(|(distance, candidate)| *distance <= tolerance(candidate))
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, candidate)| candidate)
+}
+
+/// How many letters may differ: none in a name of two, where everything is near to everything.
+fn tolerance(candidate: &str) -> usize {
+    match candidate.chars().count() {
+        0..=2 => 0,
+        length => (length / 3).min(4),
+    }
 }
 
 /// The advice "did you mean `x`?" when a candidate is near enough.
@@ -131,6 +139,7 @@ mod tests {
     #[test]
     fn nothing_is_suggested_when_nothing_is_near() {
         assert_eq!(nearest("zzz", ["name", "type"]), None);
+        assert_eq!(nearest("d", ["a", "b"]), None);
         assert_eq!(nearest("Type", ["name", "type"]), Some("type"));
     }
 }

@@ -15,8 +15,10 @@ pub(super) fn to_cel(value: &Value) -> CelValue {
         Value::String(text) => CelValue::String(Arc::new(text.clone())),
         Value::Array(items) => CelValue::List(Arc::new(items.iter().map(to_cel).collect())),
         Value::Object(fields) => {
-            let entries: HashMap<Key, CelValue> =
-                fields.iter().map(|(key, value)| (Key::String(Arc::new(key.clone())), to_cel(value))).collect();
+            let entries: HashMap<Key, CelValue> = fields
+                .iter()
+                .map(|(key, value)| (Key::String(Arc::new(key.clone())), to_cel(value)))
+                .collect();
             CelValue::Map(Map { map: Arc::new(entries) })
         }
     }
@@ -41,9 +43,9 @@ pub(super) fn from_cel(value: &CelValue) -> Result<Value, String> {
         CelValue::Bool(flag) => Value::Bool(*flag),
         CelValue::Int(number) => Value::from(*number),
         CelValue::UInt(number) => Value::from(*number),
-        CelValue::Float(number) => {
-            Value::Number(Number::from_f64(*number).ok_or_else(|| "the value is not a finite number".to_owned())?)
-        }
+        CelValue::Float(number) => Value::Number(
+            Number::from_f64(*number).ok_or_else(|| "the value is not a finite number".to_owned())?,
+        ),
         CelValue::String(text) => Value::String(text.as_ref().clone()),
         CelValue::List(items) => items.iter().map(from_cel).collect::<Result<_, _>>()?,
         CelValue::Map(map) => {
@@ -52,6 +54,11 @@ pub(super) fn from_cel(value: &CelValue) -> Result<Value, String> {
             let fields = sorted.into_iter().map(|(key, value)| Ok((key, from_cel(value)?)));
             Value::Object(fields.collect::<Result<_, String>>()?)
         }
-        other => return Err(format!("a value of type {} cannot be used; convert it with `string(…)`", other.type_of())),
+        other => {
+            return Err(format!(
+                "a value of type {} cannot be used; convert it with `string(…)`",
+                other.type_of()
+            ));
+        }
     })
 }

@@ -19,8 +19,21 @@ const MOST_LOOPS: usize = 2;
 
 /// The functions that an expression may call. Others are refused when the expression is read, not when it runs.
 const FUNCTIONS: [&str; 15] = [
-    "bytes", "contains", "double", "endsWith", "int", "matches", "max", "min", "size", "startsWith", "string", "type",
-    "uint", "hasValue", "orValue",
+    "bytes",
+    "contains",
+    "double",
+    "endsWith",
+    "int",
+    "matches",
+    "max",
+    "min",
+    "size",
+    "startsWith",
+    "string",
+    "type",
+    "uint",
+    "hasValue",
+    "orValue",
 ];
 
 /// The standard environment without types of our own, made once.
@@ -65,11 +78,15 @@ fn check(walk: &Walk) -> Result<(), String> {
     }
     let or = |hint: Option<String>, otherwise: String| hint.unwrap_or(otherwise);
     if let Some(reference) = walk.references.iter().find(|reference| !ROOTS.contains(&reference.root())) {
-        let hint = or(did_you_mean(reference.root(), ROOTS), format!("names start with one of {}", ROOTS.join(", ")));
+        let hint = or(
+            did_you_mean(reference.root(), ROOTS),
+            format!("names start with one of {}", ROOTS.join(", ")),
+        );
         return Err(format!("unknown name `{}`; {hint}", reference.root()));
     }
     let is_name = |name: &&String| name.starts_with(|c: char| c.is_ascii_alphabetic());
-    if let Some(name) = walk.functions.iter().filter(is_name).find(|name| !FUNCTIONS.contains(&name.as_str())) {
+    if let Some(name) = walk.functions.iter().filter(is_name).find(|name| !FUNCTIONS.contains(&name.as_str()))
+    {
         let hint = or(did_you_mean(name, FUNCTIONS), format!("there are {}", FUNCTIONS.join(", ")));
         return Err(format!("unknown function `{name}`; {hint}"));
     }

@@ -43,6 +43,19 @@ impl ExpressionError {
     }
 }
 
+/// The value of a condition, which must be true or false (T31).
+///
+/// # Errors
+/// The text cannot be read, has no value, or its value is neither true nor false.
+pub fn evaluate_condition(text: &str, scope: &Value) -> Result<bool, ExpressionError> {
+    match Template::parse(text)?.evaluate(scope)? {
+        Value::Bool(flag) => Ok(flag),
+        _ => {
+            Err(ExpressionError::new(text, 0, "a condition must be true or false: compare with `==` or `!=`"))
+        }
+    }
+}
+
 /// Replaces the expressions in every string of a JSON value; keys are left alone.
 ///
 /// # Errors
@@ -66,7 +79,9 @@ fn replace(value: &Value, scope: &Value, path: &mut String, problems: &mut Vec<P
         }
         Value::Array(items) => {
             let replaced = items.iter().enumerate();
-            replaced.map(|(i, item)| within(path, &format!("[{i}]"), |path| replace(item, scope, path, problems))).collect()
+            replaced
+                .map(|(i, item)| within(path, &format!("[{i}]"), |path| replace(item, scope, path, problems)))
+                .collect()
         }
         Value::Object(fields) => {
             let replaced = fields.iter().map(|(key, item)| {
@@ -99,6 +114,15 @@ mod tests {
         let value = json!({"${ params.a }": ["${ params.n }", "n is ${ params.n }", 3, null]});
         let scope = json!({"params": {"n": 2}});
         assert_eq!(evaluate_all(&value, &scope).unwrap(), json!({"${ params.a }": [2, "n is 2", 3, null]}));
+    }
+
+    #[test]
+    fn a_condition_is_true_or_false() {
+        let scope = json!({"params": {"replicas": "0", "flag": "true"}});
+        assert_eq!(evaluate_condition("${ params.replicas != \"0\" }", &scope), Ok(false));
+        for text in ["${ params.flag }", "true", "${ params.none == 1 }", "${"] {
+            assert!(evaluate_condition(text, &scope).is_err(), "{text}");
+        }
     }
 
     #[test]

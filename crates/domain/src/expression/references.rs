@@ -67,7 +67,9 @@ impl Walk {
                     self.visit(element, bound, depth + 1, loops);
                 }
             }
-            Expr::Map(map) => self.visit_entries(map.entries.iter().map(|entry| &entry.expr), bound, depth, loops),
+            Expr::Map(map) => {
+                self.visit_entries(map.entries.iter().map(|entry| &entry.expr), bound, depth, loops);
+            }
             Expr::Struct(record) => {
                 self.visit_entries(record.entries.iter().map(|entry| &entry.expr), bound, depth, loops);
             }
@@ -76,7 +78,13 @@ impl Walk {
         }
     }
 
-    fn visit_loop<'e>(&mut self, node: &'e ComprehensionExpr, bound: &mut Vec<&'e str>, depth: usize, loops: usize) {
+    fn visit_loop<'e>(
+        &mut self,
+        node: &'e ComprehensionExpr,
+        bound: &mut Vec<&'e str>,
+        depth: usize,
+        loops: usize,
+    ) {
         self.loops = self.loops.max(loops + 1);
         self.visit(&node.iter_range, bound, depth + 1, loops);
         self.visit(&node.accu_init, bound, depth + 1, loops);
@@ -117,7 +125,9 @@ fn fixed_path(node: &IdedExpr, bound: &[&str]) -> Option<(Vec<String>, bool)> {
     loop {
         match current {
             Expr::Ident(name) => {
-                let free = !bound.contains(&name.as_str()) && !name.starts_with('@') && !TYPES.contains(&name.as_str());
+                let free = !bound.contains(&name.as_str())
+                    && !name.starts_with('@')
+                    && !TYPES.contains(&name.as_str());
                 steps.push(name.clone());
                 steps.reverse();
                 return free.then_some((steps, tested));
@@ -128,7 +138,8 @@ fn fixed_path(node: &IdedExpr, bound: &[&str]) -> Option<(Vec<String>, bool)> {
                 current = &select.operand.expr;
             }
             Expr::Call(call) if call.func_name == operators::INDEX => {
-                let [operand, IdedExpr { expr: Expr::Literal(LiteralValue::String(key)), .. }] = call.args.as_slice()
+                let [operand, IdedExpr { expr: Expr::Literal(LiteralValue::String(key)), .. }] =
+                    call.args.as_slice()
                 else {
                     return None;
                 };

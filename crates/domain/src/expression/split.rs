@@ -31,8 +31,9 @@ pub(super) fn split(text: &str) -> Result<Vec<Piece<'_>>, ExpressionError> {
             pieces.push(Piece::Literal(std::mem::take(&mut literal)));
         }
         let start = opening + 2;
-        let length = closing_brace(&text[start..])
-            .ok_or_else(|| ExpressionError::new(text, opening, "`${` has no closing `}`; write `$${` for a literal `${`"))?;
+        let length = closing_brace(&text[start..]).ok_or_else(|| {
+            ExpressionError::new(text, opening, "`${` has no closing `}`; write `$${` for a literal `${`")
+        })?;
         pieces.push(Piece::Expression { source: &text[start..start + length], start });
         at = start + length + 1;
     }
@@ -128,7 +129,10 @@ mod tests {
     #[test]
     fn an_unclosed_expression_is_refused_at_its_dollar() {
         let error = split("é ${ '}' ").unwrap_err();
-        assert_eq!((error.offset, error.message.as_str()), (2, "`${` has no closing `}`; write `$${` for a literal `${`"));
+        assert_eq!(
+            (error.offset, error.message.as_str()),
+            (2, "`${` has no closing `}`; write `$${` for a literal `${`")
+        );
     }
 
     proptest! {

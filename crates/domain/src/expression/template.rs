@@ -41,16 +41,26 @@ impl Template {
     /// The first expression that cannot be read: bad syntax, a name that starts with none of [`super::ROOTS`], an unknown
     /// function, or one of the bounds on its cost.
     pub fn parse(text: &str) -> Result<Self, ExpressionError> {
-        let pieces = split(text)?;
-        let count = pieces.iter().filter(|piece| matches!(piece, Piece::Expression { .. })).count();
-        if count > MOST_EXPRESSIONS {
-            return Err(ExpressionError::new(text, 0, format!("more than {MOST_EXPRESSIONS} expressions in one text")));
+        let mut parts = Vec::new();
+        for part in read_parts(text)? {
+            parts.push(part?);
         }
-        let parts = pieces.into_iter().map(|piece| match piece {
-            Piece::Literal(literal) => Ok(Part::Literal(literal)),
-            Piece::Expression { source, start } => Expression::read(text, source, start).map(Part::Expression),
-        });
-        Ok(Self { parts: parts.collect::<Result<_, _>>()? })
+        Ok(Self { parts: parts.into() })
+    }
+
+    /// Everything that the expressions of a text read, and every one that cannot be read.
+    #[must_use]
+    pub fn inspect(text: &str) -> (Vec<Reference>, Vec<ExpressionError>) {
+        let (mut references, mut errors) = (Vec::new(), Vec::new());
+        match read_parts(text) {
+            Err(error) => errors.push(error),
+            Ok(parts) => parts.into_iter().for_each(|part| match part {
+                Ok(Part::Literal(_)) => {}
+                Ok(Part::Expression(expression)) => references.extend(expression.references),
+                Err(error) => errors.push(error),
+            }),
+        }
+        (references, errors)
     }
 
     /// Whether the text is exactly one `${ … }`, so that its value keeps its type.
@@ -96,7 +106,10 @@ impl Template {
                 },
             }
             if text.len() > LONGEST_RESULT {
-                return Err(ExpressionError { offset: 0, message: format!("the text is longer than {LONGEST_RESULT} bytes") });
+                return Err(ExpressionError {
+                    offset: 0,
+                    message: format!("the text is longer than {LONGEST_RESULT} bytes"),
+                });
             }
         }
         Ok(Value::String(text))
@@ -108,6 +121,24 @@ impl Template {
             Part::Expression(expression) => Some(expression),
         })
     }
+}
+
+/// The parts of a text, each read or refused by itself.
+fn read_parts(text: &str) -> Result<Vec<Result<Part, ExpressionError>>, ExpressionError> {
+    let pieces = split(text)?;
+    let count = pieces.iter().filter(|piece| matches!(piece, Piece::Expression { .. })).count();
+    if count > MOST_EXPRESSIONS {
+        return Err(ExpressionError::new(
+            text,
+            0,
+            format!("more than {MOST_EXPRESSIONS} expressions in one text"),
+        ));
+    }
+    let parts = pieces.into_iter().map(|piece| match piece {
+        Piece::Literal(literal) => Ok(Part::Literal(literal)),
+        Piece::Expression { source, start } => Expression::read(text, source, start).map(Part::Expression),
+    });
+    Ok(parts.collect())
 }
 
 impl Expression {

@@ -10,7 +10,8 @@ use crate::problem::did_you_mean;
 pub(super) fn explain(error: &ExecutionError, references: &[Reference], scope: &Value) -> String {
     match error {
         ExecutionError::NoSuchKey(_) | ExecutionError::UndeclaredReference(_) => {
-            let missing = references.iter().filter(|reference| !reference.tested).find_map(|r| missing(r, scope));
+            let missing =
+                references.iter().filter(|reference| !reference.tested).find_map(|r| missing(r, scope));
             missing.unwrap_or_else(|| match error {
                 ExecutionError::NoSuchKey(key) => format!("the key `{key}` is undefined"),
                 other => lower_first(&other.to_string()),
@@ -26,7 +27,9 @@ fn in_words(error: &ExecutionError) -> String {
         ExecutionError::UnsupportedBinaryOperator(operator, left, right)
         | ExecutionError::Overflow(operator, left, right) => {
             let (left, right) = (left.type_of(), right.type_of());
-            format!("the operator `{operator}` has no result for {left} and {right}; convert with `int(…)` or `string(…)`")
+            format!(
+                "the operator `{operator}` has no result for {left} and {right}; convert with `int(…)` or `string(…)`"
+            )
         }
         ExecutionError::ValuesNotComparable(left, right) => {
             format!("{} and {} cannot be compared", left.type_of(), right.type_of())
@@ -35,11 +38,15 @@ fn in_words(error: &ExecutionError) -> String {
             format!("{} cannot be an index of {}", index.type_of(), target.type_of())
         }
         ExecutionError::UnsupportedKeyType(key) => format!("{} cannot be a key", key.type_of()),
-        ExecutionError::UnsupportedTargetType { target } => format!("the function does not take {}", target.type_of()),
+        ExecutionError::UnsupportedTargetType { target } => {
+            format!("the function does not take {}", target.type_of())
+        }
         ExecutionError::NotSupportedAsMethod { method, target } => {
             format!("`{method}` cannot be called on {}", target.type_of())
         }
-        ExecutionError::DivisionByZero(_) | ExecutionError::RemainderByZero(_) => "division by zero".to_owned(),
+        ExecutionError::DivisionByZero(_) | ExecutionError::RemainderByZero(_) => {
+            "division by zero".to_owned()
+        }
         ExecutionError::IndexOutOfBounds(_) => "the index is out of bounds".to_owned(),
         ExecutionError::DuplicateKey(_) => "a map repeats a key".to_owned(),
         ExecutionError::FunctionError { function, .. } => format!("the function `{function}` failed"),
@@ -62,7 +69,10 @@ fn missing(reference: &Reference, scope: &Value) -> Option<String> {
             None => {
                 let name = show(&reference.path[..=index]);
                 let hint = did_you_mean(step, fields.keys().map(String::as_str));
-                return Some(hint.map_or_else(|| format!("`{name}` is undefined"), |hint| format!("`{name}` is undefined; {hint}")));
+                return Some(hint.map_or_else(
+                    || format!("`{name}` is undefined"),
+                    |hint| format!("`{name}` is undefined; {hint}"),
+                ));
             }
         }
     }

@@ -6,6 +6,9 @@ use serde::{Deserialize, Serialize};
 use super::schema::DNS_LABEL;
 use super::{Approvals, StageSpec};
 
+/// The most stages of one environment.
+pub(super) const MOST_STAGES: usize = 200;
+
 /// A place that the release is deployed to.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -21,6 +24,7 @@ pub struct EnvironmentSpec {
     pub start: Start,
     /// The cluster account; `default` when absent.
     #[serde(default = "default_cluster")]
+    #[schemars(regex(pattern = DNS_LABEL), length(max = 63))]
     pub cluster: String,
     /// The namespace that objects without one are put into.
     #[schemars(regex(pattern = DNS_LABEL), length(max = 63))]
@@ -32,7 +36,7 @@ pub struct EnvironmentSpec {
     #[serde(default, skip_serializing_if = "RollbackPolicy::is_default")]
     pub rollback: RollbackPolicy,
     /// The stages, a graph by `dependsOn`.
-    #[schemars(length(min = 1, max = 200))]
+    #[schemars(length(min = 1, max = MOST_STAGES))]
     pub stages: Vec<StageSpec>,
 }
 

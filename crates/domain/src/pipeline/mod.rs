@@ -14,6 +14,7 @@ mod scope;
 mod spec;
 mod stage;
 mod structure;
+mod surrogates;
 mod tree;
 mod trigger;
 
@@ -21,8 +22,8 @@ pub use approval::{ApprovalPolicy, Approvals, Approver};
 pub use catalog::{StageCatalog, StageScope, StageTypeInfo, ValidateStage};
 pub use environment::{EnvironmentSpec, RollbackCause, RollbackMode, RollbackPolicy, Start};
 pub use graph::{environment_order, environments_after, first_environments, topological_order, upstreams};
-pub(crate) use path::key_step;
 pub use parse::parse_pipeline;
+pub(crate) use path::key_step;
 pub use schema::pipeline_schema;
 pub use spec::{ArtifactSpec, ArtifactType, Parameter, PipelineSpec};
 pub use stage::{FailurePolicy, StageSpec};

@@ -5,108 +5,24 @@ use super::super::tests_support::catalog;
 use super::*;
 
 /// The published example, word for word.
-const EXAMPLE: &str = r##"# One service, two environments. `pilothouse pipeline apply -f web.yaml`
-application: shop
-pipeline: web
-description: The shop's web front end.
+const EXAMPLE: &str = include_str!("example.yaml");
 
-parameters:                       # T19
-  - name: replicas
-    description: How many pods in prod.
-    default: "2"
-    required: false
-    options: ["1", "2", "4"]      # when present, the value must be one of them
-
-artifacts:                        # what a release carries; bound by digest (T53)
-  - name: web
-    type: docker-image
-    image: registry.local/shop/web      # host/repository, no tag. Host part optional ("shop/web" matches any host)
-
-triggers:
-  - name: push
-    type: registry                # T56: a push notification of a registry
-    hook: shop                    # POST /webhooks/{sender}/shop ; the hook record declares its sender and how it authenticates
-    image: shop/web               # repository, with or without host
-    tag: '1\..*'                  # regex on the whole tag; default: every tag but "latest"
-    artifact: web                 # optional when the pipeline has exactly one artifact
-    enabled: true
-  - name: ci
-    type: webhook                 # T58: generic / curl
-    hook: ci
-    constraints:                  # all must match. key: literal top-level key, else path a.b, a[0], a[*] (any element)
-      secret: { secretRef: "env:SHOP_CI_SECRET" }   # compared in constant time, never stored
-      branch: main                # a bare string is a regex on the whole scalar; "" or ".*" = the key must exist
-      "commits[*].author": { glob: "*@example.com" }   # also: eq, in: [..], exists: true|false
-    artifacts:                    # where in the payload the artifact is (paths); or fixed strings with `value:`
-      web: { tag: version, digest: digest }
-    parameters:
-      replicas: replicas          # payload path
-  - name: nightly
-    type: cron                    # T59
-    schedule: "0 3 * * 1-5"
-    timezone: Europe/Berlin       # default UTC
-    artifacts:
-      web: { tag: { value: "1.0.0" } }
-
-environments:
-  - name: dev                     # no `after`: starts with the release
-    cluster: default
-    namespace: dev
-    stages:
-      - name: Deploy
-        type: deploy-manifest
-        timeout: 10m              # T29
-        requiredArtifacts: [web]  # T53: fails when not bound
-        manifests: |
-          apiVersion: v1
-          kind: ConfigMap
-          metadata: {name: web}
-          data: {GREETING: hello}
-          ---
-          apiVersion: apps/v1
-          kind: Deployment
-          metadata: {name: web}
-          spec: {}
-      - name: Smoke test
-        type: webhook             # T38
-        dependsOn: [Deploy]       # T26
-        onFailure: fail_pipeline  # T27: fail_pipeline (default) | fail_branch | stop_branch | ignore
-        if: ${ params.replicas != "0" }   # T31
-        url: "http://web.dev/health"
-  - name: prod
-    after: [dev]
-    start: automatic              # automatic (default) | manual
-    cluster: default
-    namespace: prod
-    approvals:
-      before:
-        approvers: [{ role: approver }]     # or {user: alice}
-        required: 1               # quorum
-        timeout: 7d               # default 7d; on expiry the approval is rejected
-        instructions: Check the dashboard first.
-    rollback:
-      policy: on_failure          # never | manual (default) | on_failure
-      causes: [stage_failed]      # default [stage_failed]; also approval_rejected, gate_failed
-    stages:
-      - { name: Deploy, type: deploy-manifest, manifests: "..." }
-      - { name: Settle, type: wait, dependsOn: [Deploy], duration: 30s }
-      - { name: Look, type: manual-judgment, dependsOn: [Settle], instructions: "Fine?", inputs: [go, stop] }
-      - { name: Patch, type: patch-image, dependsOn: [Look], workload: web, kind: Deployment, container: web, artifact: web }
-"##;
-
-/// The smallest pipeline, with `@` where a test puts its own.
 fn problems(text: &str) -> String {
     parse_pipeline(text, &catalog()).unwrap_err().to_string()
 }
 
+/// The problems of the smallest pipeline with these lines after it.
 fn with(extra: &str) -> String {
     let minimal = "application: shop\npipeline: web\nenvironments:\n  - name: dev\n    namespace: dev\n    stages:\n      - { name: A, type: wait, duration: 1s }\n";
     problems(&format!("{minimal}{extra}"))
 }
 
+/// The problems of a pipeline with these stages, one a line.
 fn stages(lines: &str) -> String {
     let indented: String = lines.lines().map(|line| format!("      {line}\n")).collect();
-    problems(&format!("application: shop\npipeline: web\nparameters: [{{ name: p }}]\nartifacts: [{{ name: web, image: shop/web }}]\nenvironments:\n  - name: dev\n    namespace: dev\n    stages:\n{indented}"))
+    problems(&format!(
+        "application: shop\npipeline: web\nparameters: [{{ name: p }}]\nartifacts: [{{ name: web, image: shop/web }}]\nenvironments:\n  - name: dev\n    namespace: dev\n    stages:\n{indented}"
+    ))
 }
 
 #[test]
@@ -183,7 +99,12 @@ fn the_example_is_read_and_keeps_its_shape() {
       ]
     }
     "#);
-    insta::assert_json_snapshot!(written["triggers"], @r#"
+}
+
+#[test]
+fn triggers_are_written_as_they_were_read() {
+    let spec = parse_pipeline(EXAMPLE, &catalog()).unwrap();
+    insta::assert_json_snapshot!(serde_json::to_value(spec.triggers).unwrap(), @r#"
     [
       {
         "name": "push",
@@ -258,13 +179,12 @@ environments:
     stages: []
 "#;
     insta::assert_snapshot!(problems(text), @r#"
-    line 2: the key `pipeline` is missing
     line 2: application: `Shop` cannot be a name; use lower case letters, digits and `-`, at most 63, beginning and ending with a letter or digit
     line 3: pipelin: unknown key; did you mean `pipeline`?
     line 5: parameters[0].default: expected text, found the number 2; quote it: "2"
     line 7: artifacts[0].image: `shop/web:1.0` is not a repository: lower case letters, digits and `.`, `_`, `-`, `/` between them, no tag
     line 9: triggers[0].type: `registy` is not known here: expected one of `registry`, `webhook`, `cron`; did you mean `registry`?
-    line 14: environments[0].stages[0]: the key `type` is missing
+    line 14: environments[0].stages[0].tpye: unknown key; did you mean `type`?
     line 15: environments[0].stages[1].method: `PUSH` is not known here: expected one of `GET`, `POST`
     line 15: environments[0].stages[1].dependsOn[0]: there is no stage `Deploi`; did you mean `Deploy`?
     line 16: environments[0].stages[2].duration: `soon` is not a duration: write for example `30s`, `10m`, `1h30m` or `7d`, at most `366d`
@@ -328,7 +248,7 @@ environments:
     line 20: triggers[2].constraints.branch: the regular expression cannot be read: look-around, including look-ahead and look-behind, is not supported
     line 21: triggers[2].constraints.kind: expected exactly one of the keys `secretRef`, `glob`, `eq`, `in`, `exists`
     line 22: triggers[2].constraints.n.eq: expected text, a number, true or false
-    line 23: triggers[2].constraints.m: expected exactly one of the keys `secretRef`, `glob`, `eq`, `in`, `exists`; did you mean `in`?
+    line 23: triggers[2].constraints.m: expected exactly one of the keys `secretRef`, `glob`, `eq`, `in`, `exists`
     line 23: triggers[2].constraints.m.in: the list is empty: nothing would match
     line 25: triggers[2].artifacts.wbe: there is no artifact `wbe`; did you mean `web`?
     line 26: triggers[2].artifacts.web: neither `tag` nor `digest` says which image is meant
@@ -360,7 +280,7 @@ fn cycles_are_named() {
         - { name: c, namespace: a, after: [b, d], stages: [{ name: A, type: wait, duration: 1s }] }\n";
     insta::assert_snapshot!(problems(environments), @r#"
     line 4: environments[0].after: the environments wait for each other: a -> b -> c -> a
-    line 6: environments[2].after[1]: there is no environment `d`; did you mean `a`?
+    line 6: environments[2].after[1]: there is no environment `d`
     "#);
 }
 
@@ -374,6 +294,8 @@ fn expressions_see_only_what_has_ended() {
                  - { name: E, type: wait, duration: 1s, if: \"a ${ params.p }\" }";
     insta::assert_snapshot!(stages(lines), @r#"
     line 9: environments[0].stages[0].url: unknown name `secrets`; names start with one of params, artifacts, trigger, release, environment, stages (at character 33)
+    line 9: environments[0].stages[0].url: there is no parameter `q`
+    line 9: environments[0].stages[0].url: the stage `B` has not ended when `A` starts; add `B` to its `dependsOn`, directly or through another stage
     line 10: environments[0].stages[1].if: a condition is exactly one `${ … }`; write `${ params.p == '1' }`
     line 11: environments[0].stages[2].if: there is no artifact `wbe`; did you mean `web`?
     line 12: environments[0].stages[3].if: the stage `D` has not ended when `D` starts; a stage cannot read itself
@@ -413,7 +335,7 @@ fn approvals_are_checked() {
     line 9: environments[0].rollback.causes[1]: `gate` is not known here: expected one of `stage_failed`, `approval_rejected`, `gate_failed`
     line 13: environments[1].approvals.before.approvers[0]: expected exactly one of the keys `role`, `user`; did you mean `role`?
     line 13: environments[1].approvals.before.approvers[1]: expected exactly one of the keys `role`, `user`
-    line 13: environments[1].approvals.before.approvers[2]: expected exactly one of the keys `role`, `user`; did you mean `role`?
+    line 13: environments[1].approvals.before.approvers[2]: expected exactly one of the keys `role`, `user`
     line 13: environments[1].approvals.before.required: 0 is out of range: at least 1
     "#);
 }
@@ -430,11 +352,68 @@ fn what_is_no_map_is_refused() {
 }
 
 #[test]
+fn no_message_repeats_what_may_be_a_secret() {
+    let extra = "triggers:\n  - name: t\n    type: webhook\n    hook: h\n    constraints: { token: 12345, secret: { secretRef: 12345 }, apiKey: [12345], key: { eq: 12345 } }\n";
+    insta::assert_snapshot!(with(extra), @r#"
+    line 12: triggers[0].constraints.token: expected text or a map (what was found is not shown)
+    line 12: triggers[0].constraints.token: a secret must not stand in the file; use `{ secretRef: "env:NAME" }`
+    line 12: triggers[0].constraints.secret.secretRef: expected text (what was found is not shown)
+    line 12: triggers[0].constraints.apiKey: expected text or a map (what was found is not shown)
+    line 12: triggers[0].constraints.key: a secret must not stand in the file; use `{ secretRef: "env:NAME" }`
+    "#);
+}
+
+#[test]
+fn a_misspelt_key_is_not_missing_too() {
+    let lines = "- { nmae: A, tpye: wait, duration: 1s }\n- { name: B, duration: 1s }\n- { name: C, type: wait, duration: 1s, timout: 1s, x: 1 }";
+    insta::assert_snapshot!(stages(lines), @r#"
+    line 9: environments[0].stages[0].nmae: unknown key; did you mean `name`?
+    line 9: environments[0].stages[0].tpye: unknown key; did you mean `type`?
+    line 10: environments[0].stages[1]: the key `type` is missing
+    line 11: environments[0].stages[2].timout: unknown key; did you mean `timeout`?
+    line 11: environments[0].stages[2].x: unknown key; other keys are `dependsOn`, `onFailure`, `timeout`, `if`
+    "#);
+    insta::assert_snapshot!(with("triggers: [{ name: t, hook: h }, { name: u, tyep: cron, schedule: \"* * * * *\" }]\n"), @r#"
+    line 8: triggers[0]: the key `type` is missing; it is one of `registry`, `webhook`, `cron`
+    line 8: triggers[1]: the key `type` is missing; it is one of `registry`, `webhook`, `cron`
+    line 8: triggers[1].tyep: unknown key; did you mean `type`?
+    "#);
+}
+
+#[test]
+fn json_escapes_are_read() {
+    let text = r#"{"application":"a","pipeline":"p","description":"\ud83d\ude00 \/ \u00e9\t","environments":[
+        {"name":"dev","namespace":"dev","stages":[{"name":"A","type":"wait","duration":"1s"}]}]}"#;
+    let spec = parse_pipeline(&text.replace("        ", "\t"), &catalog()).unwrap();
+    assert_eq!(spec.description.as_deref(), Some("😀 / é\t"));
+}
+
+#[test]
 fn the_number_of_problems_is_bounded() {
     let keys: String = (0..5000).map(|index| format!("k{index}: 1\n")).collect();
     let problems = parse_pipeline(&keys, &catalog()).unwrap_err();
     assert_eq!(problems.0.len(), 101);
     assert_eq!(problems.0[100].message, "4903 more problems are not shown");
+}
+
+#[test]
+fn two_hundred_stages_are_read_and_one_more_is_refused() {
+    let chain = |length: usize| {
+        let mut text =
+            "application: a\npipeline: p\nenvironments:\n- name: e\n  namespace: n\n  stages:\n".to_owned();
+        for stage in 0..length {
+            let before = if stage == 0 { String::new() } else { format!("s{}", stage - 1) };
+            text.push_str(&format!(
+                "  - {{ name: s{stage}, type: wait, duration: 1s, dependsOn: [{before}] }}\n"
+            ));
+        }
+        text
+    };
+    assert_eq!(parse_pipeline(&chain(200), &catalog()).unwrap().environments[0].stages.len(), 200);
+    assert_eq!(
+        problems(&chain(201)),
+        "line 7: environments[0].stages: the list has 201 items: 1 to 200 expected"
+    );
 }
 
 proptest! {

@@ -1,5 +1,7 @@
 //! One value against one schema: its type, and what a scalar may be.
 
+use std::sync::LazyLock;
+
 use regex::Regex;
 use serde_json::{Map, Value};
 
@@ -8,6 +10,12 @@ use super::tree::{Data, Node};
 use crate::duration::Span;
 use crate::problem::did_you_mean;
 use crate::secret::SecretRef;
+
+// Every name of a file is matched against one of these: compiled once.
+static DNS_LABEL_REGEX: LazyLock<Regex> =
+    LazyLock::new(|| Regex::new(DNS_LABEL).expect("the pattern is fixed"));
+static FREE_NAME_REGEX: LazyLock<Regex> =
+    LazyLock::new(|| Regex::new(FREE_NAME).expect("the pattern is fixed"));
 
 /// A message and perhaps advice.
 pub(super) struct Expected {
@@ -30,7 +38,7 @@ pub(super) fn is_type(node: &Node, name: &str) -> bool {
 }
 
 /// What is wrong with the type of a node, if anything is.
-pub(super) fn wrong_type(node: &Node, schema: &Map<String, Value>) -> Option<Expected> {
+pub(super) fn wrong_type(node: &Node, schema: &Map<String, Value>, hidden: bool) -> Option<Expected> {
     let names: Vec<&str> = match schema.get("type")? {
         Value::String(name) => vec![name],
         Value::Array(names) => names.iter().filter_map(Value::as_str).collect(),
@@ -39,17 +47,23 @@ pub(super) fn wrong_type(node: &Node, schema: &Map<String, Value>) -> Option<Exp
     if names.iter().any(|name| is_type(node, name)) {
         return None;
     }
-    let (message, hint) = expected_found(&names, node);
+    let (message, hint) = expected_found(&names, node, hidden);
     Some(Expected { message, hint })
 }
 
-/// "expected a whole number, found "two"", with what to write instead.
-pub(super) fn expected_found(names: &[&str], node: &Node) -> (String, Option<String>) {
-    let mut expected: Vec<&str> = names.iter().filter(|name| **name != "null").map(|name| in_words(name)).collect();
+/// "expected a whole number, found "two"", with what to write instead. `hidden`: what was found may be a secret.
+pub(super) fn expected_found(names: &[&str], node: &Node, hidden: bool) -> (String, Option<String>) {
+    let mut expected: Vec<&str> =
+        names.iter().filter(|name| **name != "null").map(|name| in_words(name)).collect();
     expected.dedup();
+    if hidden {
+        return (format!("expected {} (what was found is not shown)", expected.join(" or ")), None);
+    }
     let message = format!("expected {}, found {}", expected.join(" or "), found(node));
     let hint = match (&node.data, names) {
-        (Data::Number(_, written), names) if names.contains(&"string") => Some(format!("quote it: \"{written}\"")),
+        (Data::Number(_, written), names) if names.contains(&"string") => {
+            Some(format!("quote it: \"{written}\""))
+        }
         (Data::Bool(flag), names) if names.contains(&"string") => Some(format!("quote it: \"{flag}\"")),
         (Data::Text(text), names) if is_number(names) && text.parse::<f64>().is_ok() => {
             Some("remove the quotes".to_owned())
@@ -59,7 +73,9 @@ pub(super) fn expected_found(names: &[&str], node: &Node) -> (String, Option<Str
             "no" | "off" => Some("write `false`".to_owned()),
             _ => None,
         },
-        (Data::Text(text), names) if names.contains(&"array") => Some(format!("write a list: [{}]", shortened(text))),
+        (Data::Text(text), names) if names.contains(&"array") => {
+            Some(format!("write a list: [{}]", shortened(text)))
+        }
         _ => None,
     };
     (message, hint)
@@ -133,7 +149,17 @@ pub(super) fn problems(node: &Node, schema: &Map<String, Value>) -> Vec<(String,
                 problems.push((format!("{written} is out of range: {}", range(least, most)), None));
             }
         }
-        Data::List(items) => problems.extend(count_problem(items.len(), limit("minItems"), limit("maxItems"))),
+        Data::List(items) => {
+            problems.extend(count_problem("list", items.len(), limit("minItems"), limit("maxItems")));
+        }
+        Data::Map(entries) => {
+            problems.extend(count_problem(
+                "map",
+                entries.len(),
+                limit("minProperties"),
+                limit("maxProperties"),
+            ));
+        }
         _ => {}
     }
     problems
@@ -141,17 +167,20 @@ pub(super) fn problems(node: &Node, schema: &Map<String, Value>) -> Vec<(String,
 
 fn text_problem(text: &str, schema: &Map<String, Value>) -> Option<(String, Option<String>)> {
     let length = text.chars().count();
-    let limit = |key: &str| schema.get(key).and_then(Value::as_u64).and_then(|limit| usize::try_from(limit).ok());
-    let wrong_length =
-        limit("minLength").is_some_and(|least| length < least) || limit("maxLength").is_some_and(|most| length > most);
+    let limit =
+        |key: &str| schema.get(key).and_then(Value::as_u64).and_then(|limit| usize::try_from(limit).ok());
+    let wrong_length = limit("minLength").is_some_and(|least| length < least)
+        || limit("maxLength").is_some_and(|most| length > most);
     match schema.get("pattern").and_then(Value::as_str) {
         Some(DNS_LABEL) => {
             let hint = "use lower case letters, digits and `-`, at most 63, beginning and ending with a letter or digit";
-            return (wrong_length || !matches(DNS_LABEL, text)).then(|| (not_a_name(text), Some(hint.to_owned())));
+            return (wrong_length || !DNS_LABEL_REGEX.is_match(text))
+                .then(|| (not_a_name(text), Some(hint.to_owned())));
         }
         Some(FREE_NAME) => {
             let hint = "use 1 to 100 characters without line breaks, and no space at the ends";
-            return (wrong_length || !matches(FREE_NAME, text)).then(|| (not_a_name(text), Some(hint.to_owned())));
+            return (wrong_length || !FREE_NAME_REGEX.is_match(text))
+                .then(|| (not_a_name(text), Some(hint.to_owned())));
         }
         Some(pattern) if !matches(pattern, text) => {
             return Some((format!("`{}` does not match `{pattern}`", shortened(text)), None));
@@ -165,7 +194,9 @@ fn text_problem(text: &str, schema: &Map<String, Value>) -> Option<(String, Opti
     }
     let outcome = match schema.get("format").and_then(Value::as_str) {
         Some("pilothouse-duration") => text.parse::<Span>().map(drop).map_err(|error| error.to_string()),
-        Some("pilothouse-secret-ref") => text.parse::<SecretRef>().map(drop).map_err(|error| error.to_string()),
+        Some("pilothouse-secret-ref") => {
+            text.parse::<SecretRef>().map(drop).map_err(|error| error.to_string())
+        }
         _ => Ok(()),
     };
     outcome.err().map(|message| (message, None))
@@ -180,11 +211,20 @@ fn matches(pattern: &str, text: &str) -> bool {
     Regex::new(pattern).map_or(true, |regex| regex.is_match(text))
 }
 
-fn count_problem(count: usize, least: Option<f64>, most: Option<f64>) -> Option<(String, Option<String>)> {
-    #[expect(clippy::cast_precision_loss, reason = "a list has far fewer items than a double has whole numbers")]
+fn count_problem(
+    what: &str,
+    count: usize,
+    least: Option<f64>,
+    most: Option<f64>,
+) -> Option<(String, Option<String>)> {
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "a list has far fewer items than a double has whole numbers"
+    )]
     let found = count as f64;
     if least.is_some_and(|least| found < least) || most.is_some_and(|most| found > most) {
-        let message = if count == 0 { "the list is empty".to_owned() } else { format!("the list has {count} items") };
+        let message =
+            if count == 0 { format!("the {what} is empty") } else { format!("the {what} has {count} items") };
         return Some((format!("{message}: {} expected", range(least, most)), None));
     }
     None

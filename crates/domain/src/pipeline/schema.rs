@@ -56,7 +56,8 @@ fn add_definitions(definitions: &mut Map<String, Value>, info: &StageTypeInfo) {
         fields.remove(key);
     }
     if let Some(Value::Object(brought)) = brought {
-        definitions.extend(brought.into_iter().map(|(name, definition)| (format!("{prefix}.{name}"), definition)));
+        definitions
+            .extend(brought.into_iter().map(|(name, definition)| (format!("{prefix}.{name}"), definition)));
     }
     definitions.insert(prefix, schema);
 }

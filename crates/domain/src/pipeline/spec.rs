@@ -6,6 +6,11 @@ use serde::{Deserialize, Serialize};
 use super::schema::{DNS_LABEL, FREE_NAME};
 use super::{EnvironmentSpec, Trigger};
 
+/// The most parameters, artifacts or triggers.
+pub(super) const MOST_DECLARED: usize = 100;
+/// The most environments.
+pub(super) const MOST_ENVIRONMENTS: usize = 50;
+
 /// A pipeline of an application: what starts a release, what the release carries, and the environments it goes through.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -21,15 +26,18 @@ pub struct PipelineSpec {
     pub description: Option<String>,
     /// What may be given when a release starts (T19).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = MOST_DECLARED))]
     pub parameters: Vec<Parameter>,
     /// What a release carries, bound by digest (T53).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = MOST_DECLARED))]
     pub artifacts: Vec<ArtifactSpec>,
     /// What starts a release beside a person (T56, T58, T59).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = MOST_DECLARED))]
     pub triggers: Vec<Trigger>,
     /// Where the release goes; the order is given by each environment's `after`.
-    #[schemars(length(min = 1, max = 50))]
+    #[schemars(length(min = 1, max = MOST_ENVIRONMENTS))]
     pub environments: Vec<EnvironmentSpec>,
 }
 

@@ -2,11 +2,12 @@
 
 use serde_json::{Map, Value};
 
-use super::path::Path;
+use super::path::{Path, Step};
 use super::report::Report;
 use super::scalar;
 use super::tree::{Data, Node};
-use crate::problem::did_you_mean;
+use crate::problem::{did_you_mean, nearest};
+use crate::trigger::looks_like_secret;
 
 type Schema = Map<String, Value>;
 
@@ -26,14 +27,17 @@ struct Rules<'s> {
     parts: Vec<&'s Schema>,
     /// An alternative could not be chosen, which was reported: other keys may belong to it.
     undecided: bool,
+    /// The key that would have chosen it, if that is what is missing.
+    tag: Option<&'s str>,
 }
 
 impl<'s> Walker<'s, '_> {
     fn check(&mut self, node: &Node, schema: &'s Value, path: &Path) {
         let mut rules = Rules::default();
         self.gather(node, schema, path, &mut rules);
+        let hidden = is_private(path);
         for part in &rules.parts {
-            if let Some(expected) = scalar::wrong_type(node, part) {
+            if let Some(expected) = scalar::wrong_type(node, part, hidden) {
                 self.report.add(node.at, path, expected.message, expected.hint);
                 return;
             }
@@ -77,7 +81,8 @@ impl<'s> Walker<'s, '_> {
     }
 
     fn choose(&mut self, node: &Node, branches: &'s [Value], path: &Path, rules: &mut Rules<'s>) {
-        let consts: Option<Vec<&str>> = branches.iter().map(|branch| branch.get("const").and_then(Value::as_str)).collect();
+        let consts: Option<Vec<&str>> =
+            branches.iter().map(|branch| branch.get("const").and_then(Value::as_str)).collect();
         if let Some(options) = consts {
             if let Some((message, hint)) = scalar::not_an_option(node, &options) {
                 self.report.add(node.at, path, message, hint);
@@ -88,12 +93,15 @@ impl<'s> Walker<'s, '_> {
         match fitting.as_slice() {
             [only] => self.gather(node, only, path, rules),
             [] => match branches.iter().find(|branch| branch.get("type").is_none_or(|name| name != "null")) {
-                Some(first) if branches.len() <= 2 && branches.iter().any(|branch| branch["type"] == "null") => {
+                Some(first)
+                    if branches.len() <= 2 && branches.iter().any(|branch| branch["type"] == "null") =>
+                {
                     self.gather(node, first, path, rules);
                 }
                 _ => {
-                    let expected: Vec<&str> = branches.iter().filter_map(|branch| self.type_of(branch)).collect();
-                    let (message, hint) = scalar::expected_found(&expected, node);
+                    let expected: Vec<&str> =
+                        branches.iter().filter_map(|branch| self.type_of(branch)).collect();
+                    let (message, hint) = scalar::expected_found(&expected, node, is_private(path));
                     self.report.add(node.at, path, message, hint);
                 }
             },
@@ -108,38 +116,43 @@ impl<'s> Walker<'s, '_> {
         };
         let value_of = |branch: &&'s Value| branch["properties"][tag]["const"].as_str();
         let options: Vec<&str> = branches.iter().filter_map(value_of).collect();
-        match node.get(tag) {
-            Some(value) => match branches.iter().find(|branch| value_of(branch) == value.text()) {
-                Some(branch) => self.gather(node, branch, path, rules),
-                None => {
-                    rules.undecided = true;
-                    if let Some((message, hint)) = scalar::not_an_option(value, &options) {
-                        self.report.add(value.at, &path.key(tag), message, hint);
-                    }
+        let Some(value) = node.get(tag) else {
+            rules.undecided = true;
+            rules.tag = Some(tag);
+            // The map itself may require the tag, and then reports it with the other missing keys.
+            if !rules.parts.iter().any(|part| requires(part).any(|key| key == tag)) {
+                let hint = format!("it is one of {}", scalar::listed(&options));
+                self.report.add(node.at, path, format!("the key `{tag}` is missing"), Some(hint));
+            }
+            return;
+        };
+        match branches.iter().find(|branch| value_of(branch) == value.text()) {
+            Some(branch) => self.gather(node, branch, path, rules),
+            None => {
+                rules.undecided = true;
+                if let Some((message, hint)) = scalar::not_an_option(value, &options) {
+                    self.report.add(value.at, &path.key(tag), message, hint);
                 }
-            },
-            None => rules.undecided = true,
-        }
-        // A missing tag is reported with the other missing keys when the map itself requires it; else here.
-        let required = |part: &&Schema| requires(part).any(|key| key == tag);
-        if node.get(tag).is_none() && !rules.parts.iter().any(required) {
-            let hint = format!("it is one of {}", scalar::listed(&options));
-            self.report.add(node.at, path, format!("the key `{tag}` is missing"), Some(hint));
+            }
         }
     }
 
     fn choose_by_key(&mut self, node: &Node, branches: &[&'s Value], path: &Path, rules: &mut Rules<'s>) {
         let key_of = |branch: &&'s Value| branch.as_object().and_then(|part| requires(part).next());
         let options: Vec<&str> = branches.iter().filter_map(key_of).collect();
-        let chosen: Vec<&&'s Value> =
-            branches.iter().filter(|branch| key_of(branch).is_some_and(|key| node.get(key).is_some())).collect();
+        let chosen: Vec<&&'s Value> = branches
+            .iter()
+            .filter(|branch| key_of(branch).is_some_and(|key| node.get(key).is_some()))
+            .collect();
         match chosen.as_slice() {
             [only] => self.gather(node, only, path, rules),
             _ => {
                 rules.undecided = true;
-                let unknown = node.entries().iter().find_map(|entry| did_you_mean(&entry.key, options.iter().copied()));
+                let unknown = node.entries().iter().filter(|entry| !options.contains(&entry.key.as_str()));
+                let hint =
+                    unknown.filter_map(|entry| did_you_mean(&entry.key, options.iter().copied())).next();
                 let message = format!("expected exactly one of the keys {}", scalar::listed(&options));
-                self.report.add(node.at, path, message, unknown);
+                self.report.add(node.at, path, message, hint);
             }
         }
     }
@@ -151,7 +164,12 @@ impl<'s> Walker<'s, '_> {
             .filter_map(|part| part.get("properties").and_then(Value::as_object))
             .flat_map(|properties| properties.iter().map(|(key, schema)| (key.as_str(), schema)))
             .collect();
-        let others = rules.parts.iter().find_map(|part| part.get("additionalProperties")).filter(|rule| **rule != Value::Bool(false));
+        let others = rules
+            .parts
+            .iter()
+            .find_map(|part| part.get("additionalProperties"))
+            .filter(|rule| **rule != Value::Bool(false));
+        let mut meant = Vec::new();
         for entry in node.entries() {
             // A tag's key stands in several parts: in the common one and in the chosen one.
             let schemas: Vec<&'s Value> =
@@ -159,15 +177,35 @@ impl<'s> Walker<'s, '_> {
             let below = path.key(&entry.key);
             match (schemas.as_slice(), others) {
                 ([], Some(schema)) => self.check(&entry.value, schema, &below),
-                ([], None) if !properties.is_empty() && !rules.undecided => {
-                    let hint = unknown_key_hint(&entry.key, node, &properties);
-                    self.report.add(entry.at, &below, "unknown key", hint);
+                ([], None) if !properties.is_empty() => {
+                    let free = properties
+                        .iter()
+                        .map(|(key, _)| *key)
+                        .chain(rules.tag)
+                        .filter(|key| node.get(key).is_none());
+                    let free: Vec<&str> = free.collect();
+                    let near = nearest(&entry.key, free.iter().copied());
+                    meant.extend(near);
+                    // A key that is near to none may belong to the alternative that could not be chosen.
+                    if near.is_some() || !rules.undecided {
+                        self.report.add(
+                            entry.at,
+                            &below,
+                            "unknown key",
+                            unknown_key_hint(&entry.key, near, &free),
+                        );
+                    }
                 }
                 (schemas, _) => schemas.iter().for_each(|schema| self.check(&entry.value, schema, &below)),
             }
         }
+        self.check_required(node, rules, &meant, path);
+    }
+
+    /// Reports missing keys, but not those that are there under a misspelt name.
+    fn check_required(&mut self, node: &Node, rules: &Rules<'s>, meant: &[&str], path: &Path) {
         let mut missing: Vec<&str> = rules.parts.iter().flat_map(|part| requires(part)).collect();
-        missing.retain(|key| node.get(key).is_none());
+        missing.retain(|key| node.get(key).is_none() && !meant.contains(key));
         missing.dedup();
         for key in missing {
             self.report.add(node.at, path, format!("the key `{key}` is missing"), None);
@@ -200,7 +238,8 @@ impl<'s> Walker<'s, '_> {
 /// The key that has another constant in each alternative.
 fn tag_of<'s>(branches: &[&'s Value]) -> Option<&'s str> {
     let properties = branches.first()?.get("properties")?.as_object()?;
-    let has_const = |key: &str| branches.iter().all(|branch| branch["properties"][key].get("const").is_some());
+    let has_const =
+        |key: &str| branches.iter().all(|branch| branch["properties"][key].get("const").is_some());
     properties.keys().map(String::as_str).find(|key| has_const(key))
 }
 
@@ -208,13 +247,16 @@ fn requires(part: &Schema) -> impl Iterator<Item = &str> {
     part.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str)
 }
 
-fn unknown_key_hint(key: &str, node: &Node, properties: &[(&str, &Value)]) -> Option<String> {
-    if key == "<<" {
-        return Some("merge keys are not part of YAML 1.2: write the keys out".to_owned());
+fn unknown_key_hint(key: &str, near: Option<&str>, free: &[&str]) -> Option<String> {
+    match near {
+        _ if key == "<<" => Some("merge keys are not part of YAML 1.2: write the keys out".to_owned()),
+        Some(name) => Some(format!("did you mean `{name}`?")),
+        None if free.is_empty() || free.len() > 12 => None,
+        None => Some(format!("other keys are {}", scalar::listed(free))),
     }
-    let free = || properties.iter().map(|(name, _)| *name).filter(|name| node.get(name).is_none());
-    did_you_mean(key, free()).or_else(|| {
-        let names: Vec<&str> = free().collect();
-        (!names.is_empty() && names.len() <= 12).then(|| format!("other keys are {}", scalar::listed(&names)))
-    })
+}
+
+/// Whether the value at a place may be a secret, so that no message repeats it.
+fn is_private(path: &Path) -> bool {
+    matches!(path.0.last(), Some(Step::Key(key)) if looks_like_secret(key))
 }

@@ -69,10 +69,13 @@ fn nothing(_: &Map<String, Value>, _: &StageScope<'_>) -> Vec<Problem> {
 }
 
 fn artifacts(options: &Map<String, Value>, scope: &StageScope<'_>) -> Vec<Problem> {
-    let required = options.get("requiredArtifacts").and_then(Value::as_array).into_iter().flatten().enumerate();
+    let required =
+        options.get("requiredArtifacts").and_then(Value::as_array).into_iter().flatten().enumerate();
     required
         .filter(|(_, name)| !scope.artifacts.iter().any(|known| name.as_str() == Some(known)))
-        .map(|(index, name)| Problem::new(format!("requiredArtifacts[{index}]"), format!("there is no artifact {name}")))
+        .map(|(index, name)| {
+            Problem::new(format!("requiredArtifacts[{index}]"), format!("there is no artifact {name}"))
+        })
         .collect()
 }
 

@@ -6,6 +6,7 @@ use saphyr::Scalar;
 use saphyr_parser::{Event, Parser, ScalarStyle, Span, StrInput, Tag};
 use serde_json::{Map, Number, Value};
 
+use super::surrogates;
 use crate::problem::Problem;
 
 /// The longest text, in bytes.
@@ -123,7 +124,7 @@ pub(super) fn read(text: &str) -> (Option<Node>, Vec<Problem>) {
         return (None, vec![Problem::new("", format!("the file is longer than {} KiB", LONGEST / 1024))]);
     }
     let mut builder = Builder::default();
-    let outcome = builder.run(text);
+    let outcome = builder.run(&surrogates::resolve(text));
     let mut problems = builder.duplicates;
     match (outcome, builder.root) {
         (Err(problem), _) => {
@@ -174,8 +175,10 @@ impl Builder {
 
     fn take(&mut self, event: Event<'_>, at: Place) -> Result<(), Problem> {
         match event {
-            Event::DocumentStart(_) if self.root.is_some() => Err(refuse(at, "the file has a second document")
-                .with_hint("put each pipeline into a file of its own")),
+            Event::DocumentStart(_) if self.root.is_some() => {
+                Err(refuse(at, "the file has a second document")
+                    .with_hint("put each pipeline into a file of its own"))
+            }
             Event::MappingStart(anchor, tag) => {
                 let content = Content::Map { entries: Vec::new(), index: HashMap::new(), key: None };
                 self.begin(Open { anchor, at, content }, tag.as_deref())
@@ -257,7 +260,10 @@ impl Builder {
     fn count(&mut self, more: usize, at: Place) -> Result<(), Problem> {
         self.nodes += more;
         if self.nodes > MOST_NODES {
-            return Err(refuse(at, format!("the file has more than {MOST_NODES} values, with those its aliases repeat")));
+            return Err(refuse(
+                at,
+                format!("the file has more than {MOST_NODES} values, with those its aliases repeat"),
+            ));
         }
         Ok(())
     }
@@ -299,7 +305,10 @@ fn scalar(text: &str, style: ScalarStyle, tag: Option<&Tag>, at: Place) -> Resul
         Scalar::Integer(number) => Data::Number(number.into(), text.to_owned()),
         Scalar::FloatingPoint(number) => match Number::from_f64(*number) {
             Some(number) => Data::Number(number, text.to_owned()),
-            None => return Err(refuse(at, format!("`{text}` is not a finite number")).with_hint("quote it if it is text")),
+            None => {
+                return Err(refuse(at, format!("`{text}` is not a finite number"))
+                    .with_hint("quote it if it is text"));
+            }
         },
         Scalar::String(text) => Data::Text(text.into_owned()),
     })
@@ -308,7 +317,9 @@ fn scalar(text: &str, style: ScalarStyle, tag: Option<&Tag>, at: Place) -> Resul
 /// Tags other than those of the core schema have no meaning here.
 fn refuse_tag(tag: Option<&Tag>, at: Place) -> Result<(), Problem> {
     match tag {
-        Some(tag) if !tag.is_yaml_core_schema() => Err(refuse(at, format!("the tag `{tag}` has no meaning here"))),
+        Some(tag) if !tag.is_yaml_core_schema() => {
+            Err(refuse(at, format!("the tag `{tag}` has no meaning here")))
+        }
         _ => Ok(()),
     }
 }
@@ -323,7 +334,10 @@ fn place(span: Span) -> Place {
 
 /// The parser counts lines from 1 and columns from 0.
 fn marker(line: usize, column: usize) -> Place {
-    Place { line: u32::try_from(line).unwrap_or(u32::MAX), column: u32::try_from(column + 1).unwrap_or(u32::MAX) }
+    Place {
+        line: u32::try_from(line).unwrap_or(u32::MAX),
+        column: u32::try_from(column + 1).unwrap_or(u32::MAX),
+    }
 }
 
 #[cfg(test)]
@@ -350,7 +364,10 @@ mod tests {
             json!(["on", "yes", 16, 1.5, null, "1", 10, true, 1000.0, "2026-11-21", "1", ""])
         );
         assert_eq!(json("{\"a\":\t[1, \"x\\n\\u00e9\", null]}"), json!({"a": [1, "x\né", null]}));
-        assert_eq!(json("a: &x {b: 1}\nc: *x\n1: |\n  two\n  lines\n"), json!({"a": {"b": 1}, "c": {"b": 1}, "1": "two\nlines\n"}));
+        assert_eq!(
+            json("a: &x {b: 1}\nc: *x\n1: |\n  two\n  lines\n"),
+            json!({"a": {"b": 1}, "c": {"b": 1}, "1": "two\nlines\n"})
+        );
     }
 
     #[test]
@@ -371,7 +388,18 @@ mod tests {
 
     #[test]
     fn what_is_not_one_document_of_the_core_schema_is_refused() {
-        let texts = ["", "# only a comment\n", "a: 1\n---\nb: 2\n", "a: [1", "a: !env X", "a: .inf", "? [a]\n: 1", "a: &x [*x]", "\tb: 1", "a: *none"];
+        let texts = [
+            "",
+            "# only a comment\n",
+            "a: 1\n---\nb: 2\n",
+            "a: [1",
+            "a: !env X",
+            "a: .inf",
+            "? [a]\n: 1",
+            "a: &x [*x]",
+            "\tb: 1",
+            "a: *none",
+        ];
         let all: Vec<String> = texts.iter().map(|text| refused(text)).collect();
         insta::assert_snapshot!(all.join("\n"), @r#"
         line 1: the file is empty

@@ -85,6 +85,7 @@ pub struct WebhookTrigger {
     pub hook: String,
     /// What the body must hold. A key is a top-level key of the body, else a path: `a.b`, `a[0]`, `a[*]` (any element).
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(extend("maxProperties" = 50))]
     pub constraints: BTreeMap<String, Constraint>,
     /// Where in the body each artifact is.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]

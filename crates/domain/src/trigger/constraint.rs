@@ -55,7 +55,8 @@ fn check_secret(
     found: &[&Value],
     secrets: &ResolvedSecrets,
 ) -> Result<(), Mismatch> {
-    let expected = secrets.get(reference).ok_or_else(|| Mismatch::SecretUnavailable { key: key.to_owned() })?;
+    let expected =
+        secrets.get(reference).ok_or_else(|| Mismatch::SecretUnavailable { key: key.to_owned() })?;
     match found {
         [Value::String(received)] if same(received.as_bytes(), expected) => Ok(()),
         _ => Err(Mismatch::WrongSecret { key: key.to_owned() }),

@@ -23,7 +23,11 @@ pub struct ScheduleError(String);
 ///
 /// # Errors
 /// The schedule or the time zone cannot be read.
-pub fn next_fire(schedule: &str, timezone: &str, after: Timestamp) -> Result<Option<Timestamp>, ScheduleError> {
+pub fn next_fire(
+    schedule: &str,
+    timezone: &str,
+    after: Timestamp,
+) -> Result<Option<Timestamp>, ScheduleError> {
     let zone = zone(timezone)?;
     let cron = parse(schedule)?;
     let mut local = zone.to_datetime(after);
@@ -67,7 +71,9 @@ pub(crate) fn nearest_timezone(given: &str) -> Option<String> {
 }
 
 fn zone(timezone: &str) -> Result<TimeZone, ScheduleError> {
-    let error = |_| ScheduleError(format!("there is no time zone `{timezone}`; write one like `Europe/Berlin` or `UTC`"));
+    let error = |_| {
+        ScheduleError(format!("there is no time zone `{timezone}`; write one like `Europe/Berlin` or `UTC`"))
+    };
     TimeZoneDatabase::bundled().get(timezone).map_err(error)
 }
 

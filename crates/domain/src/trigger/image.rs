@@ -47,7 +47,12 @@ pub(super) fn check_host(host: &str) -> Result<(), InvalidImage> {
 }
 
 pub(super) fn check_repository(repository: &str) -> Result<(), InvalidImage> {
-    follow(&REPOSITORY, repository, 255, "a repository: lower case letters, digits and `.`, `_`, `-`, `/` between them, no tag")
+    follow(
+        &REPOSITORY,
+        repository,
+        255,
+        "a repository: lower case letters, digits and `.`, `_`, `-`, `/` between them, no tag",
+    )
 }
 
 /// Checks a tag: up to 128 letters, digits, `.`, `_` and `-`.
@@ -131,7 +136,9 @@ mod tests {
         for tag in ["", ".a", "-a", "a b", "sha256:ab", &"a".repeat(129), "é"] {
             assert!(check_tag(tag).is_err(), "{tag}");
         }
-        for digest in ["", "sha256:", &format!("sha256:{}", &hex[1..]), &format!("sha256:{}", hex.to_uppercase()), &hex] {
+        for digest in
+            ["", "sha256:", &format!("sha256:{}", &hex[1..]), &format!("sha256:{}", hex.to_uppercase()), &hex]
+        {
             assert!(check_digest(digest).is_err(), "{digest}");
         }
     }

@@ -89,7 +89,11 @@ pub fn match_trigger(
     Ok(Match { artifacts, parameters })
 }
 
-fn match_push(spec: &PipelineSpec, trigger: &RegistryTrigger, push: &ImagePush) -> Result<Artifact, Mismatch> {
+fn match_push(
+    spec: &PipelineSpec,
+    trigger: &RegistryTrigger,
+    push: &ImagePush,
+) -> Result<Artifact, Mismatch> {
     check_repository(&push.repository)?;
     push.host.as_deref().map_or(Ok(()), check_host)?;
     check_image(&trigger.image, push)?;
@@ -120,7 +124,8 @@ fn match_push(spec: &PipelineSpec, trigger: &RegistryTrigger, push: &ImagePush) 
 /// The trigger's repository must be the one pushed to; its host too, if it names one.
 fn check_image(wanted: &str, push: &ImagePush) -> Result<(), Mismatch> {
     let (host, repository) = split_image(wanted)?;
-    let same_host = host.is_none_or(|host| push.host.as_deref().is_some_and(|pushed| pushed.eq_ignore_ascii_case(host)));
+    let same_host =
+        host.is_none_or(|host| push.host.as_deref().is_some_and(|pushed| pushed.eq_ignore_ascii_case(host)));
     if repository == push.repository && same_host {
         return Ok(());
     }
@@ -149,8 +154,13 @@ fn artifact_of<'s>(spec: &'s PipelineSpec, name: Option<&str>) -> Result<&'s Art
 }
 
 /// Secrets come first, each of them compared: whoever does not know them learns nothing about the rest.
-fn check_constraints(trigger: &WebhookTrigger, body: &Value, secrets: &ResolvedSecrets) -> Result<(), Mismatch> {
-    let is_secret = |constraint: &Constraint| matches!(constraint, Constraint::Operator(Operator::SecretRef(_)));
+fn check_constraints(
+    trigger: &WebhookTrigger,
+    body: &Value,
+    secrets: &ResolvedSecrets,
+) -> Result<(), Mismatch> {
+    let is_secret =
+        |constraint: &Constraint| matches!(constraint, Constraint::Operator(Operator::SecretRef(_)));
     let (private, public): (Vec<_>, Vec<_>) =
         trigger.constraints.iter().partition(|(_, constraint)| is_secret(constraint));
     let check = |(key, constraint): (&String, &Constraint)| constraint::check(key, constraint, body, secrets);

@@ -23,7 +23,9 @@ pub fn resolve_parameters(
     let mut problems: Vec<Problem> = given
         .keys()
         .filter(|name| spec.parameter(name).is_none())
-        .map(|name| Problem::new(path(name), "unknown parameter").with_optional_hint(did_you_mean(name, known())))
+        .map(|name| {
+            Problem::new(path(name), "unknown parameter").with_optional_hint(did_you_mean(name, known()))
+        })
         .collect();
     let mut resolved = BTreeMap::new();
     for parameter in &spec.parameters {
@@ -143,7 +145,8 @@ mod tests {
 
     #[test]
     fn every_wrong_parameter_is_named_without_its_value() {
-        let problems = resolve_parameters(&spec(), &given(&[("replicas", "hunter2"), ("regoin", "eu")])).unwrap_err();
+        let problems =
+            resolve_parameters(&spec(), &given(&[("replicas", "hunter2"), ("regoin", "eu")])).unwrap_err();
         insta::assert_snapshot!(shown(&problems), @r#"
         parameters.regoin: unknown parameter; did you mean `region`?
         parameters.replicas: the value must be one of `1`, `2`, `4`
@@ -153,7 +156,8 @@ mod tests {
 
     #[test]
     fn a_release_takes_the_pipelines_image() {
-        let artifact = Artifact { name: "web".into(), image: String::new(), tag: Some("1".into()), digest: None };
+        let artifact =
+            Artifact { name: "web".into(), image: String::new(), tag: Some("1".into()), digest: None };
         let artifacts = release_artifacts(&spec(), std::slice::from_ref(&artifact)).unwrap();
         assert_eq!(artifacts[0].reference(), "registry.local/shop/web:1");
         let same = Artifact { image: "Registry.local/shop/web".into(), ..artifact };

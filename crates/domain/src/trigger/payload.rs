@@ -72,7 +72,8 @@ impl PayloadPath {
 
     /// The last key of the path: what the value is called.
     pub(crate) fn last_key(&self) -> &str {
-        let key = self.steps.iter().rev().find_map(|step| if let Step::Key(key) = step { Some(key) } else { None });
+        let key =
+            self.steps.iter().rev().find_map(|step| if let Step::Key(key) = step { Some(key) } else { None });
         key.unwrap_or(&self.text)
     }
 }

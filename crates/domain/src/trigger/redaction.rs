@@ -79,7 +79,7 @@ mod tests {
 
     #[test]
     fn secrets_and_their_repetitions_are_not_stored() {
-        let trigger = webhook(json!({
+        let trigger = webhook(&json!({
             "auth.code": {"secretRef": "env:A"},
             "list[*].s": {"secretRef": "env:B"},
             "branch": "main",
@@ -109,7 +109,10 @@ mod tests {
 
     #[test]
     fn a_short_secret_does_not_blank_the_rest() {
-        let trigger = webhook(json!({"pin": {"secretRef": "env:A"}}));
-        assert_eq!(redact(&json!({"pin": "a", "b": "banana"}), &[trigger]), json!({"pin": "[redacted]", "b": "banana"}));
+        let trigger = webhook(&json!({"pin": {"secretRef": "env:A"}}));
+        assert_eq!(
+            redact(&json!({"pin": "a", "b": "banana"}), &[trigger]),
+            json!({"pin": "[redacted]", "b": "banana"})
+        );
     }
 }

@@ -52,8 +52,19 @@ pub(super) fn same(received: &[u8], expected: &[u8]) -> bool {
 /// Whether a key's name says that its value is a secret: `secret`, `ci_token`, `apiKey`, `db-password`.
 pub(crate) fn looks_like_secret(key: &str) -> bool {
     const WORDS: [&str; 13] = [
-        "secret", "secrets", "token", "tokens", "password", "passwd", "passphrase", "pwd", "key", "apikey", "credential",
-        "credentials", "authorization",
+        "secret",
+        "secrets",
+        "token",
+        "tokens",
+        "password",
+        "passwd",
+        "passphrase",
+        "pwd",
+        "key",
+        "apikey",
+        "credential",
+        "credentials",
+        "authorization",
     ];
     words(key).iter().any(|word| WORDS.contains(&word.as_str()))
 }
@@ -81,7 +92,9 @@ mod tests {
 
     #[test]
     fn keys_of_secrets_are_known_by_their_words() {
-        for key in ["secret", "ci_token", "apiKey", "API_KEY", "db-password", "x.secret", "Authorization", "key"] {
+        for key in
+            ["secret", "ci_token", "apiKey", "API_KEY", "db-password", "x.secret", "Authorization", "key"]
+        {
             assert!(looks_like_secret(key), "{key}");
         }
         for key in ["branch", "keyboard", "monkey", "tokenizer", "secretary", "", "kEy2"] {

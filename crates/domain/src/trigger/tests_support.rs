@@ -24,7 +24,7 @@ pub(super) fn spec() -> PipelineSpec {
 }
 
 /// A webhook trigger with these constraints, for the artifact `web` and both parameters.
-pub(super) fn webhook(constraints: Value) -> Trigger {
+pub(super) fn webhook(constraints: &Value) -> Trigger {
     serde_json::from_value(json!({
         "name": "ci",
         "type": "webhook",

@@ -10,15 +10,29 @@ mod triggers;
 use std::collections::HashMap;
 
 use super::StageCatalog;
+use super::environment::MOST_STAGES;
 use super::path::Path;
 use super::report::Report;
+use super::spec::{MOST_DECLARED, MOST_ENVIRONMENTS};
 use super::tree::{Node, Place};
 use crate::problem::did_you_mean;
 
-/// Checks a whole file.
+/// Checks a whole file. One with more items than are allowed, which its structure already reported, is not looked into.
 pub(super) fn check(root: &Node, catalog: &StageCatalog, report: &mut Report) {
-    let names = Names { parameters: names(root.list("parameters")), artifacts: names(root.list("artifacts")) };
-    for (key, what) in [("parameters", "parameter"), ("artifacts", "artifact"), ("triggers", "trigger"), ("environments", "environment")] {
+    let lists = ["parameters", "artifacts", "triggers"].map(|key| root.list(key).len() > MOST_DECLARED);
+    let stages = |environment: &Node| environment.list("stages").len() > MOST_STAGES;
+    let environments = root.list("environments");
+    if lists.contains(&true) || environments.len() > MOST_ENVIRONMENTS || environments.iter().any(stages) {
+        return;
+    }
+    let names =
+        Names { parameters: names(root.list("parameters")), artifacts: names(root.list("artifacts")) };
+    for (key, what) in [
+        ("parameters", "parameter"),
+        ("artifacts", "artifact"),
+        ("triggers", "trigger"),
+        ("environments", "environment"),
+    ] {
         unique(root.list(key), what, &Path::default().key(key), report);
     }
     triggers::check_declarations(root, report);

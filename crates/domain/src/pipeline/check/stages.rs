@@ -1,7 +1,6 @@
 //! Stages: their graph, their conditions, and what their types say.
 
 use super::{Names, graph, items, names, unique};
-use crate::pipeline::graph::ancestors;
 use crate::pipeline::path::Path;
 use crate::pipeline::report::Report;
 use crate::pipeline::tree::{Data, Node};
@@ -17,17 +16,10 @@ pub(super) fn check(root: &Node, catalog: &StageCatalog, file: &Names, report: &
         unique(stages, "stage", &path, report);
         graph::check(stages, "dependsOn", "stage", &path, report);
         let all = names(stages);
-        let dependencies: Vec<(&str, Vec<String>)> = stages
-            .iter()
-            .map(|stage| {
-                let before = stage.list("dependsOn").iter().filter_map(Node::text);
-                (stage.text_at("name").unwrap_or_default(), before.map(ToOwned::to_owned).collect())
-            })
-            .collect();
-        let edges: Vec<(&str, &[String])> = dependencies.iter().map(|(name, before)| (*name, before.as_slice())).collect();
+        let waits = graph::graph_of(stages, "dependsOn");
         for (index, stage) in stages.iter().enumerate() {
             let name = stage.text_at("name").unwrap_or_default();
-            let upstream: Vec<String> = ancestors(&edges, name).into_iter().map(ToOwned::to_owned).collect();
+            let upstream: Vec<String> = waits.ancestors(name).into_iter().map(ToOwned::to_owned).collect();
             let scope = StageScope {
                 stage: name,
                 artifacts: &file.artifacts,
@@ -40,10 +32,20 @@ pub(super) fn check(root: &Node, catalog: &StageCatalog, file: &Names, report: &
     }
 }
 
-fn check_stage(root: &Node, stage: &Node, catalog: &StageCatalog, scope: &StageScope<'_>, path: &Path, report: &mut Report) {
+fn check_stage(
+    root: &Node,
+    stage: &Node,
+    catalog: &StageCatalog,
+    scope: &StageScope<'_>,
+    path: &Path,
+    report: &mut Report,
+) {
     let sound = !report.has_below(path);
     if let Some(node) = stage.get("timeout")
-        && node.text().and_then(|text| text.parse::<crate::duration::Span>().ok()).is_some_and(|span| span.as_millis() == 0)
+        && node
+            .text()
+            .and_then(|text| text.parse::<crate::duration::Span>().ok())
+            .is_some_and(|span| span.as_millis() == 0)
     {
         report.add(node.at, &path.key("timeout"), "a stage cannot end in no time", None);
     }

@@ -8,8 +8,8 @@ use crate::pipeline::report::Report;
 use crate::pipeline::tree::{Data, Entry, Node};
 use crate::pipeline::{Parameter, scalar};
 use crate::trigger::{
-    PayloadPath, check_digest, check_schedule, check_tag, check_timezone, check_value, looks_like_secret, nearest_timezone,
-    split_image, whole,
+    PayloadPath, check_digest, check_schedule, check_tag, check_timezone, check_value, looks_like_secret,
+    nearest_timezone, split_image, whole,
 };
 
 /// Checks what the file declares for triggers and stages to use.
@@ -19,7 +19,9 @@ pub(super) fn check_declarations(root: &Node, report: &mut Report) {
     }
     for (path, parameter) in items(root, "parameters", &Path::default()) {
         let Some(default) = parameter.get("default") else { continue };
-        let (Some(text), Ok(spec)) = (default.text(), serde_json::from_value::<Parameter>(parameter.to_json())) else {
+        let (Some(text), Ok(spec)) =
+            (default.text(), serde_json::from_value::<Parameter>(parameter.to_json()))
+        else {
             continue;
         };
         if let Err(message) = check_value(&spec, text) {
@@ -64,11 +66,22 @@ impl Scope<'_> {
             report.add(tag.at, &self.path.key("tag"), message, None);
         }
         match self.trigger.get("artifact").filter(|node| node.data != Data::Null) {
-            Some(artifact) => known(artifact, "artifact", &self.names.artifacts, &self.path.key("artifact"), report),
+            Some(artifact) => {
+                known(artifact, "artifact", &self.names.artifacts, &self.path.key("artifact"), report);
+            }
             None if self.names.artifacts.len() != 1 => {
                 let hint = format!("add `artifact:`, one of {}", listed(&self.names.artifacts));
-                let hint = if self.names.artifacts.is_empty() { "declare it in `artifacts`".to_owned() } else { hint };
-                report.add(self.trigger.at, self.path, "the trigger does not say which artifact it binds", Some(hint));
+                let hint = if self.names.artifacts.is_empty() {
+                    "declare it in `artifacts`".to_owned()
+                } else {
+                    hint
+                };
+                report.add(
+                    self.trigger.at,
+                    self.path,
+                    "the trigger does not say which artifact it binds",
+                    Some(hint),
+                );
             }
             None => {}
         }
@@ -137,7 +150,9 @@ impl Scope<'_> {
             known(&key_node(entry), "artifact", &self.names.artifacts, &place, report);
             let sources: Vec<(&str, &Node)> = ["tag", "digest"]
                 .into_iter()
-                .filter_map(|part| Some((part, entry.value.get(part).filter(|node| node.data != Data::Null)?)))
+                .filter_map(|part| {
+                    Some((part, entry.value.get(part).filter(|node| node.data != Data::Null)?))
+                })
                 .collect();
             if sources.is_empty() && matches!(entry.value.data, Data::Map(_)) {
                 report.add(entry.at, &place, "neither `tag` nor `digest` says which image is meant", None);
@@ -157,7 +172,8 @@ impl Scope<'_> {
     }
 
     fn check_parameter(&self, name: &str, value: &str) -> Result<(), String> {
-        let declared = self.root.list("parameters").iter().find(|parameter| parameter.text_at("name") == Some(name));
+        let declared =
+            self.root.list("parameters").iter().find(|parameter| parameter.text_at("name") == Some(name));
         let declared = declared.and_then(|node| serde_json::from_value::<Parameter>(node.to_json()).ok());
         declared.map_or(Ok(()), |parameter| check_value(&parameter, value))
     }
@@ -192,7 +208,8 @@ fn is_literal(value: &Node) -> bool {
     match &value.data {
         Data::Text(text) => !text.is_empty() && text != ".*",
         Data::Map(entries) => entries.iter().any(|entry| ["eq", "in", "glob"].contains(&entry.key.as_str())),
-        _ => false,
+        Data::Number(..) => true,
+        Data::Null | Data::Bool(_) | Data::List(_) => false,
     }
 }
 
