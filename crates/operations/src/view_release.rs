@@ -1,0 +1,238 @@
+//! A release as it is shown: one pure function from its records to a view (H2, H3, H8, T66).
+
+mod types;
+
+use pilothouse_domain::approval::Approval;
+use pilothouse_domain::attempt::{
+    Attempt, AttemptKind, AttemptRef, AttemptState, AttemptStatus, RollbackReason,
+};
+use pilothouse_domain::environment::EnvironmentStatus;
+use pilothouse_domain::ids::ReleaseId;
+use pilothouse_domain::pipeline::{EnvironmentSpec, StageSpec, environment_order, topological_order};
+use pilothouse_domain::release::Release;
+use pilothouse_domain::stage::{StageRun, StageStatus, stages_of};
+use serde_json::Value;
+
+pub use types::{
+    ApprovalView, AttemptPurpose, AttemptView, EnvironmentView, ExecutionName, Outcome, ReleaseView,
+    StageState, StageView,
+};
+
+use crate::{Context, OperationError};
+
+/// The records of a release that its view is made from.
+#[derive(Debug, Clone)]
+pub struct ReleaseRecords {
+    /// The release.
+    pub release: Release,
+    /// Its attempts, in any order.
+    pub attempts: Vec<Attempt>,
+    /// Their stage runs, in any order.
+    pub runs: Vec<StageRun>,
+    /// Their approvals, in the order in which they were asked.
+    pub approvals: Vec<Approval>,
+}
+
+/// Reads a release and all that happened in it.
+///
+/// # Errors
+/// [`OperationError::NotFound`], or the table's.
+pub async fn view_release(context: &Context, id: &ReleaseId) -> Result<ReleaseView, OperationError> {
+    let records = context.store.release_records(id).await?;
+    let release = records.all::<Release>()?.into_iter().next().ok_or_else(|| OperationError::NotFound {
+        what: format!("release `{id}`"),
+        hint: "list releases with `pilothouse release ls`".to_owned(),
+    })?;
+    Ok(release_view(&ReleaseRecords {
+        release: release.record,
+        attempts: records.all::<Attempt>()?.into_iter().map(|a| a.record).collect(),
+        runs: records.all::<StageRun>()?.into_iter().map(|r| r.record).collect(),
+        approvals: records.all::<Approval>()?.into_iter().map(|a| a.record).collect(),
+    }))
+}
+
+/// The view of a release.
+#[must_use]
+pub fn release_view(records: &ReleaseRecords) -> ReleaseView {
+    let release = &records.release;
+    let specs = &release.spec.environments;
+    let environments: Vec<EnvironmentView> =
+        environment_order(specs).into_iter().map(|i| environment(records, &specs[i])).collect();
+    ReleaseView {
+        id: release.id.clone(),
+        application: release.application.clone(),
+        pipeline: release.pipeline.clone(),
+        revision: release.revision,
+        status: release.status,
+        outcome: outcome(&records.attempts, &records.approvals),
+        at_rest: records.attempts.iter().all(|a| a.completed_at.is_some()),
+        artifacts: release.artifacts.clone(),
+        parameters: release.parameters.clone(),
+        cause: release.cause.clone(),
+        trigger: release.cause.summary(),
+        created_at: release.created_at,
+        environments,
+    }
+}
+
+fn environment(records: &ReleaseRecords, spec: &EnvironmentSpec) -> EnvironmentView {
+    let mut attempts: Vec<&Attempt> =
+        records.attempts.iter().filter(|a| a.at.environment == spec.name).collect();
+    attempts.sort_by_key(|a| a.at.number);
+    EnvironmentView {
+        name: spec.name.clone(),
+        status: EnvironmentStatus::derive(attempts.last().copied()),
+        start: spec.start,
+        after: spec.after.clone(),
+        cluster: spec.cluster.clone(),
+        namespace: spec.namespace.clone(),
+        rollback_policy: spec.rollback.policy,
+        attempts: attempts.into_iter().map(|a| attempt(records, a)).collect(),
+    }
+}
+
+fn attempt(records: &ReleaseRecords, attempt: &Attempt) -> AttemptView {
+    let (status, operation_status) = attempt.state.pair();
+    let specs = stages_of(&records.release, attempt);
+    let stages = topological_order(&specs).into_iter().map(|i| stage(records, attempt, &specs[i])).collect();
+    let (undoes, rollback_trigger) = match &attempt.kind {
+        AttemptKind::Rollback { undoes, reason, .. } => (Some(undoes.clone()), Some(trigger(reason))),
+        AttemptKind::Deploy | AttemptKind::Redeploy => (None, None),
+    };
+    let approvals = records.approvals.iter().filter(|a| a.at == attempt.at).map(ApprovalView::from);
+    AttemptView {
+        id: attempt.id.clone(),
+        number: attempt.at.number,
+        kind: purpose(attempt),
+        status,
+        operation_status,
+        execution: execution_name(attempt, &records.attempts),
+        reason: attempt.state.reason(),
+        control: attempt.control,
+        open: attempt.completed_at.is_none(),
+        created_by: attempt.created_by.clone(),
+        last_modified_by: attempt.last_modified_by.clone(),
+        created_at: attempt.created_at,
+        started_at: attempt.started_at,
+        ended_at: attempt.ended_at,
+        rolled_back_by: attempt.rolled_back_by.as_ref().map(|by| by.number),
+        undoes,
+        rollback_trigger,
+        stages,
+        approvals: approvals.collect(),
+    }
+}
+
+/// What an attempt is for, without its details.
+#[must_use]
+pub fn purpose(attempt: &Attempt) -> AttemptPurpose {
+    match attempt.kind {
+        AttemptKind::Deploy => AttemptPurpose::Deploy,
+        AttemptKind::Redeploy => AttemptPurpose::Redeploy,
+        AttemptKind::Rollback { .. } => AttemptPurpose::Rollback,
+    }
+}
+
+fn trigger(reason: &RollbackReason) -> String {
+    match reason {
+        RollbackReason::StageFailed { reason } => reason.clone(),
+        RollbackReason::Requested { by } => format!("requested by {by}"),
+    }
+}
+
+/// The name that Code Stream would give (V15): what it shows of an attempt depends on the rollback of it.
+fn execution_name(attempt: &Attempt, attempts: &[Attempt]) -> ExecutionName {
+    let find = |at: &AttemptRef| attempts.iter().find(|a| a.at == *at);
+    if let Some(rollback) = attempt.rolled_back_by.as_ref().and_then(find) {
+        return match rollback.state.is_terminal() {
+            false => ExecutionName::RollingBack,
+            true if rollback.state.is_success() => ExecutionName::RollbackCompleted,
+            true => ExecutionName::RollbackFailed,
+        };
+    }
+    match &attempt.state {
+        state if !state.is_terminal() => ExecutionName::Running,
+        state if state.is_success() => ExecutionName::Completed,
+        AttemptState::CanceledBefore { .. } | AttemptState::CanceledAfter { .. } => ExecutionName::Canceled,
+        _ => ExecutionName::Failed,
+    }
+}
+
+fn stage(records: &ReleaseRecords, attempt: &Attempt, spec: &StageSpec) -> StageView {
+    let blank = StageView {
+        name: spec.name.clone(),
+        stage_type: spec.stage_type.clone(),
+        depends_on: spec.depends_on.clone(),
+        // What has not begun when the attempt is at its end never will.
+        status: if attempt.state.is_terminal() { StageState::NotRun } else { StageState::NotStarted },
+        reason: None,
+        evidence: None,
+        progress: None,
+        started_at: None,
+        deadline: None,
+        ended_at: None,
+        output: Value::Null,
+    };
+    let run = records.runs.iter().find(|r| r.at == attempt.at && r.stage == spec.name);
+    let Some(run) = run else { return blank };
+    let passed_over = matches!(run.status, StageStatus::NotRun { .. });
+    StageView {
+        status: StageState::from(&run.status),
+        reason: match &run.status {
+            StageStatus::Canceled { by } => Some(format!("canceled by {by}")),
+            status => status.reason().map(str::to_owned),
+        },
+        evidence: match &run.status {
+            StageStatus::Failed { evidence, .. } => evidence.as_deref().cloned(),
+            _ => None,
+        },
+        progress: run.progress.clone(),
+        started_at: (!passed_over).then_some(run.started_at),
+        deadline: (!run.status.is_terminal()).then_some(run.deadline),
+        ended_at: run.ended_at.filter(|_| !passed_over),
+        output: run.output.clone(),
+        ..blank
+    }
+}
+
+/// What a release came to, from its attempts and the approvals that they wait for.
+#[must_use]
+pub fn outcome(attempts: &[Attempt], approvals: &[Approval]) -> Outcome {
+    let mut open = attempts.iter().filter(|a| a.completed_at.is_none()).peekable();
+    if open.peek().is_some() {
+        let waits = |a: &Attempt| match a.state {
+            AttemptState::PendingBefore | AttemptState::PendingAfter => true,
+            AttemptState::ManualInterventionPending => {
+                approvals.iter().any(|p| p.at == a.at && ApprovalView::from(p).pending)
+            }
+            _ => false,
+        };
+        return if open.all(waits) { Outcome::AwaitingPerson } else { Outcome::InProgress };
+    }
+    // The worst end that an environment came to is what the release came to.
+    latest_of_each_environment(attempts).map(ended_as).max().unwrap_or(Outcome::NotStarted)
+}
+
+fn latest_of_each_environment(attempts: &[Attempt]) -> impl Iterator<Item = &Attempt> {
+    attempts.iter().filter(|a| {
+        let here = attempts.iter().filter(|b| b.at.environment == a.at.environment);
+        here.map(|b| b.at.number).max() == Some(a.at.number)
+    })
+}
+
+fn ended_as(attempt: &Attempt) -> Outcome {
+    match (EnvironmentStatus::derive(Some(attempt)), attempt.state.status()) {
+        (EnvironmentStatus::Succeeded | EnvironmentStatus::PartiallySucceeded, _) if attempt.is_rollback() => {
+            Outcome::RolledBack
+        }
+        (EnvironmentStatus::Succeeded, _) => Outcome::Succeeded,
+        (EnvironmentStatus::PartiallySucceeded, _) => Outcome::PartiallySucceeded,
+        (EnvironmentStatus::Canceled, _) => Outcome::Canceled,
+        (EnvironmentStatus::Rejected, _) => Outcome::Rejected,
+        (_, AttemptStatus::InProgress) => Outcome::InProgress,
+        _ => Outcome::Failed,
+    }
+}
+
+#[cfg(test)]
+mod tests;

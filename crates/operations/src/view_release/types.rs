@@ -1,0 +1,331 @@
+//! The shapes in which a release is shown (H2, H3, H8, T66).
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use pilothouse_domain::approval::{Approval, ApprovalStatus, Decision, Subject};
+use pilothouse_domain::artifact::Artifact;
+use pilothouse_domain::attempt::{AttemptRef, AttemptStatus, Control, OperationStatus};
+use pilothouse_domain::environment::EnvironmentStatus;
+use pilothouse_domain::ids::{ApprovalId, AttemptId, ReleaseId};
+use pilothouse_domain::pipeline::{RollbackMode, Start};
+use pilothouse_domain::release::{Cause, ReleaseStatus};
+use pilothouse_domain::stage::StageStatus;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// A release with everything that happened in it, ready to be shown.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ReleaseView {
+    /// Its id.
+    pub id: ReleaseId,
+    /// The application it belongs to.
+    pub application: String,
+    /// The pipeline it runs.
+    pub pipeline: String,
+    /// The pipeline's revision, counted from 1.
+    pub revision: u32,
+    /// Whether it may still act.
+    pub status: ReleaseStatus,
+    /// What it came to so far, over all environments.
+    pub outcome: Outcome,
+    /// Whether nothing runs and nothing is waited for.
+    pub at_rest: bool,
+    /// What it carries.
+    pub artifacts: Vec<Artifact>,
+    /// Its launch parameters.
+    pub parameters: BTreeMap<String, String>,
+    /// What started it.
+    pub cause: Cause,
+    /// The same in one phrase.
+    pub trigger: String,
+    /// When it was created.
+    pub created_at: Timestamp,
+    /// Its environments, each after those that it comes after.
+    pub environments: Vec<EnvironmentView>,
+}
+
+/// What a release came to. Of two environments' ends the greater one counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum Outcome {
+    /// Nothing was started.
+    NotStarted,
+    /// Something runs, or waits in line.
+    InProgress,
+    /// All that is under way waits for a person.
+    AwaitingPerson,
+    /// It is at rest, and every environment that was begun succeeded.
+    Succeeded,
+    /// It is at rest, and a stage failed whose failure is ignored.
+    PartiallySucceeded,
+    /// It is at rest, and an environment's last deployment was taken back.
+    RolledBack,
+    /// It is at rest, and an environment's last attempt was cancelled.
+    Canceled,
+    /// It is at rest, and an environment's last attempt was rejected.
+    Rejected,
+    /// It is at rest, and an environment's last attempt failed.
+    Failed,
+}
+
+impl Outcome {
+    /// Whether it is at rest and did not come to what was wanted.
+    #[must_use]
+    pub fn is_failure(self) -> bool {
+        matches!(self, Self::RolledBack | Self::Canceled | Self::Rejected | Self::Failed)
+    }
+}
+
+/// An environment of a release (H8).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct EnvironmentView {
+    /// Its name.
+    pub name: String,
+    /// Its status, derived from its latest attempt (A5-A11).
+    pub status: EnvironmentStatus,
+    /// Whether it starts by itself.
+    pub start: Start,
+    /// The environments that must have succeeded first.
+    pub after: Vec<String>,
+    /// The cluster account.
+    pub cluster: String,
+    /// The namespace.
+    pub namespace: String,
+    /// Whether a rollback may run, and by whom it is started.
+    pub rollback_policy: RollbackMode,
+    /// Its deployment attempts, the first first.
+    pub attempts: Vec<AttemptView>,
+}
+
+/// What an attempt is for, without its details.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum AttemptPurpose {
+    /// The first attempt in an environment.
+    Deploy,
+    /// A retry.
+    Redeploy,
+    /// Takes another attempt back.
+    Rollback,
+}
+
+/// The names that Code Stream gives to executions (V15), and those for the ends that it does not name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum ExecutionName {
+    /// It is not at its end.
+    Running,
+    /// It ended well; a rollback too.
+    Completed,
+    /// It ended, and is being taken back.
+    RollingBack,
+    /// It was taken back.
+    RollbackCompleted,
+    /// Taking it back failed, or was cancelled.
+    RollbackFailed,
+    /// It failed, or was rejected.
+    Failed,
+    /// It was cancelled.
+    Canceled,
+}
+
+/// A deployment attempt (A1, H3).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct AttemptView {
+    /// Its id.
+    pub id: AttemptId,
+    /// Counted from 1 in the environment.
+    pub number: u32,
+    /// What it is for.
+    pub kind: AttemptPurpose,
+    /// The broad class of its state (A12).
+    pub status: AttemptStatus,
+    /// The reason behind it (A12).
+    pub operation_status: OperationStatus,
+    /// The same as Code Stream would call it (V15).
+    pub execution: ExecutionName,
+    /// Why, in a sentence.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// What may run inside it.
+    pub control: Control,
+    /// Whether something is still to be done for it.
+    pub open: bool,
+    /// Who or what created it.
+    pub created_by: String,
+    /// Who changed it last.
+    pub last_modified_by: String,
+    /// When it was created.
+    pub created_at: Timestamp,
+    /// When its stages began.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started_at: Option<Timestamp>,
+    /// When it ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended_at: Option<Timestamp>,
+    /// The number of the attempt that takes this one back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rolled_back_by: Option<u32>,
+    /// The attempt that this one takes back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub undoes: Option<AttemptRef>,
+    /// What triggered the rollback (V16).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rollback_trigger: Option<String>,
+    /// Its stages in topological order, those that have not begun too.
+    pub stages: Vec<StageView>,
+    /// The decisions that it asked for, in the order in which they were asked.
+    pub approvals: Vec<ApprovalView>,
+}
+
+/// Where a stage stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum StageState {
+    /// It has not begun; it may yet.
+    NotStarted,
+    /// It runs.
+    Running,
+    /// It waits for a person, or for the end of a wait.
+    AwaitingAnswer,
+    /// It ended well.
+    Succeeded,
+    /// Its condition was false.
+    Skipped,
+    /// It never began, because of what happened before it.
+    NotRun,
+    /// It failed.
+    Failed,
+    /// It was cancelled while it ran.
+    Canceled,
+}
+
+impl From<&StageStatus> for StageState {
+    fn from(status: &StageStatus) -> Self {
+        match status {
+            StageStatus::Running => Self::Running,
+            StageStatus::AwaitingAnswer { .. } => Self::AwaitingAnswer,
+            StageStatus::Succeeded => Self::Succeeded,
+            StageStatus::Skipped { .. } => Self::Skipped,
+            StageStatus::NotRun { .. } => Self::NotRun,
+            StageStatus::Failed { .. } => Self::Failed,
+            StageStatus::Canceled { .. } => Self::Canceled,
+        }
+    }
+}
+
+impl StageState {
+    /// Whether it is under way.
+    #[must_use]
+    pub fn is_active(self) -> bool {
+        matches!(self, Self::Running | Self::AwaitingAnswer)
+    }
+}
+
+/// A stage of an attempt (T66).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct StageView {
+    /// Its name.
+    pub name: String,
+    /// Its type.
+    #[serde(rename = "type")]
+    pub stage_type: String,
+    /// The stages that must end first.
+    pub depends_on: Vec<String>,
+    /// Where it stands.
+    pub status: StageState,
+    /// Why it failed, was skipped or did not run; who cancelled it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// What proves it: the pod, its state and event (H12, X10).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evidence: Option<Value>,
+    /// How it stands just now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub progress: Option<String>,
+    /// When it began.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started_at: Option<Timestamp>,
+    /// When it must have ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deadline: Option<Timestamp>,
+    /// When it ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended_at: Option<Timestamp>,
+    /// What later stages may read.
+    #[serde(default, skip_serializing_if = "Value::is_null")]
+    pub output: Value,
+}
+
+/// A decision that was asked for (A15, A24, T35).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ApprovalView {
+    /// Its id.
+    pub id: ApprovalId,
+    /// The release.
+    pub release: ReleaseId,
+    /// The application.
+    pub application: String,
+    /// The environment.
+    pub environment: String,
+    /// The attempt that waits for it.
+    pub attempt: u32,
+    /// The stage that asks; absent when it is asked before the deployment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stage: Option<String>,
+    /// The answers to choose from; empty: approve or reject.
+    pub inputs: Vec<String>,
+    /// Who may decide: `role approver`, `user alice`.
+    pub approvers: Vec<String>,
+    /// How many must say yes.
+    pub required: u32,
+    /// How many did.
+    pub given: u32,
+    /// What to look at first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instructions: Option<String>,
+    /// Whether it waits for decisions.
+    pub pending: bool,
+    /// How it stands: `pending (0 of 1 given)`, `approved by ann`.
+    pub standing: String,
+    /// Who decided what.
+    pub decisions: Vec<Decision>,
+    /// When it was opened.
+    pub created_at: Timestamp,
+    /// When it expires.
+    pub deadline: Timestamp,
+}
+
+impl From<&Approval> for ApprovalView {
+    fn from(approval: &Approval) -> Self {
+        let (stage, inputs) = match &approval.subject {
+            Subject::BeforeDeployment => (None, Vec::new()),
+            Subject::Stage { stage, inputs } => (Some(stage.clone()), inputs.clone()),
+        };
+        Self {
+            id: approval.id.clone(),
+            release: approval.at.release.clone(),
+            application: approval.application.clone(),
+            environment: approval.at.environment.clone(),
+            attempt: approval.at.number,
+            stage,
+            inputs,
+            approvers: approval.approvers.iter().map(ToString::to_string).collect(),
+            required: approval.required,
+            given: approval.given(),
+            instructions: approval.instructions.clone(),
+            pending: approval.status == ApprovalStatus::Pending,
+            standing: approval.status_summary(),
+            decisions: approval.decisions.clone(),
+            created_at: approval.created_at,
+            deadline: approval.deadline,
+        }
+    }
+}

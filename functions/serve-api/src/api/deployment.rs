@@ -1,0 +1,98 @@
+//! Deployment attempts outside their release: what an action came to, and an environment's history (H1).
+
+use jiff::Timestamp;
+use pilothouse_domain::artifact::Artifact;
+use pilothouse_domain::attempt::{Attempt, AttemptKind, AttemptRef, AttemptStatus, OperationStatus};
+use pilothouse_domain::ids::{AttemptId, ReleaseId};
+use pilothouse_operations::view_release::{AttemptPurpose, purpose};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// An attempt, without its stages.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Deployment {
+    /// The attempt's id.
+    pub id: AttemptId,
+    /// The release.
+    pub release: ReleaseId,
+    /// The environment.
+    pub environment: String,
+    /// Counted from 1 in the environment of the release.
+    pub attempt: u32,
+    /// What it is for.
+    pub kind: AttemptPurpose,
+    /// The broad class of its state (A12).
+    pub status: AttemptStatus,
+    /// The reason behind it (A12).
+    pub operation_status: OperationStatus,
+    /// Why, in a sentence.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Who or what created it.
+    pub created_by: String,
+    /// When it was created.
+    pub created_at: Timestamp,
+    /// When its stages began.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started_at: Option<Timestamp>,
+    /// When it ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended_at: Option<Timestamp>,
+    /// The attempt that takes this one back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rolled_back_by: Option<AttemptRef>,
+    /// The attempt that this one takes back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub undoes: Option<AttemptRef>,
+}
+
+impl From<&Attempt> for Deployment {
+    fn from(attempt: &Attempt) -> Self {
+        let (status, operation_status) = attempt.state.pair();
+        Self {
+            id: attempt.id.clone(),
+            release: attempt.at.release.clone(),
+            environment: attempt.at.environment.clone(),
+            attempt: attempt.at.number,
+            kind: purpose(attempt),
+            status,
+            operation_status,
+            reason: attempt.state.reason(),
+            created_by: attempt.created_by.clone(),
+            created_at: attempt.created_at,
+            started_at: attempt.started_at,
+            ended_at: attempt.ended_at,
+            rolled_back_by: attempt.rolled_back_by.clone(),
+            undoes: match &attempt.kind {
+                AttemptKind::Rollback { undoes, .. } => Some(undoes.clone()),
+                AttemptKind::Deploy | AttemptKind::Redeploy => None,
+            },
+        }
+    }
+}
+
+/// One row of an environment's deployment history (H1).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct HistoryEntry {
+    /// The attempt.
+    #[serde(flatten)]
+    pub deployment: Deployment,
+    /// The pipeline that its release runs.
+    pub pipeline: String,
+    /// What its release carries.
+    pub artifacts: Vec<Artifact>,
+    /// What started its release.
+    pub trigger: String,
+}
+
+/// Which part of the history to give.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct History {
+    /// At most so many; 20 when absent, 100 at most.
+    pub limit: Option<u32>,
+    /// Where to go on.
+    pub cursor: Option<String>,
+}

@@ -1,0 +1,50 @@
+//! What the API takes and gives, one file per resource; the command line reads and writes the same types.
+//!
+//! Names are camelCase, times RFC 3339 in UTC, ids carry their prefix.
+
+mod approval;
+mod deployment;
+mod error;
+mod hook;
+mod pipeline;
+mod release;
+mod system;
+mod token;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+pub use approval::{ApprovalView, Decide, ListApprovals};
+pub use deployment::{Deployment, History, HistoryEntry};
+pub use error::{CurrentState, ErrorBody, ErrorDetail};
+pub use hook::{AuthScheme, DeliveryView, HookView, IssuedHook, ListDeliveries, ListHooks, SetHook};
+pub use pipeline::{
+    Enable, GetPipeline, ListPipelines, ListRevisions, PipelineSummary, PipelineView, RevisionSummary,
+    SavedPipeline, ValidPipeline,
+};
+pub use release::{
+    ArtifactChoice, AttemptPurpose, AttemptView, EnvironmentStanding, EnvironmentView, EventPage,
+    ExecutionName, FollowEvents, ListReleases, Outcome, ReleaseSummary, ReleaseView, StageState, StageView,
+    StartRelease, StartedRelease,
+};
+pub use system::{Health, SkippedStage, Whoami};
+pub use token::{CreateToken, IssuedToken, TokenView};
+
+/// A part of a list.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "ListOf{T}")]
+pub struct List<T> {
+    /// The items, in the list's order.
+    pub items: Vec<T>,
+    /// What to give as `cursor` to go on; absent at the end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
+}
+
+impl<T> List<T> {
+    /// A list that is whole.
+    #[must_use]
+    pub fn whole(items: Vec<T>) -> Self {
+        Self { items, next: None }
+    }
+}

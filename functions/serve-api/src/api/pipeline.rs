@@ -1,0 +1,144 @@
+//! Pipelines and their revisions.
+
+use jiff::Timestamp;
+use pilothouse_domain::pipeline::PipelineSpec;
+use pilothouse_domain::problem::Problem;
+use pilothouse_domain::saved::{PipelineHead, PipelineRevision};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// A pipeline that was saved.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SavedPipeline {
+    /// The application.
+    pub application: String,
+    /// The pipeline's name.
+    pub pipeline: String,
+    /// The revision in force.
+    pub revision: u32,
+    /// Whether this save changed anything.
+    pub changed: bool,
+    /// What works, but may not be meant.
+    pub warnings: Vec<Problem>,
+}
+
+/// A pipeline file with nothing wrong in it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ValidPipeline {
+    /// The application.
+    pub application: String,
+    /// The pipeline's name.
+    pub pipeline: String,
+    /// Its environments, each after those that it comes after.
+    pub environments: Vec<String>,
+}
+
+/// A pipeline in a list.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PipelineSummary {
+    /// The application.
+    pub application: String,
+    /// The pipeline's name.
+    pub pipeline: String,
+    /// The revision in force.
+    pub revision: u32,
+    /// Whether anything may start it (T21).
+    pub enabled: bool,
+    /// The hooks that its triggers listen to.
+    pub hooks: Vec<String>,
+    /// When it was last saved.
+    pub saved_at: Timestamp,
+    /// By whom.
+    pub saved_by: String,
+}
+
+impl From<PipelineHead> for PipelineSummary {
+    fn from(head: PipelineHead) -> Self {
+        Self {
+            application: head.application,
+            pipeline: head.pipeline,
+            revision: head.revision,
+            enabled: head.enabled,
+            hooks: head.hooks,
+            saved_at: head.saved_at,
+            saved_by: head.saved_by,
+        }
+    }
+}
+
+/// A revision of a pipeline, with its content.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PipelineView {
+    /// The revision shown.
+    pub revision: u32,
+    /// The revision in force.
+    pub latest_revision: u32,
+    /// Whether anything may start the pipeline (T21).
+    pub enabled: bool,
+    /// When this revision was saved.
+    pub saved_at: Timestamp,
+    /// By whom.
+    pub saved_by: String,
+    /// Its content: a pipeline file.
+    pub spec: PipelineSpec,
+}
+
+/// A revision in a list (T23).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RevisionSummary {
+    /// Its number, counted from 1.
+    pub revision: u32,
+    /// When it was saved.
+    pub saved_at: Timestamp,
+    /// By whom.
+    pub saved_by: String,
+}
+
+impl From<PipelineRevision> for RevisionSummary {
+    fn from(revision: PipelineRevision) -> Self {
+        Self { revision: revision.revision, saved_at: revision.saved_at, saved_by: revision.saved_by }
+    }
+}
+
+/// Whether anything may start a pipeline (T21).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Enable {
+    /// `false` blocks every trigger, by hand too.
+    pub enabled: bool,
+}
+
+/// Which pipelines to list.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ListPipelines {
+    /// Only those of this application.
+    pub application: Option<String>,
+    /// At most so many; 50 when absent, 100 at most.
+    pub limit: Option<u32>,
+    /// Where to go on.
+    pub cursor: Option<String>,
+}
+
+/// Which revision to give.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct GetPipeline {
+    /// The revision; the one in force when absent.
+    pub revision: Option<u32>,
+}
+
+/// Which revisions to list.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ListRevisions {
+    /// At most so many; 20 when absent, 100 at most.
+    pub limit: Option<u32>,
+    /// Where to go on.
+    pub cursor: Option<String>,
+}

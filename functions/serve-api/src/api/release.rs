@@ -1,0 +1,165 @@
+//! Releases: started, listed, shown, followed.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use pilothouse_domain::artifact::Artifact;
+use pilothouse_domain::environment::EnvironmentStatus;
+use pilothouse_domain::ids::ReleaseId;
+use pilothouse_domain::timeline::Event;
+pub use pilothouse_operations::view_release::{
+    AttemptPurpose, AttemptView, EnvironmentView, ExecutionName, Outcome, ReleaseView, StageState, StageView,
+};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// A release to be started by hand (T61).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct StartRelease {
+    /// The application.
+    pub application: String,
+    /// The pipeline.
+    pub pipeline: String,
+    /// What it carries, by the pipeline's names.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub artifacts: BTreeMap<String, ArtifactChoice>,
+    /// Its launch parameters (T19).
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub parameters: BTreeMap<String, String>,
+}
+
+/// Which image of the artifact's repository is meant.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum ArtifactChoice {
+    /// `1.0.0`, `1.0.0@sha256:…` or `sha256:…`.
+    Text(String),
+    /// The same in parts.
+    Parts {
+        /// The tag.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        tag: Option<String>,
+        /// `sha256:` and 64 hex digits.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        digest: Option<String>,
+    },
+}
+
+impl ArtifactChoice {
+    /// The artifact `name` so bound; its image is left to the pipeline.
+    #[must_use]
+    pub fn bind(&self, name: &str) -> Artifact {
+        let (tag, digest) = match self {
+            Self::Parts { tag, digest } => (tag.clone(), digest.clone()),
+            Self::Text(text) if text.starts_with("sha256:") => (None, Some(text.clone())),
+            Self::Text(text) => match text.split_once('@') {
+                Some((tag, digest)) => ((!tag.is_empty()).then(|| tag.to_owned()), Some(digest.to_owned())),
+                None => (Some(text.clone()), None),
+            },
+        };
+        Artifact { name: name.to_owned(), image: String::new(), tag, digest }
+    }
+}
+
+/// A release that was started.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct StartedRelease {
+    /// Its id.
+    pub id: ReleaseId,
+    /// The application.
+    pub application: String,
+    /// The pipeline.
+    pub pipeline: String,
+    /// The pipeline's revision.
+    pub revision: u32,
+    /// What it carries.
+    pub artifacts: Vec<Artifact>,
+}
+
+/// A release in a list.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ReleaseSummary {
+    /// Its id.
+    pub id: ReleaseId,
+    /// The application.
+    pub application: String,
+    /// The pipeline.
+    pub pipeline: String,
+    /// The pipeline's revision.
+    pub revision: u32,
+    /// What it came to so far.
+    pub outcome: Outcome,
+    /// What it carries.
+    pub artifacts: Vec<Artifact>,
+    /// What started it.
+    pub trigger: String,
+    /// When it was created.
+    pub created_at: Timestamp,
+    /// How its environments stand.
+    pub environments: Vec<EnvironmentStanding>,
+}
+
+/// How an environment stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct EnvironmentStanding {
+    /// Its name.
+    pub name: String,
+    /// Its status (A5-A11).
+    pub status: EnvironmentStatus,
+}
+
+/// Which releases to list.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ListReleases {
+    /// Only those of this application.
+    pub application: Option<String>,
+    /// At most so many; 20 when absent, 100 at most.
+    pub limit: Option<u32>,
+    /// Where to go on.
+    pub cursor: Option<String>,
+}
+
+/// Which events to give.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct FollowEvents {
+    /// Those after this number; from the first when absent.
+    pub after: Option<u64>,
+    /// How many seconds to wait for one, at most 25; not at all when absent.
+    pub wait: Option<u64>,
+    /// At most so many; 100 when absent, 100 at most.
+    pub limit: Option<u32>,
+}
+
+/// Events of a release, in order.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct EventPage {
+    /// The events.
+    pub events: Vec<Event>,
+    /// What to give as `after` to go on.
+    pub last: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_artifact_is_chosen_by_tag_digest_or_both() {
+        let chosen = |text: &str| {
+            let artifact = ArtifactChoice::Text(text.to_owned()).bind("web");
+            (artifact.tag, artifact.digest)
+        };
+        let text = |text: &str| Some(text.to_owned());
+        assert_eq!(chosen("1.0"), (text("1.0"), None));
+        assert_eq!(chosen("1.0@sha256:ab"), (text("1.0"), text("sha256:ab")));
+        assert_eq!(chosen("sha256:ab"), (None, text("sha256:ab")));
+        assert_eq!(chosen("@sha256:ab"), (None, text("sha256:ab")));
+    }
+}

@@ -1,0 +1,30 @@
+//! The table of routes, one file per resource.
+
+mod approvals;
+mod deployments;
+mod environments;
+mod hooks;
+mod pipelines;
+mod release_list;
+mod releases;
+mod system;
+mod tokens;
+
+use crate::route::Route;
+
+/// Every route, in the order in which the document shows them.
+pub(crate) fn all() -> Vec<Route> {
+    [
+        pipelines::routes(),
+        releases::routes(),
+        deployments::routes(),
+        approvals::routes(),
+        environments::routes(),
+        hooks::routes(),
+        tokens::routes(),
+        system::routes(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}

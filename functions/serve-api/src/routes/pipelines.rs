@@ -1,0 +1,149 @@
+//! Pipelines: saved, checked, shown, switched on and off (T21, T23).
+
+use axum::Json;
+use axum::extract::State;
+use pilothouse_domain::pipeline::{environment_order, parse_pipeline};
+use pilothouse_domain::saved::PipelineHead;
+use pilothouse_domain::token::Permission;
+use pilothouse_operations::{Context, save_pipeline, set_pipeline_enabled};
+
+use crate::api::{
+    Enable, GetPipeline, List, ListPipelines, ListRevisions, PipelineSummary, PipelineView, RevisionSummary,
+    SavedPipeline, ValidPipeline,
+};
+use crate::auth::Caller;
+use crate::extract::{JsonBody, Params, Segments, TextBody, page_size};
+use crate::failure::Failure;
+use crate::route::Route;
+
+pub(super) fn routes() -> Vec<Route> {
+    vec![
+        Route::put("/v1/pipelines", "savePipeline", "Save a pipeline; every change is a revision.")
+            .takes_a_pipeline()
+            .answers::<SavedPipeline>(200, "The pipeline as it stands now.")
+            .handled_by(save),
+        Route::get("/v1/pipelines", "listPipelines", "List pipelines, by application and name.")
+            .query::<ListPipelines>()
+            .answers::<List<PipelineSummary>>(200, "The pipelines.")
+            .handled_by(list),
+        Route::post("/v1/pipelines/validate", "validatePipeline", "Check a pipeline without saving it.")
+            .needs(Permission::Read)
+            .takes_a_pipeline()
+            .answers::<ValidPipeline>(200, "Nothing is wrong with it.")
+            .handled_by(validate),
+        Route::get("/v1/pipelines/{application}/{pipeline}", "getPipeline", "Show a revision of a pipeline.")
+            .query::<GetPipeline>()
+            .answers::<PipelineView>(200, "The revision.")
+            .handled_by(get),
+        Route::get(
+            "/v1/pipelines/{application}/{pipeline}/revisions",
+            "listPipelineRevisions",
+            "List the revisions of a pipeline, the newest first.",
+        )
+        .query::<ListRevisions>()
+        .answers::<List<RevisionSummary>>(200, "The revisions.")
+        .handled_by(revisions),
+        Route::put(
+            "/v1/pipelines/{application}/{pipeline}/enabled",
+            "enablePipeline",
+            "Switch a pipeline on or off: off blocks every trigger, by hand too.",
+        )
+        .takes::<Enable>()
+        .answers::<PipelineSummary>(200, "The pipeline as it stands now.")
+        .handled_by(enable),
+    ]
+}
+
+async fn save(
+    State(context): State<Context>,
+    Caller(who): Caller,
+    TextBody(text): TextBody,
+) -> Result<Json<SavedPipeline>, Failure> {
+    let saved = save_pipeline(&context, &text, &who.name).await?;
+    Ok(Json(SavedPipeline {
+        application: saved.revision.spec.application,
+        pipeline: saved.revision.spec.pipeline,
+        revision: saved.revision.revision,
+        changed: saved.changed,
+        warnings: saved.warnings,
+    }))
+}
+
+async fn validate(
+    State(context): State<Context>,
+    TextBody(text): TextBody,
+) -> Result<Json<ValidPipeline>, Failure> {
+    let parsed = parse_pipeline(&text, &context.stages.catalog());
+    let spec = parsed.map_err(|problems| Failure::invalid(problems.0))?;
+    let order = environment_order(&spec.environments);
+    Ok(Json(ValidPipeline {
+        environments: order.into_iter().map(|i| spec.environments[i].name.clone()).collect(),
+        application: spec.application,
+        pipeline: spec.pipeline,
+    }))
+}
+
+async fn list(
+    State(context): State<Context>,
+    Params(ask): Params<ListPipelines>,
+) -> Result<Json<List<PipelineSummary>>, Failure> {
+    let cursor = ask.cursor.map(Into::into);
+    let limit = page_size(ask.limit, 50);
+    let page = context.store.pipelines(ask.application.as_deref(), limit, cursor.as_ref()).await?;
+    let next = page.next.as_ref().map(ToString::to_string);
+    Ok(Json(List { items: page.records().into_iter().map(Into::into).collect(), next }))
+}
+
+/// The head of a pipeline.
+pub(super) async fn head(context: &Context, application: &str, pipeline: &str) -> Result<PipelineHead, Failure> {
+    let head = context.store.pipeline_head(application, pipeline).await?;
+    head.map(|h| h.record).ok_or_else(|| {
+        let what = format!("pipeline `{application}/{pipeline}`");
+        Failure::not_found(&what, "list pipelines with `pilothouse pipeline ls`")
+    })
+}
+
+async fn get(
+    State(context): State<Context>,
+    Segments((application, pipeline)): Segments<(String, String)>,
+    Params(ask): Params<GetPipeline>,
+) -> Result<Json<PipelineView>, Failure> {
+    let head = head(&context, &application, &pipeline).await?;
+    let number = ask.revision.unwrap_or(head.revision);
+    let found = context.store.pipeline_revision(&application, &pipeline, number).await?;
+    let revision = found.map(|r| r.record).ok_or_else(|| {
+        let what = format!("revision {number} of pipeline `{application}/{pipeline}`");
+        Failure::not_found(&what, &format!("the revisions are 1 to {}", head.revision))
+    })?;
+    Ok(Json(PipelineView {
+        revision: revision.revision,
+        latest_revision: head.revision,
+        enabled: head.enabled,
+        saved_at: revision.saved_at,
+        saved_by: revision.saved_by,
+        spec: revision.spec,
+    }))
+}
+
+async fn revisions(
+    State(context): State<Context>,
+    Segments((application, pipeline)): Segments<(String, String)>,
+    Params(ask): Params<ListRevisions>,
+) -> Result<Json<List<RevisionSummary>>, Failure> {
+    head(&context, &application, &pipeline).await?;
+    let cursor = ask.cursor.map(Into::into);
+    let limit = page_size(ask.limit, 20);
+    let page = context.store.pipeline_revisions(&application, &pipeline, limit, cursor.as_ref()).await?;
+    let next = page.next.as_ref().map(ToString::to_string);
+    Ok(Json(List { items: page.records().into_iter().map(Into::into).collect(), next }))
+}
+
+async fn enable(
+    State(context): State<Context>,
+    Caller(who): Caller,
+    Segments((application, pipeline)): Segments<(String, String)>,
+    JsonBody(ask): JsonBody<Enable>,
+) -> Result<Json<PipelineSummary>, Failure> {
+    let head = set_pipeline_enabled(&context, &application, &pipeline, ask.enabled, &who.name).await?;
+    Ok(Json(head.into()))
+}

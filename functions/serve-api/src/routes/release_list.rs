@@ -1,0 +1,124 @@
+//! The list of releases: of one application from its index, of all by merging the applications' lists.
+
+use std::collections::BTreeSet;
+
+use axum::Json;
+use axum::extract::State;
+use futures::future::try_join_all;
+use futures::stream::{self, StreamExt, TryStreamExt};
+use pilothouse_domain::attempt::Attempt;
+use pilothouse_domain::environment::EnvironmentStatus;
+use pilothouse_domain::ids::ReleaseId;
+use pilothouse_domain::pipeline::environment_order;
+use pilothouse_domain::problem::Problem;
+use pilothouse_domain::release::Release;
+use pilothouse_operations::Context;
+use pilothouse_operations::view_release::outcome;
+
+use crate::api::{EnvironmentStanding, List, ListReleases, ReleaseSummary};
+use crate::extract::{Params, page_size};
+use crate::failure::Failure;
+
+/// How many releases are read at once to say how they stand.
+const AT_ONCE: usize = 8;
+
+pub(super) async fn list(
+    State(context): State<Context>,
+    Params(ask): Params<ListReleases>,
+) -> Result<Json<List<ReleaseSummary>>, Failure> {
+    let limit = page_size(ask.limit, 20);
+    let (releases, next) = match &ask.application {
+        Some(application) => {
+            let cursor = ask.cursor.map(Into::into);
+            let page = context.store.releases_of(application, limit, cursor.as_ref()).await?;
+            let next = page.next.as_ref().map(ToString::to_string);
+            (page.records(), next)
+        }
+        None => of_all(&context, limit, ask.cursor.as_deref()).await?,
+    };
+    let summaries = stream::iter(releases).map(|release| summary(&context, release)).buffered(AT_ONCE);
+    Ok(Json(List { items: summaries.try_collect().await?, next }))
+}
+
+async fn summary(context: &Context, release: Release) -> Result<ReleaseSummary, Failure> {
+    let attempts: Vec<Attempt> =
+        context.store.attempts(&release.id).await?.into_iter().map(|a| a.record).collect();
+    let approvals: Vec<_> =
+        context.store.approvals(&release.id).await?.into_iter().map(|a| a.record).collect();
+    let specs = &release.spec.environments;
+    let standing = |name: &str| {
+        let here = attempts.iter().filter(|a| a.at.environment == name);
+        EnvironmentStatus::derive(here.max_by_key(|a| a.at.number))
+    };
+    let environments = environment_order(specs)
+        .into_iter()
+        .map(|i| EnvironmentStanding { name: specs[i].name.clone(), status: standing(&specs[i].name) })
+        .collect();
+    Ok(ReleaseSummary {
+        outcome: outcome(&attempts, &approvals),
+        trigger: release.cause.summary(),
+        environments,
+        id: release.id,
+        application: release.application,
+        pipeline: release.pipeline,
+        revision: release.revision,
+        artifacts: release.artifacts,
+        created_at: release.created_at,
+    })
+}
+
+/// The newest releases of all applications that have a pipeline, older than the release named by `cursor`.
+async fn of_all(
+    context: &Context,
+    limit: u32,
+    cursor: Option<&str>,
+) -> Result<(Vec<Release>, Option<String>), Failure> {
+    let before: Option<ReleaseId> = cursor
+        .map(str::parse)
+        .transpose()
+        .map_err(|_| Failure::invalid(vec![Problem::new("cursor", "the cursor does not belong to this list")]))?;
+    let applications = applications(context).await?;
+    // One more than asked for says whether there are more.
+    let wanted = limit as usize + 1;
+    let lists = applications.iter().map(|a| newest_before(context, a, before.as_ref(), wanted));
+    let mut releases: Vec<Release> = try_join_all(lists).await?.into_iter().flatten().collect();
+    releases.sort_by(|a, b| b.id.cmp(&a.id));
+    let more = releases.len() >= wanted;
+    releases.truncate(limit as usize);
+    let next = releases.last().filter(|_| more).map(|last| last.id.to_string());
+    Ok((releases, next))
+}
+
+async fn applications(context: &Context) -> Result<BTreeSet<String>, Failure> {
+    let mut applications = BTreeSet::new();
+    let mut cursor = None;
+    loop {
+        let page = context.store.pipelines(None, 100, cursor.as_ref()).await?;
+        cursor = page.next.clone();
+        applications.extend(page.records().into_iter().map(|head| head.application));
+        if cursor.is_none() {
+            return Ok(applications);
+        }
+    }
+}
+
+/// The `wanted` newest releases of an application whose ids come before `before`. Ids sort by time.
+async fn newest_before(
+    context: &Context,
+    application: &str,
+    before: Option<&ReleaseId>,
+    wanted: usize,
+) -> Result<Vec<Release>, Failure> {
+    let mut found = Vec::new();
+    let mut cursor = None;
+    loop {
+        let size = u32::try_from(wanted).unwrap_or(100).clamp(1, 100);
+        let page = context.store.releases_of(application, size, cursor.as_ref()).await?;
+        cursor = page.next.clone();
+        found.extend(page.records().into_iter().filter(|r| before.is_none_or(|b| r.id < *b)));
+        if found.len() >= wanted || cursor.is_none() {
+            found.truncate(wanted);
+            return Ok(found);
+        }
+    }
+}

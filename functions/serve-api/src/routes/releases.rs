@@ -1,0 +1,135 @@
+//! Releases: started by hand (T61, T64), shown (T66), followed.
+
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::header::LOCATION;
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use pilothouse_domain::artifact::Artifact;
+use pilothouse_domain::release::Cause;
+use pilothouse_domain::timeline::Event;
+use pilothouse_domain::token::Permission;
+use pilothouse_domain::trigger::{release_artifacts, resolve_parameters};
+use pilothouse_operations::view_release::{ReleaseView, view_release};
+use pilothouse_operations::{Admitted, Context, start_release};
+use tokio::time::{Instant, sleep};
+
+use super::pipelines::head;
+use super::release_list::list;
+use crate::api::{
+    EventPage, FollowEvents, List, ListReleases, ReleaseSummary, StartRelease, StartedRelease,
+};
+use crate::auth::Caller;
+use crate::extract::{JsonBody, Params, Segments, page_size, release_id};
+use crate::failure::Failure;
+use crate::route::Route;
+
+/// The longest a request for events is held open: below every gateway's own limit.
+const LONGEST_WAIT: Duration = Duration::from_secs(25);
+/// How long to wait before the timeline is read again, the first time and at most.
+const FIRST_PAUSE: Duration = Duration::from_millis(40);
+const LONGEST_PAUSE: Duration = Duration::from_millis(500);
+
+pub(super) fn routes() -> Vec<Route> {
+    vec![
+        Route::post("/v1/releases", "startRelease", "Start a release by hand.")
+            .needs(Permission::Operate)
+            .takes::<StartRelease>()
+            .answers::<StartedRelease>(201, "The release that was started.")
+            .handled_by(start),
+        Route::get("/v1/releases", "listReleases", "List releases, the newest first.")
+            .query::<ListReleases>()
+            .answers::<List<ReleaseSummary>>(200, "The releases.")
+            .handled_by(list),
+        Route::get("/v1/releases/{release}", "getRelease", "Show a release with everything that happened in it.")
+            .answers::<ReleaseView>(200, "The release.")
+            .handled_by(show),
+        Route::get(
+            "/v1/releases/{release}/events",
+            "followRelease",
+            "Give a release's events after a number; wait for one if there is none yet.",
+        )
+        .query::<FollowEvents>()
+        .answers::<EventPage>(200, "The events.")
+        .handled_by(events),
+    ]
+}
+
+async fn start(
+    State(context): State<Context>,
+    Caller(who): Caller,
+    JsonBody(ask): JsonBody<StartRelease>,
+) -> Result<(StatusCode, HeaderMap, Json<StartedRelease>), Failure> {
+    let head = head(&context, &ask.application, &ask.pipeline).await?;
+    if !head.enabled {
+        let name = format!("{}/{}", ask.application, ask.pipeline);
+        return Err(Failure::conflict(format!("the pipeline `{name}` is disabled; enable it first")));
+    }
+    let found = context.store.pipeline_revision(&ask.application, &ask.pipeline, head.revision).await?;
+    let revision = found.map(|r| r.record).ok_or_else(|| {
+        Failure::not_found(&format!("revision {} of the pipeline", head.revision), "save the pipeline again")
+    })?;
+    let given: Vec<Artifact> = ask.artifacts.iter().map(|(name, choice)| choice.bind(name)).collect();
+    let (artifacts, parameters) =
+        match (release_artifacts(&revision.spec, &given), resolve_parameters(&revision.spec, &ask.parameters)) {
+            (Ok(artifacts), Ok(parameters)) => (artifacts, parameters),
+            (artifacts, parameters) => {
+                let problems = [artifacts.err(), parameters.err()].into_iter().flatten().flatten();
+                return Err(Failure::invalid(problems.collect()));
+            }
+        };
+    let number = revision.revision;
+    let ask_to_start = pilothouse_operations::StartRelease {
+        revision,
+        artifacts: artifacts.clone(),
+        parameters,
+        cause: Cause::Manual { by: who.name },
+    };
+    let (Admitted::Started(id) | Admitted::Before(id)) = start_release(&context, ask_to_start).await?;
+    let mut headers = HeaderMap::new();
+    if let Ok(location) = HeaderValue::from_str(&format!("/v1/releases/{id}")) {
+        headers.insert(LOCATION, location);
+    }
+    let started = StartedRelease {
+        id,
+        application: ask.application,
+        pipeline: ask.pipeline,
+        revision: number,
+        artifacts,
+    };
+    Ok((StatusCode::CREATED, headers, Json(started)))
+}
+
+async fn show(
+    State(context): State<Context>,
+    Segments(id): Segments<String>,
+) -> Result<Json<ReleaseView>, Failure> {
+    Ok(Json(view_release(&context, &release_id(&id)?).await?))
+}
+
+async fn events(
+    State(context): State<Context>,
+    Segments(id): Segments<String>,
+    Params(ask): Params<FollowEvents>,
+) -> Result<Json<EventPage>, Failure> {
+    let id = release_id(&id)?;
+    if context.store.release(&id).await?.is_none() {
+        return Err(Failure::not_found(&format!("release `{id}`"), "list releases with `pilothouse release ls`"));
+    }
+    let after = ask.after.unwrap_or(0);
+    let limit = page_size(ask.limit, 100);
+    let deadline = Instant::now() + Duration::from_secs(ask.wait.unwrap_or(0)).min(LONGEST_WAIT);
+    let mut pause = FIRST_PAUSE;
+    let events: Vec<Event> = loop {
+        let events = context.store.events_after(&id, after, limit).await?;
+        let now = Instant::now();
+        if !events.is_empty() || now >= deadline {
+            break events;
+        }
+        sleep(pause.min(deadline - now)).await;
+        pause = (pause * 2).min(LONGEST_PAUSE);
+    };
+    let last = events.last().map_or(after, |event| event.seq);
+    Ok(Json(EventPage { events, last }))
+}
