@@ -27,10 +27,6 @@ pub(super) fn value(value: &Value) -> String {
 }
 
 impl FieldSet {
-    pub(super) fn leaf() -> Self {
-        Self { member: true, children: BTreeMap::new() }
-    }
-
     pub(super) fn from_fields_v1(json: &Value) -> Self {
         let Some(map) = json.as_object() else { return Self::default() };
         let children = map.iter().filter(|(k, _)| *k != ".").map(|(k, v)| {

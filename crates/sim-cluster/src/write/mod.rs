@@ -15,7 +15,7 @@ use crate::{
     store::{Key, Tx},
     strategy,
 };
-pub(crate) use delete::{DeleteOptions, Propagation};
+pub(crate) use delete::{DeleteOptions, FOREGROUND, Propagation, drop_owner};
 
 /// How to write, and on whose behalf.
 #[derive(Debug, Clone)]

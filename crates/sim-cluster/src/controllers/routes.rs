@@ -1,0 +1,92 @@
+//! Which objects a change concerns.
+
+use serde_json::Value;
+
+use super::{
+    RULES_NAME, RULES_NAMESPACE,
+    agenda::{Agenda, Work},
+    key, kubelet,
+};
+use crate::{
+    json, kinds,
+    selector::Labels,
+    store::{Change, ChangeKind, Key, Tx},
+};
+
+/// After a start, or when the log does not reach back far enough.
+pub(super) fn everything(tx: &mut Tx<'_>, agenda: &mut Agenda) {
+    for kind in kinds::all().iter().filter(|k| !k.is("events")) {
+        for object in tx.list(&kind.resource, "") {
+            agenda.add(Work::Object(Key::of(&kind.resource, &object)));
+        }
+    }
+}
+
+pub(super) fn route(tx: &Tx<'_>, change: &Change, agenda: &mut Agenda) {
+    if change.resource == "events" {
+        return;
+    }
+    let object = &*change.object;
+    agenda.add(Work::Object(Key::of(change.resource, object)));
+    if change.kind == ChangeKind::Deleted {
+        agenda.add(Work::OwnerGone(json::uid(object).to_owned()));
+    }
+    let before = change.previous.as_deref();
+    for owned in [Some(object), before].into_iter().flatten() {
+        for owner in json::items(owned, "/metadata/ownerReferences") {
+            if let Some(key) = tx.by_uid(json::text(owner, "/uid")) {
+                agenda.add(Work::Object(key.clone()));
+            }
+        }
+    }
+    let ns = json::namespace(object);
+    if change.kind == ChangeKind::Deleted && !ns.is_empty() {
+        agenda.add(Work::Object(key("namespaces", "", ns)));
+    }
+    match change.resource {
+        "pods" => services_of(tx, object, before, agenda),
+        "configmaps" | "secrets" => waiting_pods(tx, change, agenda),
+        "serviceaccounts" => {
+            for resource in ["replicasets.apps", "statefulsets.apps", "daemonsets.apps", "jobs.batch"] {
+                for owner in tx.list(resource, ns) {
+                    agenda.add(Work::Object(Key::of(&kinds::of(resource).resource, &owner)));
+                }
+            }
+        }
+        "persistentvolumeclaims" => {
+            let unscheduled = |p: &Value| json::text(p, "/spec/nodeName").is_empty();
+            for pod in tx.list("pods", ns).into_iter().filter(|p| unscheduled(p)) {
+                agenda.add(Work::Object(key("pods", ns, json::name(&pod))));
+            }
+        }
+        _ => {}
+    }
+}
+
+/// The Services that select the pod, or did before.
+fn services_of(tx: &Tx<'_>, pod: &Value, before: Option<&Value>, agenda: &mut Agenda) {
+    for service in tx.list("services", json::namespace(pod)) {
+        let selector = Labels::from_map(&service["spec"]["selector"]);
+        if !selector.is_empty() && (selector.select(pod) || before.is_some_and(|b| selector.select(b))) {
+            agenda.add(Work::Object(key("services", json::namespace(pod), json::name(&service))));
+        }
+    }
+}
+
+/// The pods that refer to the ConfigMap or Secret; every pod when the image rules changed.
+fn waiting_pods(tx: &Tx<'_>, change: &Change, agenda: &mut Agenda) {
+    let (ns, name) = (json::namespace(&change.object), json::name(&change.object));
+    let is_rules = change.resource == "configmaps" && ns == RULES_NAMESPACE && name == RULES_NAME;
+    if is_rules {
+        agenda.add(Work::Rules);
+    }
+    // Changes of what runs already are not seen by the container: only presence matters.
+    for pod in tx.list("pods", ns).into_iter().filter(|p| kubelet::refers_to(p, change.resource, name)) {
+        agenda.add(Work::Object(key("pods", ns, json::name(&pod))));
+    }
+}
+
+/// Every pod: what it does depends on the rules.
+pub(super) fn all_pods(tx: &Tx<'_>) -> Vec<Work> {
+    tx.list("pods", "").iter().map(|p| Work::Object(key("pods", json::namespace(p), json::name(p)))).collect()
+}

@@ -1,0 +1,12 @@
+//! The simulated cluster through the real client, in process and on paused time.
+
+mod apply;
+mod crud;
+mod faults;
+mod objects;
+mod persistence;
+mod pods;
+mod rollout;
+mod serving;
+mod watching;
+mod workloads;
