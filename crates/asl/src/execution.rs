@@ -46,6 +46,16 @@ impl Failure {
     pub fn new(error: impl Into<Arc<str>>, cause: impl Into<Arc<str>>) -> Self {
         Self { error: Some(error.into()), cause: Some(cause.into()) }
     }
+
+    /// Cuts both to AWS's lengths. A child's failure quotes the failure of its own child, escaped once more for
+    /// each level: without a bound a cause would grow with the power of the depth.
+    pub(crate) fn bounded(self) -> Self {
+        Self { error: self.error.map(|text| cut(text, 256)), cause: self.cause.map(|text| cut(text, 32_768)) }
+    }
+}
+
+fn cut(text: Arc<str>, length: usize) -> Arc<str> {
+    if text.len() <= length { text } else { Arc::from(&text[..text.floor_char_boundary(length)]) }
 }
 
 /// The bare status, for filters and for the wire.

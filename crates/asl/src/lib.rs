@@ -1,4 +1,4 @@
-//! An embedded Step Functions engine: Amazon States Language with JSONata.
+#![doc = include_str!("../README.md")]
 
 mod clock;
 mod data;

@@ -201,7 +201,7 @@ fn expected(path: String, kind: &str, problems: &mut Vec<Problem>) {
 /// `number` when it is whole, not negative and exactly representable.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the range is checked first")]
 pub(crate) fn whole_number(number: f64) -> Option<u64> {
-    (number >= 0.0 && number <= 9_007_199_254_740_991.0 && number.fract() == 0.0).then_some(number as u64)
+    ((0.0..=9_007_199_254_740_991.0).contains(&number) && number.fract() == 0.0).then_some(number as u64)
 }
 
 /// A Unicode identifier of at most 80 characters; `states` is reserved.

@@ -130,6 +130,12 @@ impl Engine {
         lock(&self.inner.executions).running()
     }
 
+    /// The time of the engine's clock, in milliseconds since the epoch.
+    #[must_use]
+    pub fn now_ms(&self) -> i64 {
+        self.inner.clock.now_ms()
+    }
+
     /// Ends the engine as a killed process would end: invocations under way are dropped, no effect follows,
     /// nobody is told. Afterwards what was can still be described; every change is refused with
     /// [`Error::ShutDown`].

@@ -52,7 +52,7 @@ impl Walk {
         match (kind, body) {
             ("Path", _) => self.path(body, top),
             ("Name", Value::String(name)) if top => {
-                self.unsupported(format!("Reference to '{name}' at the top level is not supported."))
+                self.unsupported(format!("Reference to '{name}' at the top level is not supported."));
             }
             ("Variable", Value::String(name)) => self.read(name, &[]),
             ("ParentVariable", _) => self.unsupported("Reference to '$$' is not supported.".to_owned()),

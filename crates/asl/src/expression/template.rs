@@ -65,16 +65,6 @@ impl Template {
         matches!(self, Self::Literal(_))
     }
 
-    /// The member `name` of an object template.
-    pub(crate) fn has_member(&self, name: &str) -> bool {
-        match self {
-            Self::Literal(value) => value.get(name).is_some(),
-            Self::Object(members) => members.iter().any(|(member, _)| **member == *name),
-            Self::Expression(_) => true,
-            Self::Array(_) => false,
-        }
-    }
-
     /// Evaluates; `field` names the template relative to the state (`Output`).
     pub(crate) fn evaluate(&self, scope: &Scope<'_>, field: &str) -> Result<Value, Faulty> {
         match self {

@@ -25,6 +25,7 @@ impl Run {
     }
 
     pub(super) fn abort(&mut self, failure: Failure) {
+        let failure = failure.bounded();
         self.end(0, Detail::ExecutionAborted(failure.clone()), Outcome::Aborted(failure));
     }
 

@@ -150,6 +150,7 @@ impl Run {
         if !self.is_waiting(key) {
             return;
         }
+        let failure = failure.bounded();
         let detail = self.task_failed_detail(key.branch, failure.clone());
         self.record(key.branch, detail);
         self.fail_state(key.branch, &failure.into());

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value, json};
 
 use super::task::is_sync;
-use super::{Effect, Run, TaskKey};
+use super::{Run, TaskKey};
 use crate::data::Data;
 use crate::definition::{Integration, Pattern};
 use crate::execution::{Execution, Failure, Outcome, Status};
@@ -169,11 +169,6 @@ impl Run {
             format!("StepFunctions.{code}Exception"),
             format!("{message} (Service: AWSStepFunctions; Status Code: 400; Error Code: {code})"),
         )
-    }
-
-    #[cfg(test)]
-    pub(super) fn effects(&self) -> &[Effect] {
-        &self.effects
     }
 }
 

@@ -200,10 +200,6 @@ impl Run {
         self.deadlines.first().map(|(at, _, _)| *at)
     }
 
-    pub(crate) fn identity(&self) -> &Arc<Identity> {
-        &self.identity
-    }
-
     pub(crate) fn status(&self) -> &Status {
         &self.status
     }
@@ -308,6 +304,3 @@ impl Run {
         machine.flows.get(branch.flow)?.states.get(branch.state)
     }
 }
-
-#[cfg(test)]
-mod tests;

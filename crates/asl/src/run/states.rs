@@ -75,7 +75,7 @@ impl Run {
         };
         let error = text(error, "Error")?;
         let cause = text(cause, "Cause")?;
-        let failure = crate::execution::Failure { error, cause };
+        let failure = crate::execution::Failure { error, cause }.bounded();
         self.fail_branch(id, &Fault::from(failure));
         Ok(())
     }

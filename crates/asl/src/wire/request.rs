@@ -1,0 +1,78 @@
+//! Reading the members of a request.
+
+use serde_json::{Map, Value};
+
+use super::Refused;
+
+/// A decoded request.
+pub(super) struct Request(Map<String, Value>);
+
+/// The most items of a page.
+const MAX_RESULTS: usize = 1_000;
+
+impl Request {
+    pub(super) fn parse(body: &[u8]) -> Result<Self, Refused> {
+        let refused =
+            |message: String| Refused { status: 400, code: "SerializationException", message, reason: None };
+        if body.is_empty() {
+            return Ok(Self(Map::new()));
+        }
+        match serde_json::from_slice(body) {
+            Ok(Value::Object(members)) => Ok(Self(members)),
+            Ok(_) => Err(refused("the request is not a JSON object".to_owned())),
+            Err(error) => Err(refused(format!("the request is not JSON: {error}"))),
+        }
+    }
+
+    /// An optional string; `null` is the same as nothing.
+    pub(super) fn text(&self, name: &str) -> Result<Option<&str>, Refused> {
+        match self.0.get(name) {
+            None | Some(Value::Null) => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text)),
+            Some(_) => Err(Refused::validation(format!("Member '{name}' must be a string"))),
+        }
+    }
+
+    pub(super) fn required(&self, name: &str) -> Result<&str, Refused> {
+        self.text(name)?.ok_or_else(|| {
+            Refused::validation(format!(
+                "1 validation error detected: Value null at '{name}' failed to satisfy constraint: Member must \
+                 not be null"
+            ))
+        })
+    }
+
+    pub(super) fn flag(&self, name: &str, default: bool) -> Result<bool, Refused> {
+        match self.0.get(name) {
+            None | Some(Value::Null) => Ok(default),
+            Some(Value::Bool(flag)) => Ok(*flag),
+            Some(_) => Err(Refused::validation(format!("Member '{name}' must be a boolean"))),
+        }
+    }
+
+    /// `maxResults`: 0 and nothing mean `default`.
+    pub(super) fn max_results(&self, default: usize) -> Result<usize, Refused> {
+        match self.0.get("maxResults") {
+            None | Some(Value::Null) => Ok(default),
+            Some(value) => match value.as_u64().and_then(|number| usize::try_from(number).ok()) {
+                Some(0) => Ok(default),
+                Some(number) if number <= MAX_RESULTS => Ok(number),
+                _ => Err(Refused::validation(format!(
+                    "1 validation error detected: Value '{value}' at 'maxResults' failed to satisfy constraint: \
+                     Member must have value less than or equal to {MAX_RESULTS}"
+                ))),
+            },
+        }
+    }
+
+    /// `nextToken`, which here is a number.
+    pub(super) fn next_token(&self) -> Result<Option<u64>, Refused> {
+        let Some(token) = self.text("nextToken")? else { return Ok(None) };
+        token.parse().map(Some).map_err(|_| Refused {
+            status: 400,
+            code: "InvalidToken",
+            message: format!("Invalid Token: '{token}'"),
+            reason: None,
+        })
+    }
+}

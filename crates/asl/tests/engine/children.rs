@@ -1,0 +1,165 @@
+//! Executions that start executions.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::harness::{Functions, engine, events, machine, settle, start};
+
+const CHILD: &str = "arn:aws:states:us-east-1:123456789012:stateMachine:child";
+
+fn parent(pattern: &str, more: &Value) -> String {
+    let mut task = json!({"Type": "Task", "Resource": format!("arn:aws:states:::states:startExecution{pattern}"),
+        "Arguments": {"StateMachineArn": CHILD, "Input": {"n": "{% $states.input.n %}"}, "Name": "kid"},
+        "End": true});
+    for (name, value) in more.as_object().unwrap() {
+        task[name] = value.clone();
+    }
+    machine("T", &json!({"T": task}))
+}
+
+fn child(states: &Value) -> String {
+    machine("C", states)
+}
+
+#[tokio::test(start_paused = true)]
+async fn sync_2_gives_the_childs_output_as_json() {
+    let engine = engine(Functions::echo());
+    let states = json!({"C": {"Type": "Wait", "Seconds": 10, "Output": {"m": "{% $states.input.n + 1 %}"}, "End": true}});
+    engine.create_state_machine("child", &child(&states)).unwrap();
+    let arn = start(&engine, "parent", &parent(".sync:2", &json!({})), &json!({"n": 1}));
+    let execution = engine.wait(&arn).await.unwrap();
+    insta::assert_json_snapshot!(execution.output().unwrap(), @r#"
+    {
+      "ExecutionArn": "arn:aws:states:us-east-1:123456789012:execution:child:kid",
+      "Input": {
+        "n": 1
+      },
+      "InputDetails": {
+        "Included": true
+      },
+      "Name": "kid",
+      "Output": {
+        "m": 2
+      },
+      "OutputDetails": {
+        "Included": true
+      },
+      "StartDate": 1767225600000,
+      "StateMachineArn": "arn:aws:states:us-east-1:123456789012:stateMachine:child",
+      "Status": "SUCCEEDED",
+      "StopDate": 1767225610000
+    }
+    "#);
+    assert_eq!(
+        events(&engine, &execution)[2..6],
+        ["TaskScheduled", "TaskStarted", "TaskSubmitted", "TaskSucceeded"]
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn sync_gives_the_childs_output_as_text() {
+    let engine = engine(Functions::echo());
+    engine.create_state_machine("child", &child(&json!({"C": {"Type": "Pass", "End": true}}))).unwrap();
+    let arn = start(&engine, "parent", &parent(".sync", &json!({})), &json!({"n": 1}));
+    let output = engine.wait(&arn).await.unwrap().output().unwrap();
+    assert_eq!((&output["Input"], &output["Output"]), (&json!("{\"n\":1}"), &json!("{\"n\":1}")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_sync_the_child_is_only_started() {
+    let engine = engine(Functions::echo());
+    let states = json!({"C": {"Type": "Wait", "Seconds": 100, "End": true}});
+    engine.create_state_machine("child", &child(&states)).unwrap();
+    let arn = start(&engine, "parent", &parent("", &json!({})), &json!({"n": 1}));
+    let execution = engine.wait(&arn).await.unwrap();
+    let output = execution.output().unwrap();
+    assert_eq!(output["ExecutionArn"], "arn:aws:states:us-east-1:123456789012:execution:child:kid");
+    assert_eq!(output["StartDate"], json!(1_767_225_600.0));
+    let kid = engine.describe_execution(output["ExecutionArn"].as_str().unwrap()).unwrap();
+    assert!(!kid.status.is_terminal());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failed_child_fails_the_task_with_its_description() {
+    let engine = engine(Functions::echo());
+    let states = json!({"C": {"Type": "Fail", "Error": "Inner", "Cause": "why"}});
+    engine.create_state_machine("child", &child(&states)).unwrap();
+    let arn = start(&engine, "parent", &parent(".sync:2", &json!({})), &json!({"n": 1}));
+    let execution = engine.wait(&arn).await.unwrap();
+    assert_eq!(execution.error(), Some("States.TaskFailed"));
+    let cause: Value = serde_json::from_str(execution.cause().unwrap()).unwrap();
+    assert_eq!(
+        (&cause["Error"], &cause["Cause"], &cause["Status"]),
+        (&json!("Inner"), &json!("why"), &json!("FAILED"))
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn stopping_the_parent_stops_the_child() {
+    let engine = engine(Functions::echo());
+    let states = json!({"C": {"Type": "Wait", "Seconds": 1000, "End": true}});
+    engine.create_state_machine("child", &child(&states)).unwrap();
+    let arn = start(&engine, "parent", &parent(".sync:2", &json!({})), &json!({"n": 1}));
+    settle().await;
+    assert_eq!(engine.running(), 2);
+    engine.stop_execution(&arn, Some("Enough"), Some("said Ada")).unwrap();
+    let kid = engine.describe_execution("arn:aws:states:us-east-1:123456789012:execution:child:kid").unwrap();
+    assert_eq!(kid.status.name().as_str(), "ABORTED");
+    let stopped = engine.describe_execution(&arn).unwrap();
+    assert_eq!((stopped.error(), stopped.cause()), (Some("Enough"), Some("said Ada")));
+    assert_eq!(engine.running(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_parent_that_times_out_or_is_stopped_before_the_child_begins_leaves_none() {
+    let engine = engine(Functions::echo());
+    let states = json!({"C": {"Type": "Wait", "Seconds": 1000, "End": true}});
+    engine.create_state_machine("child", &child(&states)).unwrap();
+    let arn = start(&engine, "parent", &parent(".sync:2", &json!({"TimeoutSeconds": 5})), &json!({"n": 1}));
+    assert_eq!(engine.wait(&arn).await.unwrap().error(), Some("States.Timeout"));
+    assert_eq!(engine.running(), 0);
+    let parent = "arn:aws:states:us-east-1:123456789012:stateMachine:parent";
+    let started = engine.start_execution(parent, Some("two"), r#"{"n": 2}"#).unwrap();
+    engine.stop_execution(&started.arn, None, None).unwrap();
+    settle().await;
+    assert_eq!(engine.list_executions(CHILD, None).unwrap().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_child_that_cannot_start_fails_the_task() {
+    let engine = engine(Functions::echo());
+    let catch = json!({"Catch": [{"ErrorEquals": ["StepFunctions.StateMachineDoesNotExistException"], "Next": "T2"}]});
+    let mut definition: Value = serde_json::from_str(&parent(".sync:2", &catch)).unwrap();
+    definition["States"]["T2"] = json!({"Type": "Succeed", "Output": "caught"});
+    let arn = start(&engine, "parent", &definition.to_string(), &json!({"n": 1}));
+    assert_eq!(engine.wait(&arn).await.unwrap().output(), Some(json!("caught")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_parent_started_again_waits_for_the_child_that_still_runs() {
+    let engine = engine(Functions::echo());
+    let states = json!({"C": {"Type": "Wait", "Seconds": 60, "End": true}});
+    engine.create_state_machine("child", &child(&states)).unwrap();
+    engine.start_execution(CHILD, Some("kid"), r#"{"n": 1}"#).unwrap();
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    let arn = start(&engine, "parent", &parent(".sync:2", &json!({})), &json!({"n": 1}));
+    let execution = engine.wait(&arn).await.unwrap();
+    assert_eq!(execution.output().unwrap()["Status"], "SUCCEEDED");
+    assert_eq!(execution.status.stop_ms().unwrap() - execution.start_ms, 50_000);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_machine_that_starts_itself_is_ended_by_the_limit() {
+    let clock = std::sync::Arc::new(pilothouse_asl::TokioClock::starting_at(0));
+    let engine = pilothouse_asl::Engine::builder(Functions::echo(), clock).max_running(50).build();
+    let task = json!({"T": {"Type": "Task", "Resource": "arn:aws:states:::states:startExecution.sync:2", "End": true,
+        "Arguments": {"StateMachineArn": "arn:aws:states:us-east-1:123456789012:stateMachine:self"}}});
+    let arn = start(&engine, "self", &machine("T", &task), &json!({}));
+    let execution = engine.wait(&arn).await.unwrap();
+    assert_eq!(execution.error(), Some("States.TaskFailed"));
+    assert_eq!(execution.cause().unwrap().len(), 32_768);
+    let last =
+        &engine.list_executions("arn:aws:states:us-east-1:123456789012:stateMachine:self", None).unwrap()[0];
+    assert_eq!(last.error(), Some("StepFunctions.ExecutionLimitExceededException"));
+}

@@ -1,0 +1,22 @@
+//! The engine from outside: definitions run on virtual time, without a socket.
+//!
+//! The modules are marked as tests so that the lints know their helpers to be tests too.
+
+#[cfg(test)]
+mod children;
+#[cfg(test)]
+mod fan_out;
+#[cfg(test)]
+mod generated;
+#[cfg(test)]
+mod harness;
+#[cfg(test)]
+mod lifecycle;
+#[cfg(test)]
+mod retry;
+#[cfg(test)]
+mod states;
+#[cfg(test)]
+mod tokens;
+#[cfg(test)]
+mod wire;
