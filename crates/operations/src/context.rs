@@ -8,6 +8,7 @@ use pilothouse_store::Store;
 use crate::clock::SharedClock;
 use crate::clusters::Clusters;
 use crate::executions::Executions;
+use crate::outbound::OutboundPolicy;
 use crate::random::IdSource;
 use crate::secrets::Secrets;
 use crate::stages::StageRegistry;
@@ -29,6 +30,8 @@ pub struct Context {
     pub ids: IdSource,
     /// HTTP to the outside.
     pub http: reqwest::Client,
+    /// Which addresses pipelines may call.
+    pub outbound: OutboundPolicy,
     /// The stage types.
     pub stages: Arc<StageRegistry>,
 }

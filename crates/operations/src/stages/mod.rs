@@ -1,5 +1,6 @@
 //! The stage types. Adding one is one file here and one line in [`StageRegistry::standard`].
 
+mod check;
 pub mod deploy_manifest;
 pub mod manual_judgment;
 pub mod patch_image;
@@ -173,6 +174,11 @@ pub trait StageType: Send + Sync {
 
     /// How long it may take when the pipeline does not say (T29, invariant 5).
     fn timeout(&self, options: &Value) -> Span;
+
+    /// How long this run may take, given the `timeout` that the pipeline may name.
+    fn limit(&self, options: &Value, timeout: Option<Span>) -> Span {
+        timeout.unwrap_or_else(|| self.timeout(options))
+    }
 
     /// Which options are left as they are when expressions are evaluated: manifests are not templates unless asked.
     fn verbatim(&self, options: &serde_json::Map<String, Value>) -> &'static [&'static str] {

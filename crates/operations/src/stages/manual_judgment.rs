@@ -1,0 +1,178 @@
+//! `manual-judgment`: a person looks, and chooses how to go on (T35, H16).
+
+use pilothouse_domain::duration::Span;
+use pilothouse_domain::pipeline::{Approver, StageScope, StageTypeInfo};
+use pilothouse_domain::problem::{Problem, did_you_mean};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+use super::{Answer, Begun, Question, StageContext, StageEnd, StageType, Stepped, check};
+
+/// The name in `type:`.
+pub const NAME: &str = "manual-judgment";
+
+/// What a `manual-judgment` stage says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Options {
+    /// What to look at, and what the answer decides. May have `${ … }`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instructions: Option<String>,
+    /// The answers to choose from; later stages read the chosen one as `stages["…"].output.input`. None: approve or reject.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub inputs: Vec<String>,
+    /// Who may answer: any of these. `[{role: approver}]` when absent.
+    #[serde(default = "approvers")]
+    #[schemars(length(min = 1))]
+    pub approvers: Vec<Approver>,
+}
+
+fn approvers() -> Vec<Approver> {
+    vec![Approver::Role("approver".to_owned())]
+}
+
+/// The roles that may decide.
+const ROLES: [&str; 3] = ["approver", "operator", "admin"];
+
+/// Asks a person. No answer in time is a failure.
+#[derive(Debug, Clone, Copy)]
+pub struct ManualJudgment;
+
+impl StageType for ManualJudgment {
+    fn info(&self) -> StageTypeInfo {
+        StageTypeInfo {
+            name: NAME,
+            summary: "Waits until a person approves, rejects, or chooses an answer.",
+            schema: schemars::schema_for!(Options),
+            validate,
+        }
+    }
+
+    fn timeout(&self, _: &Value) -> Span {
+        Span::from_secs(7 * 86_400)
+    }
+
+    fn begin<'a>(&'a self, stage: &'a StageContext<'a>) -> Stepped<'a, Begun> {
+        Box::pin(async move { Ok(ask(stage.options()?)) })
+    }
+
+    fn answered(&self, _: &StageContext<'_>, answer: Answer) -> StageEnd {
+        end(answer)
+    }
+}
+
+fn ask(options: Options) -> Begun {
+    let who: Vec<String> = options.approvers.iter().map(ToString::to_string).collect();
+    let progress = format!("waits for an answer of {}", who.join(" or "));
+    let Options { approvers, inputs, instructions } = options;
+    Begun::Await { question: Some(Question { approvers, inputs, instructions }), progress }
+}
+
+fn end(answer: Answer) -> StageEnd {
+    match answer {
+        Answer::Approved { by, input } => StageEnd::succeeded(json!({ "by": by, "input": input })),
+        Answer::Rejected { by } => StageEnd {
+            output: json!({ "by": by, "input": null }),
+            ..StageEnd::failed(format!("rejected by {by}"))
+        },
+        Answer::TimedOut => StageEnd::failed("nobody answered before the deadline"),
+        Answer::Skipped { by } => {
+            StageEnd::failed(format!("{by} skipped it, but a judgment needs an answer"))
+        }
+    }
+}
+
+fn validate(options: &Map<String, Value>, scope: &StageScope<'_>) -> Vec<Problem> {
+    let mut problems = check::expressions(options, scope, &[]);
+    let parsed: Options = match check::options(options) {
+        Ok(parsed) => parsed,
+        Err(problem) => return vec![problem],
+    };
+    for (index, input) in parsed.inputs.iter().enumerate() {
+        let path = format!("inputs[{index}]");
+        if input.trim().is_empty() {
+            problems.push(Problem::new(path, "an answer cannot be empty"));
+        } else if parsed.inputs[..index].contains(input) {
+            problems.push(Problem::new(path, format!("the answer `{input}` is there twice")));
+        }
+    }
+    if parsed.approvers.is_empty() {
+        problems.push(
+            Problem::new("approvers", "nobody could answer")
+                .with_hint("name a role or a user, or leave it out"),
+        );
+    }
+    problems.extend(parsed.approvers.iter().enumerate().filter_map(|(index, who)| approver(index, who)));
+    problems
+}
+
+fn approver(index: usize, who: &Approver) -> Option<Problem> {
+    match who {
+        Approver::Role(role) if check::has_expression(role) || ROLES.contains(&role.as_str()) => None,
+        Approver::Role(role) => {
+            let path = format!("approvers[{index}].role");
+            let hint =
+                did_you_mean(role, ROLES).unwrap_or_else(|| format!("use one of {}", ROLES.join(", ")));
+            Some(Problem::new(path, format!("the role `{role}` cannot decide")).with_hint(hint))
+        }
+        Approver::User(name) if name.trim().is_empty() => {
+            Some(Problem::new(format!("approvers[{index}].user"), "the name is empty"))
+        }
+        Approver::User(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use pilothouse_domain::stage::StageStatus;
+
+    use super::*;
+    use crate::stages::check::tests::problems;
+
+    #[test]
+    fn answers_and_approvers_are_checked_when_the_pipeline_is_saved() {
+        for fine in [
+            json!({}),
+            json!({"instructions": "Fine for ${ params.replicas }?", "inputs": ["go", "stop"]}),
+            json!({"approvers": [{"user": "ann"}, {"role": "operator"}]}),
+        ] {
+            assert_eq!(problems(&ManualJudgment, &fine), "");
+        }
+        let all = [
+            json!({"inputs": ["go", "", "go"], "approvers": []}),
+            json!({"approvers": [{"role": "aprover"}, {"role": "viewer"}, {"user": " "}]}),
+            json!({"instructions": "${ params."}),
+        ];
+        let shown: Vec<String> = all.iter().map(|options| problems(&ManualJudgment, options)).collect();
+        insta::assert_snapshot!(shown.join("\n"), @r#"
+        inputs[1]: an answer cannot be empty
+        inputs[2]: the answer `go` is there twice
+        approvers: nobody could answer; name a role or a user, or leave it out
+        approvers[0].role: the role `aprover` cannot decide; did you mean `approver`?
+        approvers[1].role: the role `viewer` cannot decide; use one of approver, operator, admin
+        approvers[2].user: the name is empty
+        instructions: `${` has no closing `}`; write `$${` for a literal `${` (at character 1)
+        "#);
+    }
+
+    #[test]
+    fn approvers_are_asked_when_nobody_is_named() {
+        let Begun::Await { question: Some(question), progress } =
+            ask(serde_json::from_value(json!({})).unwrap())
+        else {
+            panic!("it asks")
+        };
+        assert_eq!(question.approvers, [Approver::Role("approver".to_owned())]);
+        assert_eq!(progress, "waits for an answer of role approver");
+    }
+
+    #[test]
+    fn the_answer_is_the_output_and_a_no_or_silence_is_a_failure() {
+        let go = end(Answer::Approved { by: "ann".into(), input: Some("go".into()) });
+        assert_eq!((go.status, go.output), (StageStatus::Succeeded, json!({"by": "ann", "input": "go"})));
+        let reason = |answer| end(answer).status.reason().map(str::to_owned);
+        assert_eq!(reason(Answer::Rejected { by: "bob".into() }).unwrap(), "rejected by bob");
+        assert_eq!(reason(Answer::TimedOut).unwrap(), "nobody answered before the deadline");
+    }
+}

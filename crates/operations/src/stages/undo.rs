@@ -1,0 +1,238 @@
+//! `undo`: takes back what a stage of another attempt changed, and reads it back (V1, X4). Not written in pipelines: the
+//! stages of a rollback are of this type.
+
+use pilothouse_cluster::{Difference, RestoreOptions, RestoreOutcome, Restored, Rollout, Snapshot, Watched};
+use pilothouse_domain::attempt::{AttemptKind, AttemptRef};
+use pilothouse_domain::duration::Span;
+use pilothouse_domain::pipeline::StageTypeInfo;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+use super::rollout;
+use super::{Begun, Observed, StageContext, StageEnd, StageType, Stepped};
+use crate::OperationError;
+
+/// The name of the type.
+pub const NAME: &str = pilothouse_domain::stage::UNDO;
+
+/// What an `undo` stage says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Options {
+    /// The stage of the undone attempt whose changes are taken back.
+    pub stage: String,
+}
+
+/// What became of each object of the snapshot.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Action {
+    restored: Vec<Restored>,
+}
+
+/// Restores the snapshot that a stage stored before it changed anything.
+#[derive(Debug, Clone, Copy)]
+pub struct Undo;
+
+impl StageType for Undo {
+    fn info(&self) -> StageTypeInfo {
+        StageTypeInfo {
+            name: NAME,
+            summary: "Takes back what a stage of another attempt changed.",
+            schema: schemars::schema_for!(Options),
+            validate: |_, _| Vec::new(),
+        }
+    }
+
+    fn timeout(&self, _: &Value) -> Span {
+        Span::from_secs(900)
+    }
+
+    fn verbatim(&self, _: &Map<String, Value>) -> &'static [&'static str] {
+        &["stage"]
+    }
+
+    fn begin<'a>(&'a self, stage: &'a StageContext<'a>) -> Stepped<'a, Begun> {
+        Box::pin(begin(stage))
+    }
+
+    fn observe<'a>(&'a self, stage: &'a StageContext<'a>, within: Span) -> Stepped<'a, Observed> {
+        Box::pin(observe(stage, within))
+    }
+}
+
+async fn begin(stage: &StageContext<'_>) -> Result<Begun, OperationError> {
+    let snapshot = snapshot(stage).await?;
+    let restored = stage.cluster().await?.restore(&snapshot, &RestoreOptions::default()).await?;
+    let progress = format!("{} of {} objects changed back", changed(&restored), restored.len());
+    let action = serde_json::to_value(Action { restored })
+        .map_err(|e| OperationError::Inconsistent(format!("the action cannot be written: {e}")))?;
+    Ok(Begun::Observe { action, progress })
+}
+
+async fn observe(stage: &StageContext<'_>, within: Span) -> Result<Observed, OperationError> {
+    let Action { restored } = stage.action()?;
+    let rollout = rollout::watch(stage, &workloads(&restored), within).await?;
+    if !matches!(rollout, Rollout::Ready { .. }) {
+        return Ok(rollout::observed(rollout, || Value::Null));
+    }
+    let differences = stage.cluster().await?.verify(&snapshot(stage).await?).await?;
+    Ok(Observed::Ended(verdict(&restored, &differences)))
+}
+
+/// What the undone stage stored before it changed anything.
+async fn snapshot(stage: &StageContext<'_>) -> Result<Snapshot, OperationError> {
+    let Options { stage: undone } = stage.options()?;
+    let AttemptKind::Rollback { undoes, .. } = &stage.attempt.kind else {
+        return Err(OperationError::Inconsistent(format!(
+            "stage `{}` undoes, but its attempt is no rollback",
+            stage.run.stage
+        )));
+    };
+    let record = stage.context.store.snapshot(undoes, &undone).await?;
+    let record = record.ok_or_else(|| missing(undoes, &undone, "is gone"))?;
+    serde_json::from_value(record.content)
+        .map_err(|e| missing(undoes, &undone, &format!("cannot be read: {e}")))
+}
+
+fn missing(undoes: &AttemptRef, stage: &str, what: &str) -> OperationError {
+    let number = undoes.number;
+    OperationError::Inconsistent(format!(
+        "the snapshot of stage `{stage}` of attempt {number} {what}; nothing was changed"
+    ))
+}
+
+fn changed(restored: &[Restored]) -> usize {
+    let changes = |r: &&Restored| matches!(r.outcome, RestoreOutcome::Restored | RestoreOutcome::Deleted);
+    restored.iter().filter(changes).count()
+}
+
+/// The objects that must run again: those that are there now, whether or not they had to be changed.
+fn workloads(restored: &[Restored]) -> Vec<Watched> {
+    let there = |r: &&Restored| {
+        r.generation > 0 && matches!(r.outcome, RestoreOutcome::Restored | RestoreOutcome::Unchanged)
+    };
+    restored
+        .iter()
+        .filter(there)
+        .map(|r| Watched { object: r.object.clone(), generation: r.generation })
+        .collect()
+}
+
+/// How it ended, once everything that was restored runs.
+fn verdict(restored: &[Restored], differences: &[Difference]) -> StageEnd {
+    let output = json!({ "objects": restored });
+    let conflicts: Vec<String> = restored.iter().filter_map(conflict).collect();
+    if conflicts.is_empty() && differences.is_empty() {
+        return StageEnd::succeeded(output);
+    }
+    // What was left alone differs, and has said why.
+    let left_alone = |d: &&Difference| restored.iter().any(|r| r.object == d.object && conflict(r).is_some());
+    let others = differences.iter().filter(|d| !left_alone(d)).map(describe);
+    let all: Vec<String> = conflicts.into_iter().chain(others).collect();
+    let evidence = json!({ "objects": restored, "differences": differences });
+    StageEnd {
+        output,
+        ..StageEnd::failed_with(format!("not everything is as it was: {}", shorten(&all)), evidence)
+    }
+}
+
+fn conflict(restored: &Restored) -> Option<String> {
+    match &restored.outcome {
+        RestoreOutcome::Conflict { reason } => Some(format!("{}: {reason}", restored.object)),
+        _ => None,
+    }
+}
+
+fn describe(difference: &Difference) -> String {
+    let shown = |value: &Option<Value>| match value {
+        None => "nothing".to_owned(),
+        Some(value) => value.to_string().chars().take(80).collect(),
+    };
+    let Difference { object, path, want, got } = difference;
+    let place = if path.is_empty() { String::new() } else { format!(" {path}") };
+    format!("{object}{place} is {} instead of {}", shown(got), shown(want))
+}
+
+/// The most that one sentence lists.
+const MOST: usize = 5;
+
+fn shorten(all: &[String]) -> String {
+    let shown = all.iter().take(MOST).map(String::as_str).collect::<Vec<_>>().join("; ");
+    match all.len().saturating_sub(MOST) {
+        0 => shown,
+        more => format!("{shown}; and {more} more"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use pilothouse_cluster::{KeptField, ObjectRef};
+    use pilothouse_domain::stage::StageStatus;
+
+    use super::*;
+
+    fn object(kind: &str) -> ObjectRef {
+        ObjectRef::namespaced("v1", kind, "prod", "web")
+    }
+
+    fn restored(kind: &str, outcome: RestoreOutcome, generation: i64) -> Restored {
+        Restored { object: object(kind), outcome, generation, kept: Vec::new() }
+    }
+
+    fn difference(kind: &str, path: &str) -> Difference {
+        Difference {
+            object: object(kind),
+            path: path.into(),
+            want: Some(json!("hello")),
+            got: Some(json!("bye")),
+        }
+    }
+
+    #[test]
+    fn only_what_is_there_is_watched() {
+        let all = [
+            restored("Deployment", RestoreOutcome::Restored, 3),
+            restored("StatefulSet", RestoreOutcome::Unchanged, 1),
+            restored("ConfigMap", RestoreOutcome::Restored, 0),
+            restored("Job", RestoreOutcome::Deleted, 0),
+            restored("DaemonSet", RestoreOutcome::Conflict { reason: "x".into() }, 2),
+        ];
+        let watched: Vec<String> = workloads(&all).into_iter().map(|w| w.object.kind).collect();
+        assert_eq!(watched, ["Deployment", "StatefulSet"]);
+        assert_eq!(changed(&all), 3);
+    }
+
+    #[test]
+    fn an_undo_succeeds_when_everything_reads_back_and_tells_what_others_keep() {
+        let kept = vec![KeptField { path: ".spec.replicas".into(), manager: "hpa".into() }];
+        let all = [Restored { kept, ..restored("Deployment", RestoreOutcome::Restored, 3) }];
+        let end = verdict(&all, &[]);
+        assert_eq!(end.status, StageStatus::Succeeded);
+        assert_eq!(end.output["objects"][0]["outcome"], "restored");
+        assert_eq!(end.output["objects"][0]["kept"][0]["manager"], "hpa");
+    }
+
+    #[test]
+    fn an_undo_that_left_something_alone_or_reads_back_otherwise_fails_and_says_what() {
+        let conflict = RestoreOutcome::Conflict { reason: "its values changed since the snapshot".into() };
+        let all = [restored("Secret", conflict, 0), restored("ConfigMap", RestoreOutcome::Restored, 0)];
+        let differences = [difference("Secret", ""), difference("ConfigMap", ".data.GREETING")];
+        let StageStatus::Failed { reason, evidence } = verdict(&all, &differences).status else {
+            panic!("it failed")
+        };
+        assert_eq!(
+            reason,
+            "not everything is as it was: Secret prod/web: its values changed since the snapshot; \
+             ConfigMap prod/web .data.GREETING is \"bye\" instead of \"hello\""
+        );
+        assert_eq!(evidence.unwrap()["differences"].as_array().unwrap().len(), 2);
+    }
+
+    #[test]
+    fn a_long_list_is_cut() {
+        let many: Vec<Difference> = (0..8).map(|i| difference("ConfigMap", &format!(".data.k{i}"))).collect();
+        let end = verdict(&[restored("ConfigMap", RestoreOutcome::Restored, 0)], &many);
+        assert!(end.status.reason().unwrap().ends_with("; and 3 more"), "{end:?}");
+    }
+}

@@ -1,0 +1,199 @@
+//! `webhook`: calls a URL and goes by its status (T38).
+//!
+//! `begin` calls nothing: it leaves only the intent, so that what follows can be repeated at any point. `observe` makes at
+//! most one call a look; when the receiver is not ready for it (no connection, 429, 502, 503, 504), it notes in the
+//! stage's record when to call again. All calls of one run carry the same `Idempotency-Key`, the run's id: a receiver
+//! that knows the key acts once, however often it is called.
+
+mod call;
+mod options;
+mod redaction;
+
+use jiff::Timestamp;
+use pilothouse_domain::duration::Span;
+use pilothouse_domain::pipeline::StageTypeInfo;
+use pilothouse_domain::stage::{StageRun, StageStatus};
+use pilothouse_store::Transaction;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+pub use options::{Header, Method, Options, SecretHeader};
+
+use self::call::{Answered, Caller, Outcome};
+use super::{Begun, Observed, StageContext, StageEnd, StageType, Stepped};
+use crate::OperationError;
+use crate::outbound::check_url;
+
+/// The name in `type:`.
+pub const NAME: &str = "webhook";
+
+/// What is known of the calls that were made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Action {
+    /// How many calls were answered in a way that asks for another, or not at all.
+    attempts: u32,
+    /// Not before this is the next call.
+    next: Timestamp,
+}
+
+/// Calls a URL.
+#[derive(Debug, Clone, Copy)]
+pub struct Webhook;
+
+impl StageType for Webhook {
+    fn info(&self) -> StageTypeInfo {
+        StageTypeInfo {
+            name: NAME,
+            summary: "Calls a URL: 2xx and 3xx are success, 4xx and 5xx failure.",
+            schema: schemars::schema_for!(Options),
+            validate: options::validate,
+        }
+    }
+
+    fn timeout(&self, _: &Value) -> Span {
+        Span::from_secs(300)
+    }
+
+    fn begin<'a>(&'a self, stage: &'a StageContext<'a>) -> Stepped<'a, Begun> {
+        Box::pin(async move {
+            let options: Options = stage.options()?;
+            if let Err(error) = check_url(&options.url) {
+                return Ok(Begun::Ended(StageEnd::failed(error.to_string())));
+            }
+            let action = Action { attempts: 0, next: stage.context.now() };
+            Ok(Begun::Observe { action: value(&action)?, progress: format!("calls {}", options.shown()) })
+        })
+    }
+
+    fn observe<'a>(&'a self, stage: &'a StageContext<'a>, within: Span) -> Stepped<'a, Observed> {
+        Box::pin(observe(stage, within))
+    }
+}
+
+fn value(action: &Action) -> Result<Value, OperationError> {
+    serde_json::to_value(action)
+        .map_err(|e| OperationError::Inconsistent(format!("the action cannot be written: {e}")))
+}
+
+async fn observe(stage: &StageContext<'_>, within: Span) -> Result<Observed, OperationError> {
+    let options: Options = stage.options()?;
+    let action: Action = stage.action()?;
+    let left = Span::from_millis(millis_between(stage.context.now(), action.next));
+    tokio::time::sleep(left.min(within).as_duration()).await;
+    if left > within {
+        return Ok(Observed::Pending { progress: stage.run.progress.clone().unwrap_or_default() });
+    }
+    let caller = Caller {
+        policy: stage.context.outbound,
+        secrets: &stage.context.secrets,
+        idempotency_key: stage.run.id.to_string(),
+    };
+    match caller.call(&options).await {
+        Outcome::Succeeded(answered) => Ok(Observed::Ended(StageEnd::succeeded(answered.output()))),
+        Outcome::Failed { reason, answered } => {
+            Ok(Observed::Ended(failed(&options, reason, answered.as_ref())))
+        }
+        Outcome::Again { reason, after, answered } => {
+            again(stage, &options, &action, Retry { reason, after, answered }).await
+        }
+    }
+}
+
+fn millis_between(from: Timestamp, to: Timestamp) -> u64 {
+    u64::try_from(to.as_millisecond() - from.as_millisecond()).unwrap_or(0)
+}
+
+/// A call that asks for another.
+struct Retry {
+    reason: String,
+    after: Option<Span>,
+    answered: Option<Answered>,
+}
+
+/// Notes when the next call is due; ends the stage when that is after its deadline.
+async fn again(
+    stage: &StageContext<'_>,
+    options: &Options,
+    action: &Action,
+    retry: Retry,
+) -> Result<Observed, OperationError> {
+    let attempts = action.attempts.saturating_add(1);
+    let next = pause(attempts, retry.after).after(stage.context.now());
+    let Retry { reason, answered, .. } = retry;
+    let calls = if attempts == 1 { "1 call".to_owned() } else { format!("{attempts} calls") };
+    if next >= stage.run.deadline {
+        let reason = format!("{reason} ({calls}); its timeout leaves no time for another");
+        return Ok(Observed::Ended(failed(options, reason, answered.as_ref())));
+    }
+    let progress = format!("{reason} ({calls}); calls again at {next:.0}");
+    note(stage, &Action { attempts, next }, &progress).await?;
+    Ok(Observed::Pending { progress })
+}
+
+/// The pause after so many calls: from 1 s, doubled each time, to 60 s; longer if the receiver asks for it, to 5 min.
+fn pause(attempts: u32, asked: Option<Span>) -> Span {
+    let doubled = Span::from_secs(1_u64.checked_shl(attempts.saturating_sub(1)).unwrap_or(60).clamp(1, 60));
+    doubled.max(asked.unwrap_or(doubled).min(Span::from_secs(300)))
+}
+
+/// Writes the action into the stage's record. When somebody else wrote meanwhile, the call is merely repeated sooner.
+async fn note(stage: &StageContext<'_>, action: &Action, progress: &str) -> Result<(), OperationError> {
+    let store = &stage.context.store;
+    let Some(run) = store.stage_run(&stage.run.at, &stage.run.stage).await? else { return Ok(()) };
+    if run.record.status != StageStatus::Running {
+        return Ok(());
+    }
+    let next = StageRun { action: value(action)?, progress: Some(progress.to_owned()), ..run.record.clone() };
+    match store.commit(Transaction::new().replace(&run, &next)).await {
+        Err(error) if !error.is_conflict() => Err(error.into()),
+        _ => Ok(()),
+    }
+}
+
+fn failed(options: &Options, reason: String, answered: Option<&Answered>) -> StageEnd {
+    let output = answered.map_or(Value::Null, Answered::output);
+    let evidence = json!({
+        "method": options.method,
+        "url": options.url,
+        "statusCode": answered.map(|a| a.status),
+        "body": answered.map(Answered::excerpt),
+    });
+    StageEnd { output, ..StageEnd::failed_with(reason, evidence) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_double_to_a_minute_and_heed_the_receiver() {
+        let seconds =
+            |attempts, asked: Option<u64>| pause(attempts, asked.map(Span::from_secs)).as_millis() / 1000;
+        assert_eq!((1..=8).map(|n| seconds(n, None)).collect::<Vec<_>>(), [1, 2, 4, 8, 16, 32, 60, 60]);
+        assert_eq!(seconds(500, None), 60);
+        assert_eq!([seconds(1, Some(20)), seconds(6, Some(20)), seconds(1, Some(86_400))], [20, 32, 300]);
+    }
+
+    #[test]
+    fn a_failure_keeps_status_and_body_for_later_stages_and_as_proof() {
+        let options: Options = serde_json::from_value(json!({"url": "http://web.dev/health"})).unwrap();
+        let answered = Answered {
+            url: options.url.clone(),
+            status: 500,
+            body: json!({"error": "no database"}),
+            truncated: false,
+        };
+        let end = failed(&options, "POST http://web.dev/health answered 500".into(), Some(&answered));
+        assert_eq!(end.output["webhook"]["statusCode"], 500);
+        let StageStatus::Failed { evidence: Some(evidence), .. } = end.status else { panic!("it failed") };
+        insta::assert_json_snapshot!(evidence, @r#"
+        {
+          "method": "POST",
+          "url": "http://web.dev/health",
+          "statusCode": 500,
+          "body": "{\"error\":\"no database\"}"
+        }
+        "#);
+    }
+}
