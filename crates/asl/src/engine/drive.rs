@@ -148,12 +148,20 @@ impl Inner {
         };
         let arn = Arc::clone(&child.identity.arn);
         let started = Event::ChildStarted { key, arn, start_ms: child.identity.start_ms };
-        let mut queue = Queue::from([(Arc::clone(parent), started)]);
-        if new {
-            queue.push_back((Arc::clone(&child), Event::Begin));
+        self.deliver(Arc::clone(parent), started);
+        let mut queue = Queue::new();
+        if awaited && !lock(&parent.live).run.wants_child(key) {
+            // The parent ended in between: what it alone would have waited for does not begin.
+            if new {
+                self.deliver(child, Event::Stop(crate::Failure::default()));
+            }
+            return;
         }
         if awaited {
             self.watch(&child, parent, key, &mut queue);
+        }
+        if new {
+            queue.push_back((child, Event::Begin));
         }
         self.run_queue(&mut queue);
     }

@@ -75,6 +75,23 @@ fn an_endless_recursion_ends_in_an_error() {
     assert!(deep.unwrap_err().contains("threw an error"));
 }
 
+#[test]
+fn deep_and_long_expressions_are_refused_or_evaluated_but_do_not_overflow() {
+    for source in [
+        format!("{}1{}", "(".repeat(20_000), ")".repeat(20_000)),
+        format!("{}1{}", "[".repeat(900), "]".repeat(900)),
+        format!("1{}", "+1".repeat(20_000)),
+        format!("1{}", "+1".repeat(900)),
+        format!("{}1", "-".repeat(5_000)),
+        format!("$x{}", ".a".repeat(5_000)),
+        format!("{}1{}", "$string(".repeat(900), ")".repeat(900)),
+        format!("{}1{}", "{'a':".repeat(900), "}".repeat(900)),
+    ] {
+        let result = evaluate(&source, &json!({}));
+        assert!(result.is_ok() || !result.unwrap_err().is_empty());
+    }
+}
+
 fn json_value() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
         Just(Value::Null),
