@@ -56,7 +56,6 @@ impl SimCluster {
     }
 
     /// The API server as a tower service, for `kube::Client::new(cluster.service(), "default")`: no socket, no token.
-    #[must_use]
     pub fn service(&self) -> axum::Router {
         api::router(Arc::clone(&self.shared), None)
     }

@@ -1,4 +1,52 @@
 //! A simulated Kubernetes cluster: API server behaviour and the controllers a release needs.
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! use pilothouse_sim_cluster::{Behaviour, ImageRule, SimCluster};
+//!
+//! let broken = ImageRule::new("*/shop/web:1.1.0*", Behaviour::crash_loop("no database")).in_namespace("prod");
+//! let cluster = SimCluster::builder().namespaces(["dev", "prod"]).rule(broken).build().await?;
+//! let service = cluster.service(); // kube::Client::new(service, "default")
+//! let server = cluster.serve(tokio::net::TcpListener::bind("127.0.0.1:0").await?).await?;
+//! let kubeconfig = cluster.kubeconfig(server.addr(), None); // for kubectl
+//! # Ok(()) }
+//! ```
+//!
+//! # What it does as a real cluster does
+//! - **API**: discovery (also aggregated), create, get, list (label and field selectors, pages), watch (resource versions, bookmarks, streaming
+//!   lists, 410), update with conflicts, the subresources `status`, `scale`, `log` and `eviction`, JSON, merge and strategic merge patches,
+//!   server-side apply (managed fields, conflicts, removal), dry runs, deletion (grace, preconditions, finalizers, the three propagation
+//!   policies), collections, tables for `kubectl get`. Unknown and mistyped fields, defaults and the usual validation are those of the
+//!   Kubernetes API; refusals are `Status` objects with its wording.
+//! - **Controllers**: Deployments (rolling and recreate, revisions, pause, scaling, deadline), ReplicaSets, StatefulSets, DaemonSets, Jobs,
+//!   Endpoints and EndpointSlices, garbage collection, namespaces.
+//! - **One node** (`sim-node-1`): pods are scheduled, images pulled (2 to 3 s), containers started, ready (1 to 2 s later, and after
+//!   `initialDelaySeconds`), restarted with back-off and stopped (1 s), with the events that go with it. Missing ConfigMaps, Secrets, claims and
+//!   service accounts hold them.
+//!
+//! # What images do
+//! Healthy, unless an [`ImageRule`] says otherwise; the first that matches wins. Rules come from the builder, from
+//! [`SimCluster::set_rules`], and then from the ConfigMap `kube-system/sim-images`, whose entries (in the order of their keys) are YAML:
+//! ```yaml
+//! image: "*/shop/web:1.1.0*"    # glob over the reference in the pod, tag and digest included
+//! namespace: prod               # glob; every namespace when absent
+//! behaviour: crash-loop         # ready, err-image-pull, crash-loop, never-ready, oom-killed, completes
+//! message: cannot reach the database
+//! exitCode: 3                   # crash-loop
+//! after: 5                      # seconds
+//! ```
+//! A change takes effect at once, also for pods that run. An entry that cannot be read is told by an event on the ConfigMap.
+//!
+//! # Time
+//! Timestamps come from a [`Clock`], every wait is a `tokio::time` one divided by the builder's `speed`, and there is no timer unless something
+//! is pending: on paused time a roll-out takes no time, and a quiet cluster lets time jump. Names, ids and delays come from a seed. With a
+//! file every write is in SQLite before it is answered, and the controllers go on from there after a kill.
+//!
+//! # What it does not do
+//! No authorization (everything is allowed), no admission webhooks, no custom resource definitions (the Gateway API's kinds are built in, without
+//! a schema), no network: probes are not called and routes not followed. CronJobs, HorizontalPodAutoscalers, PodDisruptionBudgets, Ingresses
+//! and quotas are stored, nobody acts on them. The node is never full. Endpoints leave out pods that are ending instead of marking them. There is no
+//! `exec`, `attach`, `port-forward` and `proxy`, no OpenAPI schema (`kubectl explain`).
 
 mod api;
 mod clock;

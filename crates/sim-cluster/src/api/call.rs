@@ -130,6 +130,9 @@ impl Call {
         if self.body.is_empty() {
             return Ok(Value::Null);
         }
+        if self.media_type().contains("protobuf") {
+            return Err(self.unknown_format());
+        }
         if let Ok(value) = serde_json::from_slice(&self.body) {
             return Ok(value);
         }

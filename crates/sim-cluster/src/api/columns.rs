@@ -55,7 +55,7 @@ pub(super) fn of(kind: &Kind) -> Vec<Column> {
                     json::int(o, "/spec/completions").unwrap_or(1)
                 )
             }),
-            column("Duration", |o, now| job_duration(o, now)),
+            column("Duration", job_duration),
             AGE,
             CONTAINERS,
             IMAGES,
@@ -125,7 +125,7 @@ fn pods() -> Vec<Column> {
             format!("{ready}/{}", json::items(o, "/spec/containers").len())
         }),
         column("Status", |o, _| pod_status(o)),
-        column("Restarts", |o, now| restarts(o, now)),
+        column("Restarts", restarts),
         AGE,
         wide("IP", |o, _| or_none(json::text(o, "/status/podIP").to_owned())),
         wide("Node", |o, _| or_none(json::text(o, "/spec/nodeName").to_owned())),

@@ -70,7 +70,7 @@ fn kinds_of(group: &str, version: &str) -> ApiResult<Vec<&'static Kind>> {
 
 fn group(name: &str, version: &str, alone: bool) -> Value {
     let version = json!({ "groupVersion": format!("{name}/{version}"), "version": version });
-    let mut group = json!({ "name": name, "versions": [version.clone()], "preferredVersion": version });
+    let mut group = json!({ "name": name, "versions": [&version], "preferredVersion": version });
     if alone {
         group["kind"] = "APIGroup".into();
         group["apiVersion"] = "v1".into();

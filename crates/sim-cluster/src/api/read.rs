@@ -31,7 +31,7 @@ pub(super) fn shown(api: &Api, call: &Call, address: &Address, object: &Arc<Valu
                 address.kind,
                 std::slice::from_ref(object),
                 &table_options(api, call),
-                json!({ "resourceVersion": version }),
+                &json!({ "resourceVersion": version }),
             )
         }
     }
@@ -74,10 +74,10 @@ pub(super) fn list(api: &Api, call: &Call, address: &Address) -> ApiResult<Reply
             metadata["continue"] = token(&version, &ns, &name).into();
         }
     }
-    Ok(Reply::ok(shown_list(api, call, address, &selected, metadata)))
+    Ok(Reply::ok(shown_list(api, call, address, &selected, &metadata)))
 }
 
-fn shown_list(api: &Api, call: &Call, address: &Address, objects: &[Arc<Value>], metadata: Value) -> Value {
+fn shown_list(api: &Api, call: &Call, address: &Address, objects: &[Arc<Value>], metadata: &Value) -> Value {
     let kind = address.kind;
     match call.form() {
         Form::Table => table::of(kind, objects, &table_options(api, call), metadata),

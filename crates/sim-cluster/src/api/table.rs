@@ -16,7 +16,7 @@ pub(super) struct Options {
 }
 
 /// The objects as a Table.
-pub(super) fn of(kind: &Kind, objects: &[Arc<Value>], options: &Options, metadata: Value) -> Value {
+pub(super) fn of(kind: &Kind, objects: &[Arc<Value>], options: &Options, metadata: &Value) -> Value {
     let columns = columns::of(kind);
     let definitions: Vec<_> = columns
         .iter()

@@ -192,7 +192,7 @@ impl Watch {
                     self.kind,
                     std::slice::from_ref(object),
                     &options,
-                    json!({ "resourceVersion": version }),
+                    &json!({ "resourceVersion": version }),
                 )
             }
         };

@@ -62,9 +62,9 @@ fn group_by_ports(service: &Value, backends: &[Arc<Value>]) -> Vec<Subset> {
         let (_, ready, waiting) = &mut subsets[index];
         let publish = json::flag(service, "/spec/publishNotReadyAddresses");
         if publish || pods::is_ready(pod) {
-            ready.push(Arc::clone(pod))
+            ready.push(Arc::clone(pod));
         } else {
-            waiting.push(Arc::clone(pod))
+            waiting.push(Arc::clone(pod));
         }
     }
     subsets

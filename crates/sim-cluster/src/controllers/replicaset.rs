@@ -57,7 +57,7 @@ fn claim(tx: &mut Tx<'_>, set: &Value) -> Vec<Arc<Value>> {
                 let mut owners = json::items(&pod, "/metadata/ownerReferences").to_vec();
                 owners.push(pods::owner_reference(set));
                 tx.modify(&Key::of("pods", &pod), &options, |p| {
-                    json::set(p, "/metadata/ownerReferences", owners)
+                    json::set(p, "/metadata/ownerReferences", owners);
                 });
             }
         }

@@ -53,10 +53,11 @@ pub(super) fn route(tx: &Tx<'_>, change: &Change, agenda: &mut Agenda) {
                 }
             }
         }
-        "persistentvolumeclaims" => {
+        // Both may be what a pod waits for to be scheduled; a node has no namespace: then it is any pod.
+        "persistentvolumeclaims" | "nodes" => {
             let unscheduled = |p: &Value| json::text(p, "/spec/nodeName").is_empty();
             for pod in tx.list("pods", ns).into_iter().filter(|p| unscheduled(p)) {
-                agenda.add(Work::Object(key("pods", ns, json::name(&pod))));
+                agenda.add(Work::Object(key("pods", json::namespace(&pod), json::name(&pod))));
             }
         }
         _ => {}

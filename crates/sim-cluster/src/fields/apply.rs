@@ -146,7 +146,7 @@ fn remove_fields(value: &mut Value, parent: &str, name: &str, gone: &FieldSet, o
             true
         }),
         (Shape::Set, Value::Array(list)) => {
-            list.retain(|item| !gone.children.contains_key(&set::value(item)))
+            list.retain(|item| !gone.children.contains_key(&set::value(item)));
         }
         _ => {}
     }

@@ -107,7 +107,7 @@ fn compare_values(
 ) {
     match (shape(parent, name, new), old, new) {
         (Shape::Granular, Value::Object(old), Value::Object(new)) => {
-            compare_maps(old, new, name, written, removed)
+            compare_maps(old, new, name, written, removed);
         }
         (Shape::Keyed(keys), Value::Array(old), Value::Array(new)) => {
             compare_keyed((old, new), keys, name, written, removed);

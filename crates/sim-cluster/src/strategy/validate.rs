@@ -120,11 +120,11 @@ fn transition(kind: &Kind, old: &Value, new: &Value, errors: &mut Vec<FieldError
     match kind.resource.as_str() {
         "statefulsets.apps" => stateful_set_transition(old, new, errors),
         "pods" => pod_transition(old, new, errors),
-        "configmaps" | "secrets" => {
-            if json::flag(old, "/immutable") && (old["data"] != new["data"] || !json::flag(new, "/immutable"))
-            {
-                errors.push(FieldError::forbidden("data", "field is immutable when `immutable` is set"));
-            }
+        "configmaps" | "secrets"
+            if json::flag(old, "/immutable")
+                && (old["data"] != new["data"] || !json::flag(new, "/immutable")) =>
+        {
+            errors.push(FieldError::forbidden("data", "field is immutable when `immutable` is set"));
         }
         "services" => {
             let (before, after) = (json::text(old, "/spec/clusterIP"), json::text(new, "/spec/clusterIP"));

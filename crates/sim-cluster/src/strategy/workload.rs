@@ -79,7 +79,7 @@ pub(super) fn deployment(object: &Value, errors: &mut Vec<FieldError>) {
         )),
         "Recreate" => {}
         other => {
-            errors.push(FieldError::unsupported("spec.strategy.type", other, &["Recreate", "RollingUpdate"]))
+            errors.push(FieldError::unsupported("spec.strategy.type", other, &["Recreate", "RollingUpdate"]));
         }
     }
     let (deadline, ready) =

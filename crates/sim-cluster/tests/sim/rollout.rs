@@ -12,7 +12,7 @@ use crate::objects::{builder, client, cluster, count, create_web, events, reason
 
 async fn set_image(api: &Api<Deployment>, image: &str) {
     let patch = json!({"spec": {"template": {"spec": {"containers": [{"name": "web", "image": image}]}}}});
-    api.patch("web", &PatchParams::default(), &Patch::Strategic(patch)).await.unwrap();
+    api.patch("web", &PatchParams::default(), &Patch::Strategic(patch)).await.expect("the image is set");
 }
 
 fn pods_of(cluster: &SimCluster, image: &str) -> Vec<Value> {

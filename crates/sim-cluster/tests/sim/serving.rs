@@ -1,16 +1,19 @@
 use k8s_openapi::api::core::v1::Namespace;
-use kube::{Api, Client, Config, api::ListParams, config::Kubeconfig, discovery::Discovery};
+use kube::{
+    Api, Client, Config,
+    api::ListParams,
+    config::{KubeConfigOptions, Kubeconfig},
+    discovery::Discovery,
+};
 use serde_json::Value;
 use tokio::net::TcpListener;
 
 use crate::objects::{builder, cluster, create_web, refused, rolled_out};
 
 async fn connect(kubeconfig: &str) -> Client {
-    let config = Kubeconfig::from_yaml(kubeconfig).unwrap();
-    Client::try_from(
-        Config::from_custom_kubeconfig(config, &kube::config::KubeConfigOptions::default()).await.unwrap(),
-    )
-    .unwrap()
+    let kubeconfig = Kubeconfig::from_yaml(kubeconfig).expect("a kubeconfig");
+    let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await;
+    Client::try_from(config.expect("its context")).expect("a client")
 }
 
 #[tokio::test]

@@ -131,7 +131,7 @@ fn progress(context: &mut Context, deployment: &Value, sets: &Sets, status: &mut
     // After a restart nothing is known: a deadline that had passed stays passed.
     let has_progressed = known.as_ref().is_some_and(|k| *k != signature);
     let exceeded = old_reason == "ProgressDeadlineExceeded" && !has_progressed;
-    let Some(deadline) = json::int(deployment, "/spec/progressDeadlineSeconds") else { return None };
+    let deadline = json::int(deployment, "/spec/progressDeadlineSeconds")?;
     #[expect(clippy::cast_precision_loss, reason = "seconds are far below 2^52")]
     let seconds = deadline as f64;
     if exceeded || context.elapsed(since) >= seconds {

@@ -11,7 +11,7 @@ fn applied(live: &Value, config: &Value, who: &str) -> ApiResult<Value> {
     apply(kinds::of("deployments.apps"), live, config, &manager(who), false, "2026-01-01T00:00:00Z")
 }
 
-fn with_containers(containers: Value) -> Value {
+fn with_containers(containers: &Value) -> Value {
     json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web"},
         "spec": {"template": {"spec": {"containers": containers}}}})
 }
@@ -19,7 +19,7 @@ fn with_containers(containers: Value) -> Value {
 #[test]
 fn an_apply_owns_exactly_what_it_says() {
     let live =
-        applied(&Value::Null, &with_containers(json!([{"name": "web", "image": "a"}])), "one").unwrap();
+        applied(&Value::Null, &with_containers(&json!([{"name": "web", "image": "a"}])), "one").unwrap();
     assert_eq!(
         live["metadata"]["managedFields"],
         json!([{"manager": "one", "operation": "Apply", "apiVersion": "apps/v1", "time": "2026-01-01T00:00:00Z", "fieldsType": "FieldsV1",
@@ -30,10 +30,10 @@ fn an_apply_owns_exactly_what_it_says() {
 #[test]
 fn what_is_no_longer_applied_is_removed_unless_another_owns_it() {
     let both = json!([{"name": "web", "image": "a", "env": [{"name": "A", "value": "1"}, {"name": "B", "value": "2"}]}, {"name": "side", "image": "s"}]);
-    let live = applied(&Value::Null, &with_containers(both), "one").unwrap();
-    let other = with_containers(json!([{"name": "web", "env": [{"name": "B", "value": "2"}]}]));
+    let live = applied(&Value::Null, &with_containers(&both), "one").unwrap();
+    let other = with_containers(&json!([{"name": "web", "env": [{"name": "B", "value": "2"}]}]));
     let live = applied(&live, &other, "two").unwrap();
-    let live = applied(&live, &with_containers(json!([{"name": "web", "image": "a"}])), "one").unwrap();
+    let live = applied(&live, &with_containers(&json!([{"name": "web", "image": "a"}])), "one").unwrap();
     assert_eq!(
         live.pointer("/spec/template/spec/containers"),
         Some(&json!([{"name": "web", "image": "a", "env": [{"name": "B", "value": "2"}]}]))
@@ -43,12 +43,12 @@ fn what_is_no_longer_applied_is_removed_unless_another_owns_it() {
 #[test]
 fn a_different_value_of_another_manager_is_a_conflict_that_names_it() {
     let live =
-        applied(&Value::Null, &with_containers(json!([{"name": "web", "image": "a"}])), "one").unwrap();
+        applied(&Value::Null, &with_containers(&json!([{"name": "web", "image": "a"}])), "one").unwrap();
     let mut scaled = live.clone();
     scaled["spec"]["replicas"] = json!(5);
     let kind = kinds::of("deployments.apps");
     track_update(kind, &live, &mut scaled, &manager("kubectl-edit"), "2026-01-01T00:00:01Z");
-    let mut config = with_containers(json!([{"name": "web", "image": "a"}]));
+    let mut config = with_containers(&json!([{"name": "web", "image": "a"}]));
     config["spec"]["replicas"] = json!(3);
     let error = applied(&scaled, &config, "one").unwrap_err();
     assert_eq!(
@@ -72,12 +72,12 @@ fn a_different_value_of_another_manager_is_a_conflict_that_names_it() {
 fn two_conflicts_are_listed_by_manager() {
     let live = applied(
         &Value::Null,
-        &with_containers(json!([{"name": "web", "image": "a", "command": ["x"]}])),
+        &with_containers(&json!([{"name": "web", "image": "a", "command": ["x"]}])),
         "one",
     )
     .unwrap();
     let error =
-        applied(&live, &with_containers(json!([{"name": "web", "image": "b", "command": ["y"]}])), "two")
+        applied(&live, &with_containers(&json!([{"name": "web", "image": "b", "command": ["y"]}])), "two")
             .unwrap_err();
     assert_eq!(
         error.message,
@@ -89,7 +89,7 @@ fn two_conflicts_are_listed_by_manager() {
 
 #[test]
 fn the_same_value_is_shared_not_fought_over() {
-    let config = with_containers(json!([{"name": "web", "image": "a"}]));
+    let config = with_containers(&json!([{"name": "web", "image": "a"}]));
     let live = applied(&Value::Null, &config, "one").unwrap();
     let live = applied(&live, &config, "two").unwrap();
     assert_eq!(live["metadata"]["managedFields"].as_array().unwrap().len(), 2);
@@ -97,11 +97,11 @@ fn the_same_value_is_shared_not_fought_over() {
 
 #[test]
 fn ports_are_told_apart_by_number_and_protocol_with_tcp_as_default() {
-    let config = with_containers(json!([{"name": "web", "ports": [{"containerPort": 80}]}]));
+    let config = with_containers(&json!([{"name": "web", "ports": [{"containerPort": 80}]}]));
     let mut live = applied(&Value::Null, &config, "one").unwrap();
     live["spec"]["template"]["spec"]["containers"][0]["ports"][0]["protocol"] = json!("TCP");
     let both = with_containers(
-        json!([{"name": "web", "ports": [{"containerPort": 80, "name": "http"}, {"containerPort": 80, "protocol": "UDP"}]}]),
+        &json!([{"name": "web", "ports": [{"containerPort": 80, "name": "http"}, {"containerPort": 80, "protocol": "UDP"}]}]),
     );
     let live = applied(&live, &both, "one").unwrap();
     assert_eq!(
@@ -114,9 +114,9 @@ fn ports_are_told_apart_by_number_and_protocol_with_tcp_as_default() {
 
 #[test]
 fn the_last_label_takes_the_map_with_it() {
-    let mut config = with_containers(json!([{"name": "web"}]));
+    let mut config = with_containers(&json!([{"name": "web"}]));
     config["metadata"]["labels"] = json!({"app": "web"});
     let live = applied(&Value::Null, &config, "one").unwrap();
-    let live = applied(&live, &with_containers(json!([{"name": "web"}])), "one").unwrap();
+    let live = applied(&live, &with_containers(&json!([{"name": "web"}])), "one").unwrap();
     assert_eq!(live.pointer("/metadata/labels"), None);
 }
