@@ -4,7 +4,6 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::attempt::{Attempt, AttemptKind, AttemptState, AttemptStatus};
-use crate::ids::ReleaseId;
 use crate::pipeline::{EnvironmentSpec, Start};
 
 /// The documents' statuses of an environment (A5-A11).
@@ -20,18 +19,6 @@ pub enum EnvironmentStatus {
     Failed,
     Queued,
     Scheduled,
-}
-
-/// An environment's record in a release: how many attempts there were.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Environment {
-    /// The release.
-    pub release: ReleaseId,
-    /// The environment's name in the pipeline.
-    pub name: String,
-    /// The number of attempts made: the next one is one more.
-    pub attempts: u32,
 }
 
 impl EnvironmentStatus {

@@ -89,7 +89,7 @@ pub enum Happening {
     /// A rollback was started for the attempt.
     RollbackStarted {
         /// The number of the attempt that rolls back.
-        attempt: u32,
+        rollback: u32,
         /// What triggered it (V16).
         trigger: String,
     },

@@ -32,9 +32,8 @@ pub fn definitions(region: &str, account: &str) -> [Definition; 2] {
 }
 
 fn fill(name: &'static str, text: &str, values: &BTreeMap<&str, String>) -> Definition {
-    let text = values.iter().fold(text.to_owned(), |text, (key, value)| {
-        text.replace(&format!("${{{key}}}"), value)
-    });
+    let text =
+        values.iter().fold(text.to_owned(), |text, (key, value)| text.replace(&format!("${{{key}}}"), value));
     Definition { name, text }
 }
 

@@ -95,12 +95,17 @@ impl Functions {
 }
 
 impl Tasks for Functions {
-    fn invoke<'a>(&'a self, function: &'a str, payload: Value) -> BoxFuture<'a, Result<Value, FunctionError>> {
+    fn invoke<'a>(
+        &'a self,
+        function: &'a str,
+        payload: Value,
+    ) -> BoxFuture<'a, Result<Value, FunctionError>> {
         let name = pilothouse_asl::function_name(function);
         let step = payload.get("step").and_then(Value::as_str).unwrap_or("-");
         let step = format!("{name}:{step}");
         Box::pin(async move {
-            let lost = || FunctionError::service("ServiceException", "the call was lost (a fault of the test)");
+            let lost =
+                || FunctionError::service("ServiceException", "the call was lost (a fault of the test)");
             let fault = self.faults.as_ref().and_then(|decide| decide(&step));
             if fault == Some(StepFault::Lost) {
                 return Err(lost());

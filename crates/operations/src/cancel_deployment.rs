@@ -14,7 +14,11 @@ use crate::{Context, OperationError};
 ///
 /// # Errors
 /// [`OperationError::Refused`] when it has ended or is being cancelled.
-pub async fn cancel_deployment(context: &Context, at: &AttemptRef, by: &str) -> Result<Attempt, OperationError> {
+pub async fn cancel_deployment(
+    context: &Context,
+    at: &AttemptRef,
+    by: &str,
+) -> Result<Attempt, OperationError> {
     cancel(context, at, by, None).await
 }
 
@@ -44,9 +48,11 @@ async fn write(
     next: &Attempt,
     by: &str,
 ) -> Result<bool, OperationError> {
-    let mut tx = Transaction::new()
-        .replace(attempt, next)
-        .event(context.event(&next.at, by, Happening::CancelRequested {}));
+    let mut tx = Transaction::new().replace(attempt, next).event(context.event(
+        &next.at,
+        by,
+        Happening::CancelRequested {},
+    ));
     for approval in context.approvals_of(&next.at).await? {
         let canceled = approval.record.cancel(by);
         if canceled != approval.record {

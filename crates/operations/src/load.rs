@@ -25,7 +25,10 @@ impl Context {
         if release.record.status == ReleaseStatus::Active {
             return Ok(release);
         }
-        Err(OperationError::Conflicting(format!("the release is {:?}: no action is allowed", release.record.status)))
+        Err(OperationError::Conflicting(format!(
+            "the release is {:?}: no action is allowed",
+            release.record.status
+        )))
     }
 
     /// The attempt.
@@ -65,7 +68,13 @@ impl Context {
     }
 
     /// An event of a stage, made now.
-    pub(crate) fn stage_event(&self, at: &AttemptRef, stage: &str, actor: &str, what: Happening) -> EventDraft {
+    pub(crate) fn stage_event(
+        &self,
+        at: &AttemptRef,
+        stage: &str,
+        actor: &str,
+        what: Happening,
+    ) -> EventDraft {
         EventDraft { stage: Some(stage.to_owned()), ..self.event(at, actor, what) }
     }
 }

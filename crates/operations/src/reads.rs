@@ -10,7 +10,10 @@ use crate::{Context, OperationError};
 
 impl Context {
     /// The approvals of one attempt.
-    pub(crate) async fn approvals_of(&self, at: &AttemptRef) -> Result<Vec<Versioned<Approval>>, OperationError> {
+    pub(crate) async fn approvals_of(
+        &self,
+        at: &AttemptRef,
+    ) -> Result<Vec<Versioned<Approval>>, OperationError> {
         let all = self.store.approvals(&at.release).await?;
         Ok(all.into_iter().filter(|a| a.record.at == *at).collect())
     }
@@ -34,7 +37,10 @@ impl Context {
     }
 
     /// The callbacks of stages that wait for an answer.
-    pub(crate) async fn answer_callbacks(&self, at: &AttemptRef) -> Result<Vec<Versioned<Callback>>, OperationError> {
+    pub(crate) async fn answer_callbacks(
+        &self,
+        at: &AttemptRef,
+    ) -> Result<Vec<Versioned<Callback>>, OperationError> {
         let all = self.store.callbacks(at).await?;
         Ok(all.into_iter().filter(|c| matches!(c.record.awaited, Awaited::Answer { .. })).collect())
     }
@@ -58,7 +64,8 @@ impl Context {
     ) -> Result<Option<Attempt>, OperationError> {
         let mut cursor = None;
         loop {
-            let page = self.store.attempts_of_environment(application, environment, 25, cursor.as_ref()).await?;
+            let page =
+                self.store.attempts_of_environment(application, environment, 25, cursor.as_ref()).await?;
             cursor = page.next.clone();
             let found = page.records().into_iter().find(|a| a.started_at.is_some() && !a.is_rollback());
             if found.is_some() || cursor.is_none() {

@@ -38,8 +38,10 @@ pub async fn roll_back(
         let runs = context.store.stage_runs(&target.record.at).await?;
         let number = context.last_attempt_number(release, environment).await? + 1;
         let reason = RollbackReason::Requested { by: by.to_owned() };
-        let rollback = rollback_of(context, &record, &target.record, &runs, number, reason)
-            .ok_or_else(|| refuse(format!("the deployment to `{environment}` changed nothing in the cluster")))?;
+        let rollback =
+            rollback_of(context, &record, &target.record, &runs, number, reason).ok_or_else(|| {
+                refuse(format!("the deployment to `{environment}` changed nothing in the cluster"))
+            })?;
         if write(context, &target, &rollback, by).await? {
             context.executions.start(&rollback).await?;
             return Ok(rollback);
@@ -62,18 +64,27 @@ async fn target(
         .ok_or_else(|| refuse(format!("the release was never deployed to `{environment}`")))?;
     if let AttemptKind::Rollback { undoes, .. } = &latest.record.kind {
         let over = if latest.record.state.is_terminal() { "was" } else { "is being" };
-        return Err(refuse(format!("attempt {} {over} rolled back by attempt {}", undoes.number, latest.record.at.number)));
+        return Err(refuse(format!(
+            "attempt {} {over} rolled back by attempt {}",
+            undoes.number, latest.record.at.number
+        )));
     }
     if latest.record.started_at.is_none() {
         return Err(refuse(format!("attempt {} changed nothing: it never started", latest.record.at.number)));
     }
     if let Some(by) = &latest.record.rolled_back_by {
-        return Err(refuse(format!("attempt {} was rolled back by attempt {}", latest.record.at.number, by.number)));
+        return Err(refuse(format!(
+            "attempt {} was rolled back by attempt {}",
+            latest.record.at.number, by.number
+        )));
     }
     let newest = context.newest_deployment(&latest.record.application, environment).await?;
     match newest {
         Some(newer) if newer.at.release != *release && newer.created_at > latest.record.created_at => {
-            Err(refuse(format!("release {} was deployed to `{environment}` since: roll that one back", newer.at.release)))
+            Err(refuse(format!(
+                "release {} was deployed to `{environment}` since: roll that one back",
+                newer.at.release
+            )))
         }
         _ => Ok(latest),
     }
@@ -86,7 +97,8 @@ async fn write(
     by: &str,
 ) -> Result<bool, OperationError> {
     let undone = Attempt { rolled_back_by: Some(rollback.at.clone()), ..target.record.clone() };
-    let started = Happening::RollbackStarted { attempt: rollback.at.number, trigger: format!("requested by {by}") };
+    let started =
+        Happening::RollbackStarted { rollback: rollback.at.number, trigger: format!("requested by {by}") };
     let tx = Transaction::new()
         .replace(target, &undone)
         .create(rollback)

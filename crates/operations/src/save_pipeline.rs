@@ -87,7 +87,10 @@ pub async fn set_pipeline_enabled(
 }
 
 /// The revision that a head points at.
-pub(crate) async fn in_force(context: &Context, head: &PipelineHead) -> Result<PipelineRevision, OperationError> {
+pub(crate) async fn in_force(
+    context: &Context,
+    head: &PipelineHead,
+) -> Result<PipelineRevision, OperationError> {
     let found = context.store.pipeline_revision(&head.application, &head.pipeline, head.revision).await?;
     found.map(|revision| revision.record).ok_or_else(|| {
         let PipelineHead { application, pipeline, revision, .. } = head;
@@ -105,7 +108,8 @@ async fn write(
 ) -> Result<Option<PipelineRevision>, OperationError> {
     let now = context.now();
     let number = former.map_or(0, |former| former.revision) + 1;
-    let next = PipelineRevision { revision: number, spec: spec.clone(), saved_at: now, saved_by: by.to_owned() };
+    let next =
+        PipelineRevision { revision: number, spec: spec.clone(), saved_at: now, saved_by: by.to_owned() };
     let next_head = PipelineHead {
         application: spec.application.clone(),
         pipeline: spec.pipeline.clone(),
@@ -173,11 +177,13 @@ async fn hook_warnings(context: &Context, spec: &PipelineSpec) -> Result<Vec<Pro
             TriggerKind::Cron(_) => true,
         };
         if !fits {
-            let message = format!("the hook `{name}` is for `{}`, so this trigger never fires", sender.name());
+            let message =
+                format!("the hook `{name}` is for `{}`, so this trigger never fires", sender.name());
             warnings.push(warn(message, "name a hook for the trigger's kind of sender"));
         } else if hook.record.auth == (HookAuth::Constraints {}) && trigger.secret_refs().next().is_none() {
             let message = format!("the hook `{name}` has no secret of its own, so this trigger never fires");
-            warnings.push(warn(message, "add a constraint with `secretRef`, or give the hook a bearer secret"));
+            warnings
+                .push(warn(message, "add a constraint with `secretRef`, or give the hook a bearer secret"));
         }
     }
     Ok(warnings)

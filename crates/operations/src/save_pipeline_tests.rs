@@ -54,8 +54,11 @@ async fn many_who_save_at_once_all_get_a_revision() {
     let texts: Vec<String> =
         (0..8).map(|n| pipeline(&PUSH.replace("hook: shop", &format!("hook: shop-{n}")))).collect();
     let saves = texts.iter().map(|text| save_pipeline(&test.context, text, "ann"));
-    let mut saved: Vec<u32> =
-        futures::future::join_all(saves).await.into_iter().map(|saved| saved.unwrap().revision.revision).collect();
+    let mut saved: Vec<u32> = futures::future::join_all(saves)
+        .await
+        .into_iter()
+        .map(|saved| saved.unwrap().revision.revision)
+        .collect();
     saved.sort_unstable();
     assert_eq!(saved, [1, 2, 3, 4, 5, 6, 7, 8]);
     let hooks: Vec<usize> = {
@@ -73,12 +76,12 @@ async fn many_who_save_at_once_all_get_a_revision() {
 async fn a_refused_pipeline_leaves_everything_as_it_was() {
     let test = TestContext::new().await;
     save(&test, PUSH).await;
-    let before = test.dump();
+    let before = test.items();
     let text = pipeline("[{name: a, type: registry, image: x}, {name: a, type: cron, schedule: never}]");
     let refused = save_pipeline(&test.context, &text, "ann").await.unwrap_err();
     let OperationError::Invalid(problems) = refused else { panic!("{refused}") };
     assert!(problems.0.len() >= 2, "all problems at once: {problems}");
-    assert_eq!(test.dump(), before);
+    assert_eq!(test.items(), before);
 }
 
 #[tokio::test(start_paused = true)]
@@ -93,7 +96,11 @@ async fn triggers_that_cannot_fire_are_allowed_with_a_warning() {
          {name: d, type: webhook, hook: ci, constraints: {s: {secretRef: 'env:S'}}, artifacts: {web: {tag: version}}}]",
     )
     .await;
-    insta::assert_snapshot!(Problems(saved.warnings));
+    insta::assert_snapshot!(Problems(saved.warnings), @r"
+    triggers[0].hook: the hook `nowhere` does not exist yet; nothing arrives until it is made
+    triggers[1].hook: the hook `ci` is for `generic`, so this trigger never fires; name a hook for the trigger's kind of sender
+    triggers[2].hook: the hook `ci` has no secret of its own, so this trigger never fires; add a constraint with `secretRef`, or give the hook a bearer secret
+    ");
 }
 
 #[tokio::test(start_paused = true)]

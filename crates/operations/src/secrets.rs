@@ -103,7 +103,10 @@ impl Secrets {
         key: Option<&str>,
     ) -> Result<String, SecretUnavailable> {
         let source = self.aws.as_ref().ok_or_else(|| {
-            SecretUnavailable::new(reference, "this installation has no AWS Secrets Manager; use env: or file:")
+            SecretUnavailable::new(
+                reference,
+                "this installation has no AWS Secrets Manager; use env: or file:",
+            )
         })?;
         let text = source.fetch(name).await?;
         let Some(key) = key else { return Ok(text) };

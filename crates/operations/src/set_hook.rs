@@ -43,7 +43,10 @@ pub async fn set_hook(
     check_name(&ask.name)?;
     let bearer = ask.bearer || ask.sender != Sender::Generic;
     if ask.rotate && !bearer {
-        return Err(invalid("rotate", "the hook has no secret of its own: its triggers' constraints hold it"));
+        return Err(invalid(
+            "rotate",
+            "the hook has no secret of its own: its triggers' constraints hold it",
+        ));
     }
     for _ in 0..TRIES {
         let former = context.store.hook(&ask.name).await?;
@@ -60,7 +63,9 @@ pub async fn set_hook(
             sender: ask.sender,
             auth,
             created_at: former.as_ref().map_or_else(|| context.now(), |former| former.record.created_at),
-            created_by: former.as_ref().map_or_else(|| by.to_owned(), |former| former.record.created_by.clone()),
+            created_by: former
+                .as_ref()
+                .map_or_else(|| by.to_owned(), |former| former.record.created_by.clone()),
         };
         let tx = match &former {
             Some(former) if former.record == hook => return Ok((hook, None)),
@@ -132,7 +137,12 @@ fn authentication(
 
 fn check_name(name: &str) -> Result<(), OperationError> {
     let plain = name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
-    if plain && !name.is_empty() && name.len() <= LONGEST_NAME && !name.starts_with('-') && !name.ends_with('-') {
+    if plain
+        && !name.is_empty()
+        && name.len() <= LONGEST_NAME
+        && !name.starts_with('-')
+        && !name.ends_with('-')
+    {
         return Ok(());
     }
     Err(invalid("name", "a hook's name is made of lower case letters, digits and inner `-`, at most 63"))

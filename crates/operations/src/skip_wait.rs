@@ -15,7 +15,12 @@ use crate::{Context, OperationError};
 ///
 /// # Errors
 /// [`OperationError::Conflicting`] when the stage is no wait, may not be skipped, or does not wait now.
-pub async fn skip_wait(context: &Context, at: &AttemptRef, stage: &str, by: &str) -> Result<StageRun, OperationError> {
+pub async fn skip_wait(
+    context: &Context,
+    at: &AttemptRef,
+    stage: &str,
+    by: &str,
+) -> Result<StageRun, OperationError> {
     for _ in 0..20 {
         let run = context.store.stage_run(at, stage).await?.ok_or_else(|| OperationError::NotFound {
             what: format!("a run of stage `{stage}` in attempt {} of `{}`", at.number, at.environment),
@@ -23,11 +28,14 @@ pub async fn skip_wait(context: &Context, at: &AttemptRef, stage: &str, by: &str
         })?;
         let record = &run.record;
         if record.stage_type != wait::NAME || !matches!(record.status, StageStatus::AwaitingAnswer { .. }) {
-            let why = format!("cannot skip: stage `{stage}` ({}) is {}", record.stage_type, record.status.name());
+            let why =
+                format!("cannot skip: stage `{stage}` ({}) is {}", record.stage_type, record.status.name());
             return Err(OperationError::Conflicting(why));
         }
         if record.options.get("skippable") == Some(&json!(false)) {
-            return Err(OperationError::Conflicting(format!("cannot skip: stage `{stage}` is not skippable")));
+            return Err(OperationError::Conflicting(format!(
+                "cannot skip: stage `{stage}` is not skippable"
+            )));
         }
         let next = StageRun { action: json!({ "skippedBy": by }), ..record.clone() };
         let event = context.stage_event(at, stage, by, Happening::WaitSkipped {});

@@ -74,7 +74,11 @@ async fn look_after(
     }
 }
 
-async fn restart(context: &Context, seen: &Versioned<Attempt>, swept: &mut Swept) -> Result<(), OperationError> {
+async fn restart(
+    context: &Context,
+    seen: &Versioned<Attempt>,
+    swept: &mut Swept,
+) -> Result<(), OperationError> {
     // The list may be older than the record.
     let attempt = context.attempt(&seen.record.at).await?;
     if attempt.record.completed_at.is_some() || attempt.record.restarts != seen.record.restarts {

@@ -92,13 +92,13 @@ pub async fn revoke_token(context: &Context, name: &str) -> Result<(), Operation
         });
     }
     if !tokens.iter().any(|t| t.record.role == Role::Admin && t.record.name != name) {
-        let why = format!("cannot revoke `{name}`: it is the last token of an admin; create another one first");
+        let why =
+            format!("cannot revoke `{name}`: it is the last token of an admin; create another one first");
         return Err(OperationError::Conflicting(why));
     }
     let ours = tokens.iter().filter(|t| t.record.name == name);
-    let tx = ours.fold(Transaction::new(), |tx, token| {
-        tx.delete_key(pilothouse_store::Record::key(&token.record))
-    });
+    let tx = ours
+        .fold(Transaction::new(), |tx, token| tx.delete_key(pilothouse_store::Record::key(&token.record)));
     context.store.commit(tx).await?;
     Ok(())
 }
@@ -131,7 +131,8 @@ async fn all(context: &Context) -> Result<Vec<Versioned<ApiToken>>, OperationErr
 fn check_name(name: &str) -> Result<(), Problem> {
     let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '@');
     if name == SYSTEM || name.is_empty() || name.len() > LONGEST_NAME || !name.chars().all(allowed) {
-        let message = format!("`{}` cannot be a token's name", name.chars().take(LONGEST_NAME).collect::<String>());
+        let message =
+            format!("`{}` cannot be a token's name", name.chars().take(LONGEST_NAME).collect::<String>());
         let hint = "use 1 to 63 letters, digits, `-`, `_`, `.` or `@`, other than `system`";
         return Err(Problem::new("name", message).with_hint(hint));
     }

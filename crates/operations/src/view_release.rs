@@ -222,7 +222,9 @@ fn latest_of_each_environment(attempts: &[Attempt]) -> impl Iterator<Item = &Att
 
 fn ended_as(attempt: &Attempt) -> Outcome {
     match (EnvironmentStatus::derive(Some(attempt)), attempt.state.status()) {
-        (EnvironmentStatus::Succeeded | EnvironmentStatus::PartiallySucceeded, _) if attempt.is_rollback() => {
+        (EnvironmentStatus::Succeeded | EnvironmentStatus::PartiallySucceeded, _)
+            if attempt.is_rollback() =>
+        {
             Outcome::RolledBack
         }
         (EnvironmentStatus::Succeeded, _) => Outcome::Succeeded,

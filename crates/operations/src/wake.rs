@@ -19,8 +19,7 @@ pub(crate) async fn wake_lane(
     application: &str,
     environment: &str,
 ) -> Result<(), OperationError> {
-    let line = context.store.waiting(application, environment).await?;
-    for waiting in line {
+    while let Some(waiting) = context.store.first_waiting(application, environment).await? {
         let waiting = waiting.record;
         let free = match context.store.lease(application, environment).await? {
             Some(lease) => lease.record.holder.is_none_or(|h| h == waiting.attempt),
@@ -73,7 +72,10 @@ pub(crate) async fn wake_stages(context: &Context, attempt: &Attempt) -> Result<
             match readiness(&stages, &known, attempt.control, spec) {
                 Readiness::Wait => {}
                 Readiness::Ready => {
-                    context.executions.answer(&callback.record.token, &run_it(attempt, &stages, stage)).await?;
+                    context
+                        .executions
+                        .answer(&callback.record.token, &run_it(attempt, &stages, stage))
+                        .await?;
                 }
                 Readiness::Never { reason } => {
                     pass_over(context, attempt, spec, &reason).await?;

@@ -19,12 +19,23 @@ struct Event {
 #[serde(tag = "step", rename_all = "kebab-case")]
 enum Step {
     Advance,
-    AwaitLane { token: String },
-    AwaitApproval { token: String },
-    AwaitUpstream { token: String, stage: String },
+    AwaitLane {
+        token: String,
+    },
+    AwaitApproval {
+        token: String,
+    },
+    AwaitUpstream {
+        token: String,
+        stage: String,
+    },
     Expire,
     Settle,
-    Fail { error: String, #[serde(default)] cause: Option<String> },
+    Fail {
+        error: String,
+        #[serde(default)]
+        cause: Option<String>,
+    },
     Complete,
 }
 

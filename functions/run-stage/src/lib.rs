@@ -20,9 +20,17 @@ struct Event {
 enum Step {
     Begin,
     Observe,
-    Await { token: String },
-    Answered { timed_out: bool },
-    Fail { error: String, #[serde(default)] cause: Option<String> },
+    Await {
+        token: String,
+    },
+    Answered {
+        timed_out: bool,
+    },
+    Fail {
+        error: String,
+        #[serde(default)]
+        cause: Option<String>,
+    },
 }
 
 /// Carries out one step.

@@ -12,7 +12,11 @@ use crate::{Context, OperationError};
 ///
 /// # Errors
 /// [`OperationError`].
-pub async fn await_approval(context: &Context, input: &ExecutionInput, token: &str) -> Result<(), OperationError> {
+pub async fn await_approval(
+    context: &Context,
+    input: &ExecutionInput,
+    token: &str,
+) -> Result<(), OperationError> {
     let attempt = context.current(input).await?.record;
     let callback = Callback {
         at: attempt.at,

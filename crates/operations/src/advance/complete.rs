@@ -33,7 +33,10 @@ pub async fn complete(context: &Context, input: &ExecutionInput) -> Result<(), O
 }
 
 /// Everything in one transaction; gives the attempts it created, or `None` when something changed meanwhile.
-async fn write(context: &Context, attempt: &Versioned<Attempt>) -> Result<Option<Vec<Attempt>>, OperationError> {
+async fn write(
+    context: &Context,
+    attempt: &Versioned<Attempt>,
+) -> Result<Option<Vec<Attempt>>, OperationError> {
     let now = context.now();
     let next = Attempt { completed_at: Some(now), ..attempt.record.clone() };
     let mut tx = Transaction::new().replace(attempt, &next);

@@ -1,5 +1,6 @@
 //! Entering an environment's lane, and waiting in its line (X2).
 
+use jiff::Timestamp;
 use pilothouse_domain::approval::{Approval, ApprovalStatus, Subject};
 use pilothouse_domain::attempt::{Attempt, AttemptEvent, AttemptState};
 use pilothouse_domain::callback::{Awaited, Callback};
@@ -28,52 +29,57 @@ pub(super) async fn enter_lane(
 ) -> Result<Option<Next>, OperationError> {
     let (application, environment) = (&attempt.record.application, &attempt.record.at.environment);
     let lease = context.store.lease(application, environment).await?;
-    let line = context.store.waiting(application, environment).await?;
-    let first = line.first().is_none_or(|w| w.record.attempt == attempt.record.at);
-    let vacant = lease.as_ref().map_or_else(
-        || Lease::vacant(application, environment, context.now()),
-        |l| l.record.clone(),
-    );
+    let head = context.store.first_waiting(application, environment).await?;
+    let in_line = head.is_some();
+    let first = head.is_none_or(|w| w.record.attempt == attempt.record.at);
+    let vacant = lease
+        .as_ref()
+        .map_or_else(|| Lease::vacant(application, environment, context.now()), |l| l.record.clone());
     let ours = vacant.holder.as_ref() == Some(&attempt.record.at);
     match vacant.acquire(&attempt.record.at, context.now()) {
         Some(held) if first || ours => {
-            take(context, attempt, lease.as_ref(), &held).await?;
+            take(context, attempt, lease.as_ref(), &held, in_line).await?;
             Ok(None)
         }
         held_by_nobody => {
-            stand_in_line(context, attempt, &vacant, &line).await?;
+            let since = stand_in_line(context, attempt, &vacant).await?;
             if held_by_nobody.is_some() {
                 wake_lane(context, application, environment).await?;
             }
-            let since = line.iter().find(|w| w.record.attempt == attempt.record.at).map(|w| w.record.since);
-            let deadline = LANE_PATIENCE.after(since.unwrap_or_else(|| context.now()));
+            let deadline = LANE_PATIENCE.after(since);
             Ok(Some(Next::Lane { timeout_seconds: seconds_until(context, deadline) }))
         }
     }
 }
 
+/// Takes a place in line, unless the attempt has one; gives since when it waits.
 async fn stand_in_line(
     context: &Context,
     attempt: &Versioned<Attempt>,
     lease: &Lease,
-    line: &[Versioned<Waiting>],
-) -> Result<(), OperationError> {
-    if line.iter().any(|w| w.record.attempt == attempt.record.at) {
-        return Ok(());
+) -> Result<Timestamp, OperationError> {
+    let (application, environment) = (&attempt.record.application, &attempt.record.at.environment);
+    if let Some(place) = context.store.place_in_line(application, environment, &attempt.record.id).await? {
+        return Ok(place.record.since);
     }
-    let waiting = Waiting {
-        application: attempt.record.application.clone(),
-        environment: attempt.record.at.environment.clone(),
-        id: attempt.record.id.clone(),
-        attempt: attempt.record.at.clone(),
-        since: context.now(),
-    };
+    let waiting = place(&attempt.record, context.now());
     let holder = match &lease.holder {
         Some(holder) => format!("attempt {} of release {}", holder.number, holder.release),
         None => "those before it in line".to_owned(),
     };
     let event = context.event(&attempt.record.at, SYSTEM, Happening::LaneAwaited { holder });
-    commit_or_reload(context, Transaction::new().create(&waiting).event(event)).await
+    commit_or_reload(context, Transaction::new().create(&waiting).event(event)).await?;
+    Ok(waiting.since)
+}
+
+fn place(attempt: &Attempt, since: Timestamp) -> Waiting {
+    Waiting {
+        application: attempt.application.clone(),
+        environment: attempt.at.environment.clone(),
+        id: attempt.id.clone(),
+        attempt: attempt.at.clone(),
+        since,
+    }
 }
 
 async fn take(
@@ -81,12 +87,11 @@ async fn take(
     attempt: &Versioned<Attempt>,
     lease: Option<&Versioned<Lease>>,
     held: &Lease,
+    in_line: bool,
 ) -> Result<(), OperationError> {
     let release = context.release(&attempt.record.at.release).await?.record;
     let policy = match release.environment(&attempt.record.at.environment) {
-        Some(spec) if !attempt.record.is_rollback() => {
-            spec.approvals.as_ref().and_then(|a| a.before.clone())
-        }
+        Some(spec) if !attempt.record.is_rollback() => spec.approvals.as_ref().and_then(|a| a.before.clone()),
         _ => None,
     };
     let event = AttemptEvent::LaneEntered { needs_approval: policy.is_some() };
@@ -99,14 +104,9 @@ async fn take(
         Some(stored) if stored.record == *held => tx,
         Some(stored) => tx.replace(stored, held),
     };
-    let waiting = Waiting {
-        application: next.application.clone(),
-        environment: next.at.environment.clone(),
-        id: next.id.clone(),
-        attempt: next.at.clone(),
-        since: context.now(),
-    };
-    tx = tx.delete_key(pilothouse_store::Record::key(&waiting));
+    if in_line {
+        tx = tx.delete_key(pilothouse_store::Record::key(&place(&next, context.now())));
+    }
     tx = match policy {
         Some(policy) => {
             let approval = open_approval(context, &next, policy);
@@ -142,7 +142,11 @@ fn open_approval(context: &Context, attempt: &Attempt, policy: ApprovalPolicy) -
 ///
 /// # Errors
 /// [`OperationError`].
-pub async fn await_lane(context: &Context, input: &ExecutionInput, token: &str) -> Result<(), OperationError> {
+pub async fn await_lane(
+    context: &Context,
+    input: &ExecutionInput,
+    token: &str,
+) -> Result<(), OperationError> {
     let attempt = context.current(input).await?.record;
     let callback = Callback {
         at: attempt.at.clone(),

@@ -52,7 +52,7 @@ async fn pending(context: &Context, attempt: &Attempt) -> Result<Next, Operation
 
 pub(super) fn seconds_until(context: &Context, deadline: jiff::Timestamp) -> i64 {
     let left = deadline.as_millisecond() - context.now().as_millisecond();
-    left.div_euclid(1000).saturating_add(1).clamp(1, LONGEST_SECONDS)
+    left.saturating_add(999).div_euclid(1000).clamp(1, LONGEST_SECONDS)
 }
 
 async fn start_stages(context: &Context, attempt: &Versioned<Attempt>) -> Result<(), OperationError> {

@@ -62,7 +62,11 @@ pub async fn fail(
     }
 }
 
-async fn end_running_stages(context: &Context, attempt: &Attempt, reason: &str) -> Result<(), OperationError> {
+async fn end_running_stages(
+    context: &Context,
+    attempt: &Attempt,
+    reason: &str,
+) -> Result<(), OperationError> {
     for run in context.store.stage_runs(&attempt.at).await? {
         if !run.record.status.is_terminal() {
             let status = StageStatus::Failed { reason: reason.to_owned(), evidence: None };
@@ -85,11 +89,13 @@ async fn end(
     if let Some(reason) = rollback_reason(release, &next) {
         let lease = context.store.lease(&next.application, &next.at.environment).await?;
         let number = context.last_attempt_number(&next.at.release, &next.at.environment).await? + 1;
-        if let (Some(lease), Some(rollback)) = (lease, rollback_of(context, release, &next, runs, number, reason)) {
+        if let (Some(lease), Some(rollback)) =
+            (lease, rollback_of(context, release, &next, runs, number, reason))
+        {
             if let Some(handed) = lease.record.hand_over(&next.at, &rollback.at, context.now()) {
                 next.rolled_back_by = Some(rollback.at.clone());
                 let trigger = next.state.reason().unwrap_or_default();
-                let started = Happening::RollbackStarted { attempt: rollback.at.number, trigger };
+                let started = Happening::RollbackStarted { rollback: rollback.at.number, trigger };
                 tx = tx
                     .replace(&lease, &handed)
                     .create(&rollback)
@@ -117,7 +123,8 @@ fn rollback_reason(release: &Release, attempt: &Attempt) -> Option<RollbackReaso
         return Some(RollbackReason::Requested { by: request.by.clone() });
     }
     let policy = &release.environment(&attempt.at.environment)?.rollback;
-    let counts = policy.policy == RollbackMode::OnFailure && policy.causes.contains(&RollbackCause::StageFailed);
+    let counts =
+        policy.policy == RollbackMode::OnFailure && policy.causes.contains(&RollbackCause::StageFailed);
     match &attempt.state {
         AttemptState::PhaseFailed { reason } if counts => {
             Some(RollbackReason::StageFailed { reason: reason.clone() })

@@ -43,9 +43,10 @@ pub async fn await_upstream(
 async fn resolve(context: &Context, attempt: &Attempt, stage: &str) -> Result<Option<Value>, OperationError> {
     let release = context.release(&attempt.at.release).await?.record;
     let stages = stages_of(&release, attempt);
-    let spec = stages.iter().find(|s| s.name == stage).ok_or_else(|| {
-        OperationError::Inconsistent(format!("the attempt has no stage `{stage}`"))
-    })?;
+    let spec = stages
+        .iter()
+        .find(|s| s.name == stage)
+        .ok_or_else(|| OperationError::Inconsistent(format!("the attempt has no stage `{stage}`")))?;
     let runs = context.store.stage_runs(&attempt.at).await?;
     if let Some(run) = runs.iter().find(|r| r.record.stage == stage) {
         let over = run.record.status.is_terminal();

@@ -136,7 +136,9 @@ fn evaluate(spec: &StageSpec, kind: &dyn StageType, scope: &Value) -> Result<Eva
         let value = Template::parse(condition).and_then(|t| t.evaluate(scope));
         match value.map_err(|e| format!("the condition `{condition}`: {e}"))? {
             Value::Bool(true) => {}
-            Value::Bool(false) => return Ok(Evaluated::Skip(format!("the condition `{condition}` is false"))),
+            Value::Bool(false) => {
+                return Ok(Evaluated::Skip(format!("the condition `{condition}` is false")));
+            }
             other => return Err(format!("the condition `{condition}` is {other}, neither true nor false")),
         }
     }
@@ -229,11 +231,8 @@ async fn ask(
     progress: String,
 ) -> Result<StageNext, OperationError> {
     let approval = question.map(|q| approval(context, loaded, &run.record, q));
-    let next = StageRun {
-        status: awaiting(approval.as_ref()),
-        progress: Some(progress),
-        ..run.record.clone()
-    };
+    let next =
+        StageRun { status: awaiting(approval.as_ref()), progress: Some(progress), ..run.record.clone() };
     let mut tx = Transaction::new().replace(run, &next);
     if let Some(approval) = &approval {
         let asked = Happening::ApprovalRequested {

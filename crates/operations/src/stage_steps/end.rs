@@ -98,7 +98,12 @@ pub(super) async fn start_and_end(
 ///
 /// # Errors
 /// [`OperationError`].
-pub async fn fail(context: &Context, input: &StageInput, error: &str, cause: &str) -> Result<(), OperationError> {
+pub async fn fail(
+    context: &Context,
+    input: &StageInput,
+    error: &str,
+    cause: &str,
+) -> Result<(), OperationError> {
     let loaded = Loaded::new(context, input).await?;
     let cause: String = cause.chars().take(500).collect();
     let end = StageEnd::failed(format!("{error}: {cause}"));

@@ -17,7 +17,7 @@ use crate::{Context, OperationError};
 /// Whole seconds until the run's deadline, at least one.
 pub(super) fn seconds_left(context: &Context, run: &StageRun) -> i64 {
     let left = run.deadline.as_millisecond() - context.now().as_millisecond();
-    left.div_euclid(1000).saturating_add(1).clamp(1, crate::advance::LONGEST_SECONDS)
+    left.saturating_add(999).div_euclid(1000).clamp(1, crate::advance::LONGEST_SECONDS)
 }
 
 pub(super) fn awaiting(approval: Option<&Approval>) -> StageStatus {
@@ -91,7 +91,8 @@ async fn answer_of(
 ) -> Result<Option<Answer>, OperationError> {
     if let StageStatus::AwaitingAnswer { approval: Some(id) } = &run.record.status {
         let approval = context.store.approval(&run.record.at.release, id).await?;
-        let approval = approval.ok_or_else(|| OperationError::Inconsistent(format!("approval {id} is gone")))?;
+        let approval =
+            approval.ok_or_else(|| OperationError::Inconsistent(format!("approval {id} is gone")))?;
         let input = approval.record.decisions.last().and_then(|d| d.input.clone());
         return Ok(match approval.record.status {
             ApprovalStatus::Approved { by } => Some(Answer::Approved { by, input }),

@@ -1,1 +1,0 @@
-//! Integration, end-to-end and simulation tests of the whole system.
