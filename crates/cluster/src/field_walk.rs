@@ -17,8 +17,8 @@ pub(crate) struct Field<'a> {
     pub(crate) got: Option<&'a Value>,
 }
 
-/// The fields that a set names, each with its value in both states. Where neither state has a branch, or one of them
-/// lacks it altogether, the branch is one field.
+/// The fields that a set names, each with its value in both states. An item of a list that only one of them has is one
+/// field.
 pub(crate) fn leaves<'a>(set: &Value, want: &'a Value, got: &'a Value) -> Vec<Field<'a>> {
     let mut found = Vec::new();
     let start = Field { tree_path: Vec::new(), path: String::new(), want: Some(want), got: Some(got) };
@@ -40,9 +40,18 @@ fn walk<'a>(tree: &Map<String, Value>, at: &Field<'a>, found: &mut Vec<Field<'a>
             want: at.want.and_then(|value| child(value, key)),
             got: at.got.and_then(|value| child(value, key)),
         };
-        match below.as_object().filter(|below| below.keys().any(|key| key != ".")) {
-            Some(below) if field.want.is_some() && field.got.is_some() => walk(below, &field, found),
-            _ => found.push(field),
+        let same_presence = field.want.is_some() == field.got.is_some();
+        match below.as_object().filter(|below| !below.is_empty()) {
+            None => found.push(field),
+            // An item that only one state has is told as one.
+            Some(_) if !same_presence && !key.starts_with("f:") => found.push(field),
+            // The map itself is named and nothing in it: its content is others'.
+            Some(below) if below.keys().all(|key| key == ".") => {
+                if !same_presence {
+                    found.push(field);
+                }
+            }
+            Some(below) => walk(below, &field, found),
         }
     }
 }
@@ -84,9 +93,10 @@ pub(crate) fn names(set: &Value, path: &[String]) -> bool {
     path.iter().try_fold(set, |at, key| at.get(key)).is_some()
 }
 
-/// The set that consists of the field at that path.
-pub(crate) fn tree(path: &[String]) -> Value {
-    path.iter().rev().fold(json!({}), |below, key| json!({ key.as_str(): below }))
+/// The part of a set at that path.
+pub(crate) fn subset(set: &Value, path: &[String]) -> Value {
+    let end = path.iter().try_fold(set, |at, key| at.get(key)).cloned();
+    path.iter().rev().fold(end.unwrap_or_else(|| json!({})), |below, key| json!({ key.as_str(): below }))
 }
 
 #[cfg(test)]
@@ -107,15 +117,23 @@ mod tests {
     }
 
     #[test]
-    fn a_branch_that_is_missing_is_one_field() {
-        let set = json!({"f:metadata": {"f:annotations": {"f:a.example/b": {}, "f:c": {}}}});
-        let want = json!({"metadata": {"annotations": {"a.example/b": "1", "c": "2"}}});
-        let bare = json!({"metadata": {}});
-        let found = leaves(&set, &want, &bare);
-        assert_eq!(found.iter().map(|f| f.path.as_str()).collect::<Vec<_>>(), [".metadata.annotations"]);
-        let got = json!({"metadata": {"annotations": {}}});
+    fn what_others_have_in_a_map_is_not_looked_at() {
+        let set = json!({"f:metadata": {"f:annotations": {"f:a.example/b": {}}}});
+        let want = json!({"metadata": {}});
+        let got = json!({"metadata": {"annotations": {"theirs": "1"}}});
         let found = leaves(&set, &want, &got);
         assert_eq!(found[0].path, r#".metadata.annotations["a.example/b"]"#);
+        assert_eq!((found[0].want, found[0].got), (None, None));
+    }
+
+    #[test]
+    fn an_item_that_only_one_has_is_one_field() {
+        let set = json!({"f:containers": {WEB: {".": {}, "f:name": {}, "f:image": {}}}});
+        let want = json!({"containers": [{"name": "web", "image": "web:1"}]});
+        let got = json!({"containers": []});
+        let found = leaves(&set, &want, &got);
+        assert_eq!(found.iter().map(|f| f.path.as_str()).collect::<Vec<_>>(), [".containers[name=web]"]);
+        assert_eq!(subset(&set, &found[0].tree_path), set);
     }
 
     #[test]
@@ -127,6 +145,6 @@ mod tests {
         assert!(names(&set, &path(&["f:spec", "f:template", "f:x"])));
         assert!(!names(&set, &path(&["f:spec", "f:template", "f:y"])));
         assert!(!names(&set, &path(&["f:data"])));
-        assert_eq!(tree(&path(&["f:a", "f:b"])), json!({"f:a": {"f:b": {}}}));
+        assert_eq!(subset(&set, &path(&["f:spec", "f:selector"])), json!({"f:spec": {"f:selector": {}}}));
     }
 }

@@ -64,7 +64,7 @@ mod tests {
         let plain = json!({"metadata": {"name": "a"}, "data": {"a": "1"}});
         let mut first = plain.clone();
         Marks { release: "rel_1".into(), attempt: "dep_1".into(), stage: "deploy".into() }.write(&mut first);
-        let mut second = plain.clone();
+        let mut second = plain;
         Marks { release: "rel_1".into(), attempt: "dep_2".into(), stage: "deploy".into() }.write(&mut second);
         assert_eq!(first["metadata"]["annotations"]["pilothouse.dev/attempt"], "dep_1");
         assert!(!differ(&first, &second));

@@ -97,13 +97,21 @@ pub(crate) fn difference(a: &Value, b: &Value) -> Value {
     Value::Object(rest)
 }
 
-/// The part of `value` that the set names. Items of lists keep their order and always carry their key fields.
+/// The part of `value` that the set names. Items of lists keep their order and always carry their key fields. A map or
+/// list of which nothing is named is left out, unless it is owned itself: its content is others'.
 pub(crate) fn project(value: &Value, set: &Value) -> Option<Value> {
     let tree = set.as_object()?;
+    let is_owned = tree.contains_key(".");
     match value {
         _ if tree.is_empty() => Some(value.clone()),
-        Value::Object(map) => Some(Value::Object(project_map(map, tree))),
-        Value::Array(items) => Some(Value::Array(project_list(items, tree))),
+        Value::Object(map) => {
+            let part = project_map(map, tree);
+            (is_owned || !part.is_empty() || map.is_empty()).then_some(Value::Object(part))
+        }
+        Value::Array(items) => {
+            let part = project_list(items, tree);
+            (is_owned || !part.is_empty() || items.is_empty()).then_some(Value::Array(part))
+        }
         scalar => Some(scalar.clone()),
     }
 }

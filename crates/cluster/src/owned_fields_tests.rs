@@ -97,3 +97,10 @@ fn a_map_that_was_applied_empty_does_not_own_what_others_put_into_it() {
     let ours = owned_by(&object, "pilothouse");
     assert_eq!(project(&object, &ours).unwrap(), json!({"metadata": {"annotations": {}}}));
 }
+
+#[test]
+fn a_map_of_which_nothing_is_ours_is_left_out() {
+    let value = json!({"metadata": {"annotations": {"theirs": "1"}}, "list": [{"name": "theirs"}]});
+    let set = json!({"f:metadata": {"f:annotations": {"f:ours": {}}}, "f:list": {"k:{\"name\":\"ours\"}": {".": {}}}});
+    assert_eq!(project(&value, &set), None);
+}

@@ -126,6 +126,10 @@ fn choose(spec: &Value, container: Option<&str>, image: &str) -> Result<(&'stati
 mod tests {
     use super::*;
 
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "values that are built for one call read better without borrows"
+    )]
     fn deployment(containers: Value, owned: Value) -> Value {
         json!({
             "apiVersion": "apps/v1", "kind": "Deployment",

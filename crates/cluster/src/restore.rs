@@ -280,7 +280,7 @@ impl Plan {
         for Field { tree_path, path, want, got } in field_walk::leaves(&dropped, before, live) {
             let taken = field_walk::names(&others, &tree_path);
             if !taken || want == got {
-                fields = owned_fields::union(fields, &field_walk::tree(&tree_path));
+                fields = owned_fields::union(fields, &field_walk::subset(&dropped, &tree_path));
             } else {
                 let manager = owned_fields::other_owner(live, FIELD_MANAGER, &tree_path).unwrap_or_default();
                 kept.push(KeptField { path, manager });

@@ -1,5 +1,9 @@
 use super::*;
 
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "values that are built for one call read better without borrows"
+)]
 fn live(ours: Value, others: Value, data: Value) -> Value {
     json!({
         "metadata": {"managedFields": [

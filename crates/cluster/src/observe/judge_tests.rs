@@ -35,6 +35,10 @@ fn seen(deployments: &[Value]) -> Seen {
     seen
 }
 
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "values that are built for one call read better without borrows"
+)]
 fn pod(set: &str, status: Value) -> Value {
     json!({"metadata": {"name": "web-1", "uid": "p1", "creationTimestamp": "2026-11-21T10:00:01Z", "ownerReferences": [{"uid": set}]},
         "status": {"phase": "Pending", "containerStatuses": [status]}})

@@ -19,6 +19,10 @@ fn workload(kind: &str) -> Workload {
 }
 
 /// A pod created at 10:00:00 whose container `web` has this status.
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "values that are built for one call read better without borrows"
+)]
 fn pod(container: Value) -> Value {
     json!({
         "metadata": {"name": "web-1", "uid": "p1", "creationTimestamp": "2026-11-21T10:00:00Z"},
@@ -45,6 +49,10 @@ fn verdict(kind: &str, pod: &Value, events: &[Value], began: &str, now: &str) ->
     judge(pod, &ground.with(&events))
 }
 
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "values that are built for one call read better without borrows"
+)]
 fn reason(verdict: PodVerdict) -> Option<FailureReason> {
     match verdict {
         PodVerdict::Failed(reason, _) => Some(reason),

@@ -1,4 +1,4 @@
-//! The cluster's actions against the simulated cluster, in paused time and without sockets.
+//! The cluster's actions against the simulated cluster, in paused time and without sockets, but for one over HTTP.
 //!
 //! The modules are marked as tests so that clippy lets their helpers `unwrap` too.
 
@@ -7,6 +7,8 @@ mod apply;
 #[cfg(test)]
 mod faults;
 #[cfg(test)]
+mod http;
+#[cfg(test)]
 mod patch_image;
 #[cfg(test)]
 mod restore;
@@ -14,3 +16,5 @@ mod restore;
 mod rollout;
 #[cfg(test)]
 mod support;
+#[cfg(test)]
+mod watch;

@@ -1,5 +1,6 @@
 //! A simulated cluster, and what every test says to it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -7,7 +8,7 @@ use pilothouse_cluster::{
     Applied, ApplyOptions, Cluster, Manifest, Marks, ObjectRef, ObserveOptions, RetryPolicy, Rollout,
     Watched, parse_manifests,
 };
-use pilothouse_sim_cluster::{ImageRule, SimCluster, TokioClock};
+use pilothouse_sim_cluster::{ImageRule, SimCluster, SimClusterBuilder, TokioClock};
 
 pub(crate) const DIGEST: &str = "sha256:0000000000000000000000000000000000000000000000000000000000000001";
 
@@ -24,9 +25,18 @@ impl Scene {
     }
 
     pub(crate) async fn with_rules(rules: impl IntoIterator<Item = ImageRule>) -> Self {
+        Self::build(|builder| rules.into_iter().fold(builder, |builder, rule| builder.rule(rule))).await
+    }
+
+    /// A cluster that tells a watch 410 when it is more than that many changes behind.
+    pub(crate) async fn with_history(changes: usize) -> Self {
+        Self::build(|builder| builder.watch_history(changes)).await
+    }
+
+    async fn build(describe: impl FnOnce(SimClusterBuilder) -> SimClusterBuilder) -> Self {
         let clock = TokioClock::starting_at("2026-11-21T10:00:00Z".parse().unwrap());
-        let builder = SimCluster::builder().namespaces(["dev"]).clock(std::sync::Arc::new(clock.clone()));
-        let sim = rules.into_iter().fold(builder, |builder, rule| builder.rule(rule)).build().await.unwrap();
+        let builder = SimCluster::builder().namespaces(["dev"]).clock(Arc::new(clock.clone()));
+        let sim = describe(builder).build().await.unwrap();
         let client = kube::Client::new(sim.service(), "default");
         let cluster = Cluster::with_retry(client, RetryPolicy { seed: 1, ..RetryPolicy::default() });
         Self { sim, cluster, clock }
