@@ -100,6 +100,9 @@ pub(super) fn judge(pod: &Value, context: &Context<'_, '_>) -> PodVerdict {
     {
         for status in pod["status"][statuses].as_array().into_iter().flatten() {
             if let Some((reason, state, message)) = container_failure(pod, status, context) {
+                if let Some(left) = until_back_off(reason, status, context) {
+                    return PodVerdict::Suspect(left);
+                }
                 let mut evidence = Evidence::of_pod(&context.workload.watched.object, pod, state, message);
                 describe_container(&mut evidence, &pod["spec"][specs], status);
                 return PodVerdict::Failed(reason, Box::new(evidence));
@@ -107,6 +110,14 @@ pub(super) fn judge(pod: &Value, context: &Context<'_, '_>) -> PodVerdict {
         }
     }
     unschedulable(pod, context)
+}
+
+/// How long the kubelet may still take to say `CrashLoopBackOff` of a container that has just ended: it is the name that
+/// people look for, and its event comes with it.
+fn until_back_off(reason: FailureReason, status: &Value, context: &Context<'_, '_>) -> Option<Duration> {
+    let ended = time(&status["state"]["terminated"]["finishedAt"]);
+    let crashed = reason == FailureReason::CrashLoop && ended.is_some();
+    crashed.then(|| remaining(ended, Duration::from_secs(2), context.now)).flatten()
 }
 
 /// Reason, name of the state, and message, if the container's state is a failure.

@@ -123,7 +123,10 @@ fn a_second_crash_is_a_failure_and_the_first_is_not() {
 fn a_container_that_ended_twice_fails_even_between_two_back_offs() {
     let ended = json!({"name": "web", "restartCount": 1, "state": {"terminated": {"exitCode": 1, "reason": "Error",
         "finishedAt": "2026-11-21T10:00:10Z"}}});
-    let found = reason(verdict("Deployment", &pod(ended), &[], "10:00:00", "10:00:11"));
+    // The kubelet is given a moment to say that it backs off.
+    let soon = verdict("Deployment", &pod(ended.clone()), &[], "10:00:00", "10:00:11");
+    assert_eq!(soon, PodVerdict::Suspect(Duration::from_secs(1)));
+    let found = reason(verdict("Deployment", &pod(ended), &[], "10:00:00", "10:00:12"));
     assert_eq!(found, Some(FailureReason::CrashLoop));
     let running = json!({"name": "web", "restartCount": 1, "state": {"running": {}},
         "lastState": {"terminated": {"exitCode": 1, "finishedAt": "2026-11-21T10:00:10Z"}}});

@@ -61,7 +61,7 @@ async fn a_crash_is_told_within_seconds_with_its_event() {
     let (scene, rollout, elapsed) = second_release(Behaviour::crash_loop("no database")).await;
     let Rollout::Failed { reason, evidence } = &rollout else { panic!("{rollout:?}") };
     assert_eq!(*reason, FailureReason::CrashLoop);
-    assert_eq!(evidence.exit_code, Some(1));
+    assert_eq!((evidence.reason.as_str(), evidence.exit_code), ("CrashLoopBackOff", Some(1)));
     assert_eq!(evidence.container.as_deref(), Some("web"));
     assert!(evidence.image.as_deref().unwrap().contains("shop/web:1.1.0"));
     assert!(evidence.node.is_some());
