@@ -47,6 +47,10 @@
 //! a schema), no network: probes are not called and routes not followed. CronJobs, HorizontalPodAutoscalers, PodDisruptionBudgets, Ingresses
 //! and quotas are stored, nobody acts on them. The node is never full. Endpoints leave out pods that are ending instead of marking them. There is no
 //! `exec`, `attach`, `port-forward` and `proxy`, no OpenAPI schema (`kubectl explain`).
+//! Bodies in protobuf are read for the kinds that `kubectl create` and `drain` send (not Ingresses), and refused with 415 where something in them is
+//! not understood; answers are always JSON. A ReplicaSet's hash is another than the real one's for the same template.
+//!
+//! `cargo run -p pilothouse-sim-cluster --example serve` serves one for `kubectl`.
 
 mod api;
 mod clock;

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Method, Uri, header};
 use serde_json::{Value, json};
 
+use super::protobuf;
 use crate::{
     fields::Manager,
     json,
@@ -130,8 +131,12 @@ impl Call {
         if self.body.is_empty() {
             return Ok(Value::Null);
         }
-        if self.media_type().contains("protobuf") {
-            return Err(self.unknown_format());
+        if self.is_protobuf() {
+            return protobuf::decode(&self.body).map_err(|why| {
+                let mut refused = self.unknown_format();
+                refused.message = format!("{}: {why}", refused.message);
+                refused
+            });
         }
         if let Ok(value) = serde_json::from_slice(&self.body) {
             return Ok(value);
@@ -145,6 +150,10 @@ impl Call {
         yaml::parse(text).map_err(|e| ApiError::bad_request(format!("error decoding YAML: {e}")))
     }
 
+    fn is_protobuf(&self) -> bool {
+        self.media_type() == "application/vnd.kubernetes.protobuf"
+    }
+
     pub(super) fn unknown_format(&self) -> ApiError {
         ApiError::new(
             415,
@@ -155,7 +164,9 @@ impl Call {
 
     /// The body as an object of `kind`, with unknown fields treated as `fieldValidation` says.
     pub(super) fn object(&self, kind: &Kind) -> ApiResult<Decoded> {
-        if !matches!(self.media_type(), "" | "application/json" | "application/yaml") {
+        // A protobuf body may lack what the table of fields does not know: enough to create, not to replace.
+        let is_new = self.is_protobuf() && self.method == Method::POST;
+        if !is_new && !matches!(self.media_type(), "" | "application/json" | "application/yaml") {
             return Err(self.unknown_format());
         }
         let object = self.body_value()?;

@@ -6,6 +6,7 @@ mod discovery;
 mod logs;
 mod openapi;
 mod path;
+mod protobuf;
 mod read;
 mod scale;
 mod table;
