@@ -1,2 +1,51 @@
-//! The `pilothouse` command.
-fn main() {}
+//! The `pilothouse` command: the whole system on this machine, and the client of any installation.
+
+mod args;
+mod client;
+mod commands;
+mod demo;
+mod failure;
+mod output;
+mod print;
+mod up;
+mod view;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::args::Cli;
+use crate::failure::{Failure, Kind};
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let json = cli.json;
+    match start(cli) {
+        Ok(code) => code,
+        Err(failure) => {
+            print::note(&if json { format!("{:#}", failure.json()) } else { failure.text() });
+            failure.exit_code()
+        }
+    }
+}
+
+fn start(cli: Cli) -> Result<ExitCode, Failure> {
+    init_logs();
+    // Whoever installed it first did as well.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|e| Failure::new(Kind::Failed, format!("cannot start the runtime: {e}")))?;
+    let code = runtime.block_on(commands::run(cli))?;
+    // What still waits for a person (a read of standard input) must not keep the command from ending.
+    runtime.shutdown_background();
+    Ok(code)
+}
+
+/// Logs go to standard error, and only what `PILOTHOUSE_LOG` asks for.
+fn init_logs() {
+    let filter = std::env::var("PILOTHOUSE_LOG").unwrap_or_else(|_| "warn".to_owned());
+    let filter = tracing_subscriber::EnvFilter::try_new(filter).unwrap_or_else(|_| "warn".into());
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+}

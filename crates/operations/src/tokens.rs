@@ -103,15 +103,15 @@ pub async fn revoke_token(context: &Context, name: &str) -> Result<(), Operation
     Ok(())
 }
 
-/// Makes the first admin's token of an installation that has no tokens; `None` when it has some.
+/// Makes the first admin's token of an installation that has no tokens, and gives its secret; `None` when it has some.
 ///
 /// # Errors
 /// [`OperationError`] when the tokens cannot be read or written.
-pub async fn first_admin_token(context: &Context) -> Result<Option<NewToken>, OperationError> {
+pub async fn first_admin_token(context: &Context) -> Result<Option<String>, OperationError> {
     if !context.store.api_tokens(1, None).await?.items.is_empty() {
         return Ok(None);
     }
-    create_token(context, FIRST_ADMIN, Role::Admin, SYSTEM).await.map(Some)
+    Ok(Some(create_token(context, FIRST_ADMIN, Role::Admin, SYSTEM).await?.secret))
 }
 
 async fn all(context: &Context) -> Result<Vec<Versioned<ApiToken>>, OperationError> {

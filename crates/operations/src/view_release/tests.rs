@@ -16,7 +16,8 @@ fn at(seconds: i64) -> Timestamp {
 }
 
 fn release() -> Release {
-    let stage = |name: &str, depends_on: &[&str]| json!({ "name": name, "type": "wait", "dependsOn": depends_on });
+    let stage =
+        |name: &str, depends_on: &[&str]| json!({ "name": name, "type": "wait", "dependsOn": depends_on });
     let spec = serde_json::from_value(json!({
         "application": "shop",
         "pipeline": "web",
@@ -138,8 +139,7 @@ fn told(view: &ReleaseView) -> String {
 fn environments_and_stages_come_after_those_they_wait_for_begun_or_not() {
     let dev = attempt("dev", 1, AttemptState::Succeeded);
     let prod = attempt("prod", 1, AttemptState::PhaseInProgress);
-    let runs =
-        vec![run(&dev, "deploy", StageStatus::Succeeded), run(&prod, "deploy", StageStatus::Running)];
+    let runs = vec![run(&dev, "deploy", StageStatus::Succeeded), run(&prod, "deploy", StageStatus::Running)];
     insta::assert_snapshot!(told(&view(vec![prod, dev], runs, Vec::new())), @r"
     InProgress, at rest: false
     dev: Succeeded
@@ -154,11 +154,15 @@ fn environments_and_stages_come_after_those_they_wait_for_begun_or_not() {
 
 #[test]
 fn a_failed_attempt_and_its_rollback_carry_the_names_of_v15() {
-    let failed = attempt("prod", 1, AttemptState::PhaseFailed { reason: "stage `deploy` failed: crash".to_owned() });
+    let failed =
+        attempt("prod", 1, AttemptState::PhaseFailed { reason: "stage `deploy` failed: crash".to_owned() });
     let running = rollback(&failed, AttemptState::PhaseInProgress);
     let done = rollback(&failed, AttemptState::Succeeded);
     let failed = undone_by(&failed, &running);
-    let crash = StageStatus::Failed { reason: "crash".to_owned(), evidence: Some(Box::new(json!({ "pod": "web-1" }))) };
+    let crash = StageStatus::Failed {
+        reason: "crash".to_owned(),
+        evidence: Some(Box::new(json!({ "pod": "web-1" }))),
+    };
     let runs = vec![
         run(&failed, "deploy", crash),
         run(&failed, "check", StageStatus::NotRun { reason: "stage `deploy` failed".to_owned() }),
@@ -168,7 +172,10 @@ fn a_failed_attempt_and_its_rollback_carry_the_names_of_v15() {
     assert_eq!(rolling.environments[1].attempts[0].execution, ExecutionName::RollingBack);
     let over = view(vec![failed, done], runs, Vec::new());
     let undone = &over.environments[1].attempts[0];
-    assert_eq!((undone.rolled_back_by, undone.stages[0].evidence.clone()), (Some(2), Some(json!({ "pod": "web-1" }))));
+    assert_eq!(
+        (undone.rolled_back_by, undone.stages[0].evidence.clone()),
+        (Some(2), Some(json!({ "pod": "web-1" })))
+    );
     assert_eq!(undone.stages[1].started_at, None);
     insta::assert_snapshot!(told(&over), @r"
     RolledBack, at rest: true
@@ -180,7 +187,10 @@ fn a_failed_attempt_and_its_rollback_carry_the_names_of_v15() {
       2 Rollback <Succeeded, Approved> Completed -
         Undo deploy Succeeded -
     ");
-    assert_eq!(over.environments[1].attempts[1].rollback_trigger.as_deref(), Some("stage `deploy` failed: crash"));
+    assert_eq!(
+        over.environments[1].attempts[1].rollback_trigger.as_deref(),
+        Some("stage `deploy` failed: crash")
+    );
 }
 
 #[test]
@@ -198,7 +208,8 @@ fn a_release_that_only_waits_for_people_says_so() {
 fn the_worst_end_of_an_environment_is_the_releases_and_a_retry_replaces_it() {
     let by = || "ann".to_owned();
     let dev = attempt("dev", 1, AttemptState::Succeeded);
-    let outcome_of = |state| view(vec![dev.clone(), attempt("prod", 1, state)], Vec::new(), Vec::new()).outcome;
+    let outcome_of =
+        |state| view(vec![dev.clone(), attempt("prod", 1, state)], Vec::new(), Vec::new()).outcome;
     assert_eq!(outcome_of(AttemptState::Succeeded), Outcome::Succeeded);
     assert_eq!(outcome_of(AttemptState::PartiallySucceeded), Outcome::PartiallySucceeded);
     assert_eq!(outcome_of(AttemptState::CanceledBefore { by: by() }), Outcome::Canceled);

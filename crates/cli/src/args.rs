@@ -1,0 +1,183 @@
+//! What can be written on the command line.
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+
+use crate::commands::{decide, deploy, hook, pipeline, release, token};
+use crate::demo::DemoArgs;
+use crate::up::UpArgs;
+
+/// Releases, from a push to every environment and back.
+#[derive(Debug, Parser)]
+#[command(name = "pilothouse", version, max_term_width = 100, arg_required_else_help = true)]
+#[command(
+    after_help = "Exit codes: 0 done, 1 it failed, 2 usage, 3 the API does not answer, 4 not allowed, \
+    5 not found, 6 its state does not allow it, 7 invalid input."
+)]
+pub(crate) struct Cli {
+    /// The API's address.
+    #[arg(
+        long,
+        global = true,
+        env = "PILOTHOUSE_API",
+        default_value = "http://127.0.0.1:8400",
+        value_name = "URL"
+    )]
+    pub(crate) api: String,
+    /// The API token; without one, what `pilothouse up` keeps in ./.pilothouse/admin-token.
+    #[arg(long, global = true, env = "PILOTHOUSE_TOKEN", hide_env_values = true, value_name = "TOKEN")]
+    pub(crate) token: Option<String>,
+    /// Print the API's JSON.
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run the whole system on this machine.
+    Up(UpArgs),
+    /// Play a release from push to rollback, and check how it ended.
+    Demo(DemoArgs),
+    /// Save, check and show pipelines.
+    #[command(subcommand)]
+    Pipeline(pipeline::PipelineCommand),
+    /// Start, list, show and follow releases.
+    #[command(subcommand)]
+    Release(release::ReleaseCommand),
+    /// List the open approvals that you may decide.
+    Approvals,
+    /// Approve what a release waits for.
+    Approve(decide::DecideArgs),
+    /// Reject what a release waits for.
+    Reject(decide::DecideArgs),
+    /// Deploy a release to an environment: the first time, or again.
+    Deploy(deploy::DeployArgs),
+    /// Cancel what a release does in an environment.
+    Cancel(deploy::CancelArgs),
+    /// Take back what a release deployed to an environment.
+    Rollback(deploy::RollbackArgs),
+    /// End the wait of a stage early.
+    Skip(deploy::SkipArgs),
+    /// List what was deployed to an environment.
+    History(release::HistoryArgs),
+    /// Make hooks, and see what arrived at them.
+    #[command(subcommand)]
+    Hook(hook::HookCommand),
+    /// Make and revoke API tokens.
+    #[command(subcommand)]
+    Token(token::TokenCommand),
+    /// Say who the token stands for.
+    Whoami,
+    /// Print completions for a shell.
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+}
+
+/// A file, or `-` for standard input.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Source {
+    Stdin,
+    File(PathBuf),
+}
+
+impl std::str::FromStr for Source {
+    type Err = std::convert::Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Ok(if text == "-" { Self::Stdin } else { Self::File(PathBuf::from(text)) })
+    }
+}
+
+/// `NAME=VALUE`.
+pub(crate) fn pair(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("write NAME=VALUE".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    fn parse(line: &str) -> Result<Cli, clap::Error> {
+        Cli::try_parse_from(line.split_whitespace())
+    }
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn global_options_may_stand_before_and_after_the_command() {
+        let before = parse("pilothouse --api http://x --json release ls").unwrap();
+        let after = parse("pilothouse release ls --json --api http://x").unwrap();
+        assert!(before.json && after.json);
+        assert_eq!((before.api.as_str(), after.api.as_str()), ("http://x", "http://x"));
+    }
+
+    #[test]
+    fn artifacts_and_parameters_are_pairs() {
+        let cli = parse(
+            "pilothouse release start shop web --artifact web=1.0@sha256:ab --param replicas=2 --watch",
+        );
+        let Command::Release(release::ReleaseCommand::Start(start)) = cli.unwrap().command else {
+            panic!("start")
+        };
+        assert_eq!(start.artifacts, [("web".to_owned(), "1.0@sha256:ab".to_owned())]);
+        assert_eq!(start.parameters, [("replicas".to_owned(), "2".to_owned())]);
+        assert!(start.watch);
+        let wrong = parse("pilothouse release start shop web --artifact web").unwrap_err();
+        assert!(wrong.to_string().contains("write NAME=VALUE"), "{wrong}");
+    }
+
+    #[test]
+    fn every_command_of_the_manual_parses() {
+        for line in [
+            "up --data d --port 1",
+            "demo --json",
+            "pipeline apply -f web.yaml",
+            "pipeline apply -f -",
+            "pipeline check -f web.yaml",
+            "pipeline ls",
+            "pipeline get shop web --revision 2",
+            "pipeline enable shop web",
+            "pipeline disable shop web",
+            "pipeline schema",
+            "release ls --application shop --limit 5",
+            "release show latest",
+            "release timeline",
+            "release watch rel_1 --until-approval",
+            "approvals",
+            "approve latest prod --comment ok --input go --approval apr_1",
+            "reject latest",
+            "cancel latest",
+            "rollback latest prod --yes",
+            "deploy latest prod",
+            "skip latest prod Settle",
+            "history shop prod",
+            "hook create shop --sender distribution",
+            "hook ls",
+            "hook rotate shop",
+            "hook rm shop",
+            "hook deliveries shop",
+            "token create ci --role operator",
+            "token ls",
+            "token revoke ci",
+            "whoami",
+            "completions bash",
+        ] {
+            let parsed = parse(&format!("pilothouse {line}"));
+            assert!(parsed.is_ok(), "{line}: {}", parsed.unwrap_err());
+        }
+    }
+}

@@ -1,0 +1,31 @@
+//! `pilothouse approvals`.
+
+use pilothouse_serve_api::api::{ApprovalView, List};
+
+use super::Session;
+use crate::client::{Reply, Request};
+use crate::failure::Failure;
+use crate::output::table;
+use crate::view::ago;
+
+pub(crate) async fn run(session: &Session) -> Result<(), Failure> {
+    let reply: Reply<List<ApprovalView>> = session.client.send(Request::get(&["v1", "approvals"])).await?;
+    let now = session.now();
+    session.output.answer(&reply.json, || {
+        let rows = reply.body.items.iter().map(|a| {
+            vec![
+                a.release.to_string(),
+                a.application.clone(),
+                a.environment.clone(),
+                a.stage.clone().unwrap_or_else(|| "deployment".to_owned()),
+                a.standing.clone(),
+                ago(now, a.deadline),
+                a.instructions.clone().unwrap_or_default(),
+            ]
+        });
+        let headings =
+            ["release", "application", "environment", "for", "standing", "expires", "instructions"];
+        table(&headings, rows.collect(), "nothing waits for you")
+    });
+    Ok(())
+}

@@ -1,0 +1,155 @@
+//! `pilothouse deploy`, `cancel`, `rollback` and `skip`.
+
+use std::io::{BufRead, IsTerminal};
+
+use clap::Args;
+use pilothouse_serve_api::api::{Deployment, ReleaseView, SkippedStage};
+
+use super::Session;
+use crate::client::{Reply, Request};
+use crate::failure::{Failure, Kind};
+use crate::print;
+
+#[derive(Debug, Args)]
+pub(crate) struct DeployArgs {
+    /// The release: its id, a part of it, or `latest`.
+    release: String,
+    /// The environment.
+    environment: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CancelArgs {
+    /// The release: its id, a part of it, or `latest`.
+    release: String,
+    /// The environment, when the release is under way in several.
+    environment: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RollbackArgs {
+    /// The release: its id, a part of it, or `latest`.
+    release: String,
+    /// The environment.
+    environment: String,
+    /// Do not ask.
+    #[arg(long, short)]
+    yes: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SkipArgs {
+    /// The release: its id, a part of it, or `latest`.
+    release: String,
+    /// The environment.
+    environment: String,
+    /// The stage that waits.
+    stage: String,
+}
+
+pub(crate) async fn deploy(session: &Session, args: DeployArgs) -> Result<(), Failure> {
+    let id = session.client.find_release(&args.release).await?;
+    act(session, id.as_str(), &args.environment, "deploy").await
+}
+
+pub(crate) async fn cancel(session: &Session, args: CancelArgs) -> Result<(), Failure> {
+    let id = session.client.find_release(&args.release).await?;
+    let environment = match args.environment {
+        Some(environment) => environment,
+        None => under_way(&session.client.release(&id).await?.body)?,
+    };
+    act(session, id.as_str(), &environment, "cancel").await
+}
+
+/// The one environment in which something is under way.
+fn under_way(release: &ReleaseView) -> Result<String, Failure> {
+    let open: Vec<&str> = release
+        .environments
+        .iter()
+        .filter(|e| e.attempts.iter().any(|a| a.open))
+        .map(|e| e.name.as_str())
+        .collect();
+    match open.as_slice() {
+        [one] => Ok((*one).to_owned()),
+        [] => Err(Failure::new(Kind::Conflict, format!("nothing is under way in {}", release.id))),
+        several => {
+            Err(Failure::usage(format!("it is under way in {}: say which to cancel", several.join(" and "))))
+        }
+    }
+}
+
+pub(crate) async fn rollback(session: &Session, args: RollbackArgs) -> Result<(), Failure> {
+    let id = session.client.find_release(&args.release).await?;
+    if !args.yes {
+        confirm(&format!(
+            "Take back what {id} changed in {}, and restore what was there before? [y/N] ",
+            args.environment
+        ))?;
+    }
+    act(session, id.as_str(), &args.environment, "rollback").await
+}
+
+/// Asks a person (H6). Where there is none, somebody has to have said yes before.
+fn confirm(question: &str) -> Result<(), Failure> {
+    if !std::io::stdin().is_terminal() {
+        return Err(Failure::usage("a rollback has to be confirmed: say --yes"));
+    }
+    print::note(question);
+    let mut answer = String::new();
+    let read = std::io::stdin().lock().read_line(&mut answer);
+    if read.is_ok() && agrees(&answer) { Ok(()) } else { Err(Failure::usage("nothing was done")) }
+}
+
+fn agrees(answer: &str) -> bool {
+    matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes")
+}
+
+async fn act(session: &Session, release: &str, environment: &str, action: &str) -> Result<(), Failure> {
+    let request = Request::post(&["v1", "releases", release, "environments", environment, action]);
+    let reply: Reply<Deployment> = session.client.send(request).await?;
+    let attempt = &reply.body;
+    session.output.answer(&reply.json, || {
+        format!(
+            "{environment}, attempt {}: {} is {:?} ({:?}); follow it with `pilothouse release watch {release}`",
+            attempt.attempt,
+            format!("{:?}", attempt.kind).to_lowercase(),
+            attempt.status,
+            attempt.operation_status
+        )
+    });
+    Ok(())
+}
+
+pub(crate) async fn skip(session: &Session, args: SkipArgs) -> Result<(), Failure> {
+    let id = session.client.find_release(&args.release).await?;
+    let path =
+        ["v1", "releases", id.as_str(), "environments", &args.environment, "stages", &args.stage, "skip"];
+    let reply: Reply<SkippedStage> = session.client.send(Request::post(&path)).await?;
+    session
+        .output
+        .answer(&reply.json, || format!("{}: {} goes on", reply.body.environment, reply.body.stage));
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::view::samples::release;
+
+    #[test]
+    fn only_a_clear_yes_rolls_back() {
+        assert!(agrees("y\n") && agrees("YES"));
+        assert!(!agrees("") && !agrees("n") && !agrees("yeah, no"));
+    }
+
+    #[test]
+    fn what_is_under_way_in_one_environment_is_what_is_canceled() {
+        let one = release(&[("dev", Vec::new())]);
+        assert_eq!(under_way(&one).unwrap(), "dev");
+        let two = release(&[("eu", Vec::new()), ("us", Vec::new())]);
+        let which = under_way(&two).unwrap_err();
+        assert!(which.text().contains("eu and us: say which"), "{}", which.text());
+        let none = under_way(&ReleaseView { environments: Vec::new(), ..one }).unwrap_err();
+        assert_eq!(none.kind, Kind::Conflict);
+    }
+}

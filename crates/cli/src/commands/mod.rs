@@ -1,0 +1,81 @@
+//! One file a command, or a resource's commands.
+
+pub(crate) mod approvals;
+pub(crate) mod completions;
+pub(crate) mod decide;
+pub(crate) mod deploy;
+pub(crate) mod hook;
+pub(crate) mod pipeline;
+pub(crate) mod release;
+pub(crate) mod token;
+pub(crate) mod watch;
+pub(crate) mod whoami;
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use jiff::Timestamp;
+use pilothouse_operations::clock::{Clock, SystemClock};
+
+use crate::args::{Cli, Command};
+use crate::client::Client;
+use crate::failure::Failure;
+use crate::output::Output;
+use crate::{demo, up};
+
+/// Where `pilothouse up` keeps the token of the installation's admin, seen from where it was started.
+const TOKEN_FILE: &str = ".pilothouse/admin-token";
+
+/// What a client command works with.
+pub(crate) struct Session {
+    pub(crate) client: Client,
+    pub(crate) output: Output,
+}
+
+impl Session {
+    pub(crate) fn now(&self) -> Timestamp {
+        SystemClock.now()
+    }
+}
+
+/// Carries out a command.
+pub(crate) async fn run(cli: Cli) -> Result<ExitCode, Failure> {
+    let output = Output::new(cli.json);
+    match cli.command {
+        Command::Up(args) => return Ok(up::run(args).await?),
+        Command::Demo(args) => return Ok(demo::run(args, cli.json).await?),
+        Command::Completions { shell } => {
+            completions::run(shell);
+            return Ok(ExitCode::SUCCESS);
+        }
+        _ => {}
+    }
+    let token = cli.token.or_else(|| kept_token(Path::new(TOKEN_FILE)));
+    let session = Session { client: Client::new(&cli.api, token)?, output };
+    client_command(&session, cli.command).await
+}
+
+async fn client_command(session: &Session, command: Command) -> Result<ExitCode, Failure> {
+    match command {
+        Command::Pipeline(command) => pipeline::run(session, command).await?,
+        Command::Release(command) => return release::run(session, command).await,
+        Command::Approvals => approvals::run(session).await?,
+        Command::Approve(args) => decide::run(session, args, true).await?,
+        Command::Reject(args) => decide::run(session, args, false).await?,
+        Command::Deploy(args) => deploy::deploy(session, args).await?,
+        Command::Cancel(args) => deploy::cancel(session, args).await?,
+        Command::Rollback(args) => deploy::rollback(session, args).await?,
+        Command::Skip(args) => deploy::skip(session, args).await?,
+        Command::History(args) => release::history(session, args).await?,
+        Command::Hook(command) => hook::run(session, command).await?,
+        Command::Token(command) => token::run(session, command).await?,
+        Command::Whoami => whoami::run(session).await?,
+        Command::Up(_) | Command::Demo(_) | Command::Completions { .. } => {}
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn kept_token(path: &Path) -> Option<String> {
+    let text = std::fs::read_to_string(path).ok()?;
+    Some(text.trim().to_owned()).filter(|token| !token.is_empty())
+}

@@ -1,0 +1,190 @@
+//! `pilothouse pipeline`.
+
+use std::io::Read;
+
+use clap::{Args, Subcommand};
+use pilothouse_domain::problem::Problem;
+use pilothouse_serve_api::api::{Enable, List, PipelineSummary, PipelineView, SavedPipeline, ValidPipeline};
+use serde_json::Value;
+
+use super::Session;
+use crate::args::Source;
+use crate::client::{Reply, Request};
+use crate::failure::Failure;
+use crate::output::table;
+use crate::print;
+use crate::view::ago;
+
+/// What can be done with pipelines.
+#[derive(Debug, Subcommand)]
+pub(crate) enum PipelineCommand {
+    /// Save a pipeline; every change is a revision.
+    Apply(FileArgs),
+    /// Check a pipeline without saving it.
+    Check(FileArgs),
+    /// List pipelines.
+    Ls {
+        /// Only those of this application.
+        #[arg(long)]
+        application: Option<String>,
+    },
+    /// Print a pipeline.
+    Get {
+        /// The application.
+        application: String,
+        /// The pipeline's name.
+        pipeline: String,
+        /// The revision; the one in force when absent.
+        #[arg(long)]
+        revision: Option<u32>,
+    },
+    /// Let triggers and people start it.
+    Enable(NameArgs),
+    /// Keep everything from starting it.
+    Disable(NameArgs),
+    /// Print the JSON Schema of the pipeline file, for editors.
+    Schema,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct FileArgs {
+    /// The pipeline file, YAML or JSON; `-` for standard input.
+    #[arg(short, long, value_name = "FILE")]
+    file: Source,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct NameArgs {
+    /// The application.
+    application: String,
+    /// The pipeline's name.
+    pipeline: String,
+}
+
+pub(crate) async fn run(session: &Session, command: PipelineCommand) -> Result<(), Failure> {
+    match command {
+        PipelineCommand::Apply(args) => apply(session, &args.file).await,
+        PipelineCommand::Check(args) => check(session, &args.file).await,
+        PipelineCommand::Ls { application } => list(session, application).await,
+        PipelineCommand::Get { application, pipeline, revision } => {
+            get(session, &application, &pipeline, revision).await
+        }
+        PipelineCommand::Enable(args) => enable(session, &args, true).await,
+        PipelineCommand::Disable(args) => enable(session, &args, false).await,
+        PipelineCommand::Schema => {
+            let reply: Reply<Value> = session.client.send(Request::get(&["v1", "pipeline-schema"])).await?;
+            print::line(&format!("{:#}", reply.json));
+            Ok(())
+        }
+    }
+}
+
+/// The file's text, and the name that problems are shown with.
+fn read(source: &Source) -> Result<(String, String), Failure> {
+    let (name, bytes) = match source {
+        Source::Stdin => {
+            let mut bytes = Vec::new();
+            ("standard input".to_owned(), std::io::stdin().read_to_end(&mut bytes).map(|_| bytes))
+        }
+        Source::File(path) => (path.display().to_string(), std::fs::read(path)),
+    };
+    let bytes = bytes.map_err(|e| Failure::usage(format!("cannot read {name}: {e}")))?;
+    let text = String::from_utf8(bytes).map_err(|_| Failure::usage(format!("{name} is not UTF-8 text")))?;
+    Ok((text, name))
+}
+
+async fn apply(session: &Session, file: &Source) -> Result<(), Failure> {
+    let (text, name) = read(file)?;
+    let request = Request::put(&["v1", "pipelines"]).text(text);
+    let reply: Reply<SavedPipeline> = session.client.send(request).await.map_err(|f| f.in_file(&name))?;
+    let saved = &reply.body;
+    session.output.answer(&reply.json, || {
+        let verb = if saved.changed { "saved" } else { "unchanged" };
+        format!("{}/{} {verb}: revision {}", saved.application, saved.pipeline, saved.revision)
+    });
+    if !session.output.json {
+        saved.warnings.iter().for_each(|warning| print::note(&warned(&name, warning)));
+    }
+    Ok(())
+}
+
+fn warned(file: &str, warning: &Problem) -> String {
+    let bare = Problem { line: None, column: None, ..warning.clone() };
+    match warning.line {
+        Some(line) => format!("{file}:{line}: warning: {bare}"),
+        None => format!("{file}: warning: {bare}"),
+    }
+}
+
+async fn check(session: &Session, file: &Source) -> Result<(), Failure> {
+    let (text, name) = read(file)?;
+    let request = Request::post(&["v1", "pipelines", "validate"]).text(text);
+    let reply: Reply<ValidPipeline> = session.client.send(request).await.map_err(|f| f.in_file(&name))?;
+    let valid = &reply.body;
+    session.output.answer(&reply.json, || {
+        format!(
+            "{name}: {}/{} is fine ({})",
+            valid.application,
+            valid.pipeline,
+            valid.environments.join(" → ")
+        )
+    });
+    Ok(())
+}
+
+async fn list(session: &Session, application: Option<String>) -> Result<(), Failure> {
+    let request =
+        Request::get(&["v1", "pipelines"]).query("application", application).query("limit", Some(100));
+    let reply: Reply<List<PipelineSummary>> = session.client.send(request).await?;
+    let now = session.now();
+    session.output.answer(&reply.json, || {
+        let rows = reply.body.items.iter().map(|p| {
+            vec![
+                p.application.clone(),
+                p.pipeline.clone(),
+                p.revision.to_string(),
+                if p.enabled { "yes" } else { "no" }.to_owned(),
+                p.hooks.join(", "),
+                format!("{} by {}", ago(now, p.saved_at), p.saved_by),
+            ]
+        });
+        let headings = ["application", "pipeline", "revision", "enabled", "hooks", "saved"];
+        table(
+            &headings,
+            rows.collect(),
+            "no pipelines yet; save one with `pilothouse pipeline apply -f FILE`",
+        )
+    });
+    Ok(())
+}
+
+async fn get(
+    session: &Session,
+    application: &str,
+    pipeline: &str,
+    revision: Option<u32>,
+) -> Result<(), Failure> {
+    let request = Request::get(&["v1", "pipelines", application, pipeline]).query("revision", revision);
+    let reply: Reply<PipelineView> = session.client.send(request).await?;
+    let view = &reply.body;
+    if !session.output.json {
+        let enabled = if view.enabled { "" } else { ", disabled" };
+        let when = ago(session.now(), view.saved_at);
+        print::note(&format!(
+            "revision {} of {}, saved {when} by {}{enabled}",
+            view.revision, view.latest_revision, view.saved_by
+        ));
+    }
+    // The content is itself a pipeline file: it can be applied again.
+    session.output.answer(&reply.json, || format!("{:#}", reply.json["spec"]));
+    Ok(())
+}
+
+async fn enable(session: &Session, args: &NameArgs, enabled: bool) -> Result<(), Failure> {
+    let path = ["v1", "pipelines", &args.application, &args.pipeline, "enabled"];
+    let reply: Reply<PipelineSummary> =
+        session.client.send(Request::put(&path).json(&Enable { enabled })).await?;
+    let state = if reply.body.enabled { "enabled" } else { "disabled" };
+    session.output.answer(&reply.json, || format!("{}/{} is {state}", args.application, args.pipeline));
+    Ok(())
+}

@@ -1,0 +1,246 @@
+//! `pilothouse release`, and the history of an environment.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::process::ExitCode;
+
+use clap::{Args, Subcommand};
+use jiff::Timestamp;
+use owo_colors::OwoColorize;
+use pilothouse_domain::artifact::Artifact;
+use pilothouse_serve_api::api::{
+    ArtifactChoice, HistoryEntry, List, ReleaseSummary, ReleaseView, StartRelease, StartedRelease,
+};
+
+use super::{Session, watch};
+use crate::args::pair;
+use crate::client::{Reply, Request};
+use crate::failure::Failure;
+use crate::output::table;
+use crate::print;
+use crate::view::{ago, elapsed, lines, outcome_in_words, timeline, whole};
+
+/// What can be done with releases.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ReleaseCommand {
+    /// Start a release by hand.
+    Start(StartArgs),
+    /// List releases, the newest first.
+    Ls {
+        /// Only those of this application.
+        #[arg(long)]
+        application: Option<String>,
+        /// At most so many.
+        #[arg(long, default_value_t = 20)]
+        limit: u32,
+        /// Go on where an earlier list ended.
+        #[arg(long)]
+        cursor: Option<String>,
+    },
+    /// Show a release with everything that happened in it.
+    Show {
+        /// The release: its id, a part of it, or `latest`.
+        release: String,
+    },
+    /// Print what happened in a release, in order.
+    Timeline {
+        /// The release: its id, a part of it, or `latest`.
+        #[arg(default_value = "latest")]
+        release: String,
+    },
+    /// Follow a release until nothing runs in it.
+    Watch(WatchArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct StartArgs {
+    /// The application.
+    application: String,
+    /// The pipeline.
+    pipeline: String,
+    /// What an artifact is bound to: `web=1.0.0`, `web=1.0.0@sha256:…`.
+    #[arg(long = "artifact", value_name = "NAME=TAG[@DIGEST]", value_parser = pair)]
+    pub(crate) artifacts: Vec<(String, String)>,
+    /// A launch parameter.
+    #[arg(long = "param", value_name = "NAME=VALUE", value_parser = pair)]
+    pub(crate) parameters: Vec<(String, String)>,
+    /// Follow it.
+    #[arg(long)]
+    pub(crate) watch: bool,
+    /// Stop following where it waits for a person.
+    #[arg(long, requires = "watch")]
+    until_approval: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct WatchArgs {
+    /// The release: its id, a part of it, or `latest`.
+    #[arg(default_value = "latest")]
+    release: String,
+    /// Stop where it waits for a person.
+    #[arg(long)]
+    until_approval: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct HistoryArgs {
+    /// The application.
+    application: String,
+    /// The environment.
+    environment: String,
+    /// At most so many.
+    #[arg(long, default_value_t = 20)]
+    limit: u32,
+}
+
+pub(crate) async fn run(session: &Session, command: ReleaseCommand) -> Result<ExitCode, Failure> {
+    match command {
+        ReleaseCommand::Start(args) => return start(session, args).await,
+        ReleaseCommand::Ls { application, limit, cursor } => {
+            list(session, application, limit, cursor).await?
+        }
+        ReleaseCommand::Show { release } => show(session, &release).await?,
+        ReleaseCommand::Timeline { release } => {
+            let id = session.client.find_release(&release).await?;
+            let events = session.client.timeline(&id).await?;
+            let json = serde_json::to_value(&events).unwrap_or_default();
+            session.output.answer(&json, || timeline(&events));
+        }
+        ReleaseCommand::Watch(args) => {
+            let id = session.client.find_release(&args.release).await?;
+            return watch::run(session, &id, args.until_approval).await;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn start(session: &Session, args: StartArgs) -> Result<ExitCode, Failure> {
+    let artifacts: BTreeMap<String, ArtifactChoice> =
+        args.artifacts.into_iter().map(|(name, text)| (name, ArtifactChoice::Text(text))).collect();
+    let ask = StartRelease {
+        application: args.application,
+        pipeline: args.pipeline,
+        artifacts,
+        parameters: args.parameters.into_iter().collect(),
+    };
+    let reply: Reply<StartedRelease> =
+        session.client.send(Request::post(&["v1", "releases"]).json(&ask)).await?;
+    let started = &reply.body;
+    if args.watch && session.output.json {
+        // The stream of events that follows is JSON lines: so is this.
+        print::line(&reply.json.to_string());
+    } else {
+        session.output.answer(&reply.json, || {
+            format!(
+                "started {} of {}/{}, revision {}",
+                started.id, started.application, started.pipeline, started.revision
+            )
+        });
+    }
+    if args.watch {
+        watch::run(session, &started.id, args.until_approval).await
+    } else {
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+async fn list(
+    session: &Session,
+    application: Option<String>,
+    limit: u32,
+    cursor: Option<String>,
+) -> Result<(), Failure> {
+    let request = Request::get(&["v1", "releases"]);
+    let request =
+        request.query("application", application).query("limit", Some(limit)).query("cursor", cursor);
+    let reply: Reply<List<ReleaseSummary>> = session.client.send(request).await?;
+    let now = session.now();
+    session.output.answer(&reply.json, || {
+        let rows = reply.body.items.iter().map(|r| summary_row(r, now)).collect();
+        let headings = ["release", "pipeline", "outcome", "environments", "artifacts", "started"];
+        table(&headings, rows, "no releases yet; start one with `pilothouse release start`")
+    });
+    if let Some(next) = reply.body.next.filter(|_| !session.output.json) {
+        print::note(&format!("there are more: --cursor {next}"));
+    }
+    Ok(())
+}
+
+fn summary_row(release: &ReleaseSummary, now: Timestamp) -> Vec<String> {
+    let environments = release.environments.iter().map(|e| format!("{} {:?}", e.name, e.status));
+    vec![
+        release.id.to_string(),
+        format!("{}/{} r{}", release.application, release.pipeline, release.revision),
+        outcome_in_words(release.outcome).to_owned(),
+        environments.collect::<Vec<_>>().join(", "),
+        short_images(&release.artifacts),
+        format!("{} ({})", ago(now, release.created_at), release.trigger),
+    ]
+}
+
+/// `shop/web:1.0.0`, without the host and the digest: for tables.
+fn short_images(artifacts: &[Artifact]) -> String {
+    let short = |a: &Artifact| match (&a.tag, &a.digest) {
+        (Some(tag), _) => format!("{}:{tag}", a.image),
+        (None, Some(digest)) => format!("{}@{}", a.image, digest.chars().take(19).collect::<String>()),
+        (None, None) => a.image.clone(),
+    };
+    artifacts.iter().map(short).collect::<Vec<_>>().join(", ")
+}
+
+async fn show(session: &Session, release: &str) -> Result<(), Failure> {
+    let id = session.client.find_release(release).await?;
+    let reply = session.client.release(&id).await?;
+    session.output.answer(&reply.json, || shown(&reply.body, session.now()));
+    Ok(())
+}
+
+/// A release as `release show` writes it.
+fn shown(release: &ReleaseView, now: Timestamp) -> String {
+    let mut text = String::new();
+    let mut row = |name: &str, value: &str| {
+        let _ = writeln!(text, "{}  {value}", format!("{name:11}").dimmed());
+    };
+    row("release", release.id.as_str());
+    row("pipeline", &format!("{}/{}, revision {}", release.application, release.pipeline, release.revision));
+    row("outcome", outcome_in_words(release.outcome));
+    row("started", &format!("{}, {}", ago(now, release.created_at), release.trigger));
+    for artifact in &release.artifacts {
+        row("artifact", &format!("{} = {}", artifact.name, artifact.reference()));
+    }
+    for (name, value) in &release.parameters {
+        row("parameter", &format!("{name} = {value}"));
+    }
+    text.push('\n');
+    text.push_str(&whole(&lines(release, now)));
+    text
+}
+
+pub(crate) async fn history(session: &Session, args: HistoryArgs) -> Result<(), Failure> {
+    let path = ["v1", "environments", &args.application, &args.environment, "history"];
+    let request = Request::get(&path).query("limit", Some(args.limit));
+    let reply: Reply<List<HistoryEntry>> = session.client.send(request).await?;
+    let now = session.now();
+    session.output.answer(&reply.json, || {
+        let rows = reply.body.items.iter().map(|entry| history_row(entry, now)).collect();
+        let headings = ["release", "attempt", "kind", "status", "artifacts", "when", "took", "by"];
+        table(&headings, rows, "nothing was deployed there yet")
+    });
+    Ok(())
+}
+
+fn history_row(entry: &HistoryEntry, now: Timestamp) -> Vec<String> {
+    let d = &entry.deployment;
+    let took = d.started_at.zip(d.ended_at).map(|(from, to)| elapsed(from, to)).unwrap_or_default();
+    let undone = d.rolled_back_by.as_ref().map(|by| format!(", undone by {}", by.number)).unwrap_or_default();
+    vec![
+        d.release.to_string(),
+        d.attempt.to_string(),
+        format!("{:?}", d.kind).to_lowercase(),
+        format!("{:?} ({:?}){undone}", d.status, d.operation_status),
+        short_images(&entry.artifacts),
+        ago(now, d.created_at),
+        took,
+        d.created_by.clone(),
+    ]
+}

@@ -1,0 +1,87 @@
+//! Following a release: live on a terminal, line by line elsewhere, as JSON lines for programs.
+
+use std::process::ExitCode;
+
+use pilothouse_domain::ids::ReleaseId;
+use pilothouse_domain::timeline::Event;
+use pilothouse_serve_api::api::{Outcome, ReleaseView};
+
+use super::Session;
+use crate::failure::{Failure, Kind};
+use crate::print;
+use crate::view::{LiveView, outcome_in_words};
+
+/// How many failures to reach the API in a row are sat out: it may be restarting.
+const MOST_MISSES: u32 = 20;
+const BETWEEN_MISSES: std::time::Duration = std::time::Duration::from_millis(500);
+
+/// Follows a release until nothing runs in it, or with `until_approval` until it waits for a person. The exit code is
+/// 1 when it came to something else than what was wanted.
+pub(crate) async fn run(
+    session: &Session,
+    id: &ReleaseId,
+    until_approval: bool,
+) -> Result<ExitCode, Failure> {
+    let mut live = LiveView::new(session.output.terminal);
+    let mut after = 0;
+    let view = loop {
+        let (events, view) = patiently(session, id, after).await?;
+        after = events.last().map_or(after, |event| event.seq);
+        if session.output.json {
+            for event in &events {
+                print::line(&serde_json::to_string(event).unwrap_or_default());
+            }
+        } else {
+            live.update(&view, &events);
+        }
+        let waits = until_approval && view.outcome == Outcome::AwaitingPerson;
+        // What happened between the two reads is told before the end is.
+        if (view.at_rest || waits) && events.is_empty() {
+            break view;
+        }
+    };
+    live.finish();
+    if !session.output.json {
+        print::line(&closing(&view));
+    }
+    Ok(if view.outcome.is_failure() { ExitCode::from(1) } else { ExitCode::SUCCESS })
+}
+
+/// The next events and the release after them. An API that is being restarted is waited for.
+async fn patiently(
+    session: &Session,
+    id: &ReleaseId,
+    after: u64,
+) -> Result<(Vec<Event>, ReleaseView), Failure> {
+    let mut misses = 0;
+    loop {
+        match once(session, id, after).await {
+            Err(failure) if failure.kind == Kind::Unreachable && after > 0 && misses < MOST_MISSES => {
+                misses += 1;
+                tokio::time::sleep(BETWEEN_MISSES).await;
+            }
+            done => return done,
+        }
+    }
+}
+
+async fn once(session: &Session, id: &ReleaseId, after: u64) -> Result<(Vec<Event>, ReleaseView), Failure> {
+    // Progress is no event: a second is how old what is shown may be. The first time nothing is waited for.
+    let page = session.client.events(id, after, u64::from(after > 0)).await?;
+    Ok((page.events, session.client.release(id).await?.body))
+}
+
+fn closing(view: &ReleaseView) -> String {
+    let waiting = view
+        .environments
+        .iter()
+        .find(|e| e.attempts.iter().flat_map(|a| &a.approvals).any(|approval| approval.pending));
+    let outcome = outcome_in_words(view.outcome);
+    match waiting {
+        Some(environment) => format!(
+            "{}: {outcome}; decide with `pilothouse approve {} {}`, or `reject`",
+            view.id, view.id, environment.name
+        ),
+        None => format!("{}: {outcome}", view.id),
+    }
+}

@@ -1,0 +1,237 @@
+//! Events in words, and the timeline of a release.
+
+use std::fmt::Write;
+
+use jiff::Timestamp;
+use owo_colors::OwoColorize;
+use pilothouse_domain::timeline::{Event, Happening};
+use serde_json::Value;
+
+use super::time::elapsed;
+
+/// What happened, in one line.
+pub(crate) fn describe(event: &Event) -> String {
+    let by = &event.actor;
+    match &event.what {
+        Happening::ReleaseStarted { cause, artifacts } if artifacts.is_empty() => {
+            format!("release started: {cause}")
+        }
+        Happening::ReleaseStarted { cause, artifacts } => format!("release started: {cause}: {artifacts}"),
+        Happening::DeploymentQueued { kind } => format!("{kind} queued by {by}"),
+        Happening::LaneAwaited { holder } => format!("waits: {holder} holds the environment"),
+        Happening::LaneEntered { fence } => format!("holds its environment (fence {fence})"),
+        Happening::ApprovalRequested { approvers, deadline } => {
+            format!("approval asked of {approvers}, until {deadline:.0}")
+        }
+        Happening::ApprovalDecided { approve, comment, standing } => {
+            let verb = if *approve { "approved" } else { "rejected" };
+            let said = comment.as_ref().map(|c| format!(": “{c}”")).unwrap_or_default();
+            format!("{by} {verb}{said} ({standing})")
+        }
+        Happening::ApprovalExpired {} => "nobody decided in time".to_owned(),
+        Happening::DeploymentStarted {} => "deployment started".to_owned(),
+        Happening::StageStarted { stage_type } => format!("started ({stage_type})"),
+        Happening::StageEnded { status, reason, .. } => ended(in_words(status), reason.as_deref()),
+        Happening::CancelRequested {} => format!("{by} asked to cancel"),
+        Happening::WaitSkipped {} => format!("{by} ended the wait early"),
+        Happening::DeploymentEnded { status, operation_status, reason } => {
+            ended(&format!("deployment ended: <{status}, {operation_status}>"), reason.as_deref())
+        }
+        Happening::RollbackStarted { rollback, trigger } => {
+            format!("rollback started as attempt {rollback}: {trigger}")
+        }
+        Happening::ExecutionRestarted { restarts } => {
+            format!("its execution was lost and started anew (restart {restarts})")
+        }
+    }
+}
+
+fn ended(what: &str, reason: Option<&str>) -> String {
+    match reason {
+        Some(reason) => format!("{what}: {reason}"),
+        None => what.to_owned(),
+    }
+}
+
+fn in_words(status: &str) -> &str {
+    match status {
+        "notRun" => "not run",
+        other => other,
+    }
+}
+
+/// Where it happened: `prod #2 · Deploy`; the release itself when nowhere else.
+pub(crate) fn place(event: &Event) -> String {
+    let mut text = event.environment.clone().unwrap_or_else(|| "release".to_owned());
+    if let Some(attempt) = event.attempt {
+        let _ = write!(text, " #{attempt}");
+    }
+    if let Some(stage) = &event.stage {
+        let _ = write!(text, " · {stage}");
+    }
+    text
+}
+
+/// The event of the cluster that proves a failure (H12, X10), in one line.
+pub(crate) fn proof(evidence: &Value) -> Option<String> {
+    let event = evidence.get("event")?;
+    let text = |name: &str| event.get(name).and_then(Value::as_str).filter(|t| !t.is_empty());
+    let count = event.get("count").and_then(Value::as_i64).filter(|n| *n > 1);
+    let times = count.map(|n| format!(", {n} times")).unwrap_or_default();
+    let about = text("about").map(|a| format!(" on {a}")).unwrap_or_default();
+    let message = text("message").map(|m| format!(": {}", m.trim_end())).unwrap_or_default();
+    Some(format!("{} {}{about}{times}{message}", text("type").unwrap_or("Event"), text("reason")?))
+}
+
+/// What proves what an event says, if it carries a proof.
+pub(crate) fn proof_of(event: &Event) -> Option<String> {
+    match &event.what {
+        Happening::StageEnded { evidence: Some(evidence), .. } => proof(evidence),
+        _ => None,
+    }
+}
+
+/// The timeline of a release: when since its start, where, what; one line an event, and one below for its proof.
+pub(crate) fn timeline(events: &[Event]) -> String {
+    let Some(first) = events.first() else { return "nothing happened yet".to_owned() };
+    let width = events.iter().map(|e| place(e).chars().count()).max().unwrap_or(0);
+    let mut text = String::new();
+    for event in events {
+        let _ = writeln!(text, "{}", line(event, first.at, width));
+        if let Some(proof) = proof_of(event) {
+            let _ = writeln!(text, "{:>8}  {:width$}  {}", "", "", proof.dimmed());
+        }
+    }
+    text
+}
+
+fn line(event: &Event, start: Timestamp, width: usize) -> String {
+    let offset = format!("+{}", elapsed(start, event.at));
+    let place = place(event);
+    let what = describe(event);
+    let what = match tone(event) {
+        Tone::Good => what.green().to_string(),
+        Tone::Bad => what.red().to_string(),
+        Tone::Waiting => what.yellow().to_string(),
+        Tone::Plain => what,
+    };
+    format!("{:>8}  {place:width$}  {what}", offset.dimmed())
+}
+
+enum Tone {
+    Good,
+    Bad,
+    Waiting,
+    Plain,
+}
+
+fn tone(event: &Event) -> Tone {
+    match &event.what {
+        Happening::StageEnded { status, .. } if status == "failed" => Tone::Bad,
+        Happening::StageEnded { status, .. } if status == "succeeded" => Tone::Good,
+        Happening::DeploymentEnded { status, .. } if status == "Succeeded" => Tone::Good,
+        Happening::DeploymentEnded { .. } | Happening::ApprovalExpired {} => Tone::Bad,
+        Happening::ApprovalDecided { approve, .. } => {
+            if *approve {
+                Tone::Good
+            } else {
+                Tone::Bad
+            }
+        }
+        Happening::ApprovalRequested { .. }
+        | Happening::RollbackStarted { .. }
+        | Happening::LaneAwaited { .. } => Tone::Waiting,
+        _ => Tone::Plain,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use pilothouse_domain::ids::ReleaseId;
+    use pilothouse_domain::timeline::EventDraft;
+    use serde_json::json;
+
+    use super::*;
+
+    fn events(all: Vec<(Option<&str>, Happening)>) -> Vec<Event> {
+        let mut events: Vec<Event> = Vec::new();
+        for (index, (stage, what)) in all.into_iter().enumerate() {
+            let of_release = matches!(what, Happening::ReleaseStarted { .. });
+            let draft = EventDraft {
+                release: ReleaseId::new(ulid::Ulid::from_parts(1, 1)),
+                at: Timestamp::from_millisecond(1_790_000_000_000 + index as i64 * 1300).unwrap(),
+                actor: "ann".to_owned(),
+                environment: (!of_release).then(|| "prod".to_owned()),
+                attempt: (!of_release).then_some(1),
+                stage: stage.map(str::to_owned),
+                what,
+            };
+            let last = events.last().map(|e| (e.seq, e.hash.as_str()));
+            let next = Event::chain(draft, last);
+            events.push(next);
+        }
+        events
+    }
+
+    #[test]
+    fn a_timeline_says_when_where_and_what_with_the_proof_below() {
+        let evidence = json!({ "pod": "web-1", "event": {
+            "about": "Pod web-1", "component": "kubelet", "type": "Warning", "reason": "BackOff",
+            "message": "Back-off restarting failed container\n", "count": 3,
+        } });
+        let happened = events(vec![
+            (
+                None,
+                Happening::ReleaseStarted {
+                    cause: "push by ann (hook shop)".into(),
+                    artifacts: "shop/web:1.1.0".into(),
+                },
+            ),
+            (None, Happening::DeploymentQueued { kind: "deploy".into() }),
+            (
+                None,
+                Happening::ApprovalDecided {
+                    approve: true,
+                    comment: Some("looks fine".into()),
+                    standing: "approved by ann".into(),
+                },
+            ),
+            (Some("Deploy"), Happening::StageStarted { stage_type: "deploy-manifest".into() }),
+            (
+                Some("Deploy"),
+                Happening::StageEnded {
+                    status: "failed".into(),
+                    reason: Some("pod web-1: CrashLoopBackOff".into()),
+                    evidence: Some(Box::new(evidence)),
+                },
+            ),
+            (Some("Check"), Happening::StageEnded { status: "notRun".into(), reason: None, evidence: None }),
+            (
+                None,
+                Happening::DeploymentEnded {
+                    status: "Failed".into(),
+                    operation_status: "PhaseFailed".into(),
+                    reason: None,
+                },
+            ),
+            (None, Happening::RollbackStarted { rollback: 2, trigger: "stage `Deploy` failed".into() }),
+        ]);
+        insta::assert_snapshot!(anstream::adapter::strip_str(&timeline(&happened)), @r"
+           +0.0s  release           release started: push by ann (hook shop): shop/web:1.1.0
+           +1.3s  prod #1           deploy queued by ann
+           +2.6s  prod #1           ann approved: “looks fine” (approved by ann)
+           +3.9s  prod #1 · Deploy  started (deploy-manifest)
+           +5.2s  prod #1 · Deploy  failed: pod web-1: CrashLoopBackOff
+                                    Warning BackOff on Pod web-1, 3 times: Back-off restarting failed container
+           +6.5s  prod #1 · Check   not run
+           +7.8s  prod #1           deployment ended: <Failed, PhaseFailed>
+           +9.1s  prod #1           rollback started as attempt 2: stage `Deploy` failed
+        ");
+    }
+
+    #[test]
+    fn evidence_without_an_event_proves_nothing_more() {
+        assert_eq!(proof(&json!({ "pod": "web-1" })), None);
+        assert_eq!(timeline(&[]), "nothing happened yet");
+    }
+}

@@ -1,0 +1,267 @@
+//! A release as lines: one for each environment's attempt, each decision that was asked for, and each stage.
+
+use jiff::Timestamp;
+use owo_colors::OwoColorize;
+use pilothouse_domain::attempt::{AttemptStatus, OperationStatus};
+use pilothouse_domain::pipeline::Start;
+use pilothouse_serve_api::api::{
+    ApprovalView, AttemptPurpose, AttemptView, EnvironmentView, Outcome, ReleaseView, StageState, StageView,
+};
+
+use super::describe::proof;
+use super::time::{ago, elapsed};
+
+/// What stands before a line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mark {
+    /// It heads the lines below.
+    Heading,
+    /// It has not begun.
+    Pending,
+    /// It is under way.
+    Running,
+    /// It waits for a person.
+    Waiting,
+    /// It ended well.
+    Done,
+    /// It was passed over.
+    Skipped,
+    /// It ended badly.
+    Failed,
+    /// It proves the line above.
+    Proof,
+}
+
+/// One line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Line {
+    /// What the line is about: stays the same from one view of the release to the next.
+    pub(crate) key: String,
+    pub(crate) mark: Mark,
+    pub(crate) name: String,
+    /// How long it took, or takes by now.
+    pub(crate) took: String,
+    pub(crate) note: String,
+}
+
+/// The lines of a release as it stands `now`.
+pub(crate) fn lines(view: &ReleaseView, now: Timestamp) -> Vec<Line> {
+    let mut lines = Vec::new();
+    for environment in &view.environments {
+        if environment.attempts.is_empty() {
+            lines.push(not_started(environment));
+        }
+        for attempt in &environment.attempts {
+            lines.push(heading(environment, attempt));
+            let key = format!("{}#{}", environment.name, attempt.number);
+            for approval in &attempt.approvals {
+                lines.push(decision(&key, approval, now));
+            }
+            if attempt.started_at.is_some() {
+                lines.extend(attempt.stages.iter().flat_map(|stage| of_stage(&key, stage, now)));
+            }
+        }
+    }
+    lines
+}
+
+fn not_started(environment: &EnvironmentView) -> Line {
+    let note = match (environment.start, environment.after.as_slice()) {
+        (Start::Manual, _) => "starts when somebody deploys it".to_owned(),
+        (Start::Automatic, []) => String::new(),
+        (Start::Automatic, after) => format!("after {}", after.join(", ")),
+    };
+    Line {
+        // The first attempt takes this line's place.
+        key: format!("{}#1", environment.name),
+        mark: Mark::Heading,
+        name: environment.name.clone(),
+        took: String::new(),
+        note,
+    }
+}
+
+fn heading(environment: &EnvironmentView, attempt: &AttemptView) -> Line {
+    let name = match (attempt.kind, &attempt.undoes) {
+        (AttemptPurpose::Rollback, Some(undone)) => {
+            format!("{}, attempt {}: rollback of attempt {}", environment.name, attempt.number, undone.number)
+        }
+        (AttemptPurpose::Deploy, _) => environment.name.clone(),
+        _ => format!("{}, attempt {}", environment.name, attempt.number),
+    };
+    let took = match (attempt.started_at, attempt.ended_at) {
+        (Some(from), Some(to)) => elapsed(from, to),
+        _ => String::new(),
+    };
+    let state = state_in_words(attempt);
+    let note = match &attempt.reason {
+        Some(reason) => format!("{state}: {reason}"),
+        None => state.to_owned(),
+    };
+    Line { key: format!("{}#{}", environment.name, attempt.number), mark: Mark::Heading, name, took, note }
+}
+
+/// The pair that an attempt is in (A13-A38), as people say it.
+fn state_in_words(attempt: &AttemptView) -> &'static str {
+    use {AttemptStatus as S, OperationStatus as O};
+    match (attempt.status, attempt.operation_status) {
+        (_, O::Queued) => "waits for its turn",
+        (_, O::Scheduled | O::Deferred) => "waits for its time",
+        (S::NotDeployed | S::InProgress, O::Pending) => "waits for approval",
+        (_, O::QueuedForAgent | O::QueuedForPipeline) => "waits for a slot",
+        (_, O::EvaluatingGates) => "gates are evaluated",
+        (_, O::ManualInterventionPending) => "waits for a person",
+        (_, O::Cancelling) => "is being canceled",
+        (_, O::Canceled) => "canceled",
+        (_, O::Rejected) => "rejected",
+        (S::Succeeded, _) => "succeeded",
+        (S::PartiallySucceeded, _) => "succeeded in part",
+        (S::Failed, _) | (_, O::GatesFailed) => "failed",
+        _ => "deploys",
+    }
+}
+
+fn decision(attempt: &str, approval: &ApprovalView, now: Timestamp) -> Line {
+    let rejected = approval.decisions.iter().any(|d| !d.approve);
+    let mark = match (approval.pending, rejected, approval.given >= approval.required) {
+        (true, ..) => Mark::Waiting,
+        (false, false, true) => Mark::Done,
+        _ => Mark::Failed,
+    };
+    let comment = approval.decisions.iter().filter_map(|d| d.comment.as_deref()).next_back();
+    let note = if approval.pending {
+        let of = approval.approvers.join(" or ");
+        format!("{} by {of}, expires {}", approval.standing, ago(now, approval.deadline))
+    } else {
+        match comment {
+            Some(comment) => format!("{}: “{comment}”", approval.standing),
+            None => approval.standing.clone(),
+        }
+    };
+    let name = match &approval.stage {
+        Some(stage) => format!("answer for {stage}"),
+        None => "approval".to_owned(),
+    };
+    Line { key: format!("{attempt}/{}", approval.id), mark, name, took: String::new(), note }
+}
+
+fn of_stage(attempt: &str, stage: &StageView, now: Timestamp) -> Vec<Line> {
+    let mark = match stage.status {
+        StageState::NotStarted => Mark::Pending,
+        StageState::Running => Mark::Running,
+        StageState::AwaitingAnswer => Mark::Waiting,
+        StageState::Succeeded => Mark::Done,
+        StageState::Skipped | StageState::NotRun => Mark::Skipped,
+        StageState::Failed | StageState::Canceled => Mark::Failed,
+    };
+    let took = match (stage.started_at, stage.ended_at, stage.status.is_active()) {
+        (Some(from), Some(to), _) => elapsed(from, to),
+        (Some(from), None, true) => elapsed(from, now),
+        _ => String::new(),
+    };
+    let passed_over = match stage.status {
+        StageState::Skipped => Some("skipped"),
+        StageState::NotRun => Some("not run"),
+        _ => None,
+    };
+    let note = match (stage.reason.as_deref().or(stage.progress.as_deref()), passed_over) {
+        (Some(why), Some(how)) => format!("{how}: {why}"),
+        (None, Some(how)) => how.to_owned(),
+        (why, None) => why.unwrap_or_default().to_owned(),
+    };
+    let key = format!("{attempt}/{}", stage.name);
+    let proven = stage.evidence.as_ref().and_then(proof).map(|note| Line {
+        key: format!("{key}/proof"),
+        mark: Mark::Proof,
+        name: String::new(),
+        took: String::new(),
+        note,
+    });
+    let line = Line { key, mark, name: stage.name.clone(), took, note };
+    std::iter::once(line).chain(proven).collect()
+}
+
+/// The lines of a release that is looked at once.
+pub(crate) fn whole(lines: &[Line]) -> String {
+    let width = name_width(lines);
+    let written = lines.iter().map(|line| match line.mark {
+        Mark::Running => format!("  {} {}\n", "◐".cyan(), text(line, width)),
+        _ => format!("{}\n", still(line, width)),
+    });
+    written.collect()
+}
+
+/// What a release came to, as people say it.
+pub(crate) fn outcome_in_words(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::NotStarted => "not started",
+        Outcome::InProgress => "in progress",
+        Outcome::AwaitingPerson => "waits for a person",
+        Outcome::Succeeded => "succeeded",
+        Outcome::PartiallySucceeded => "succeeded in part",
+        Outcome::RolledBack => "rolled back",
+        Outcome::Canceled => "canceled",
+        Outcome::Rejected => "rejected",
+        Outcome::Failed => "failed",
+    }
+}
+
+/// A line that does not move. What runs has a spinner in the place of its mark, and uses [`text`] instead.
+pub(crate) fn still(line: &Line, width: usize) -> String {
+    let text = text(line, width);
+    match line.mark {
+        Mark::Heading | Mark::Proof => text,
+        Mark::Pending => format!("  {} {}", "·".dimmed(), text.dimmed()),
+        Mark::Running => format!("  {text}"),
+        Mark::Waiting => format!("  {} {text}", "◷".yellow()),
+        Mark::Done => format!("  {} {text}", "✓".green()),
+        Mark::Skipped => format!("  {} {}", "–".dimmed(), text.dimmed()),
+        Mark::Failed => format!("  {} {text}", "✗".red()),
+    }
+}
+
+/// A line without its mark.
+pub(crate) fn text(line: &Line, width: usize) -> String {
+    let text = match line.mark {
+        Mark::Heading if line.note.is_empty() => line.name.bold().to_string(),
+        Mark::Heading if line.took.is_empty() => format!("{}  {}", line.name.bold(), line.note.dimmed()),
+        Mark::Heading => format!("{}  {} after {}", line.name.bold(), line.note.dimmed(), line.took.dimmed()),
+        Mark::Proof => format!("    {:width$}  {:>7}  {}", "", "", line.note.dimmed()),
+        Mark::Failed => format!("{:width$}  {:>7}  {}", line.name, line.took, line.note.red()),
+        _ => format!("{:width$}  {:>7}  {}", line.name, line.took, line.note),
+    };
+    text.trim_end().to_owned()
+}
+
+/// The width of the longest name that is no heading.
+pub(crate) fn name_width(lines: &[Line]) -> usize {
+    lines.iter().filter(|l| l.mark != Mark::Heading).map(|l| l.name.chars().count()).max().unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::view::samples::{at, full};
+
+    fn written(view: &ReleaseView) -> String {
+        anstream::adapter::strip_str(&whole(&lines(view, at(20)))).to_string()
+    }
+
+    #[test]
+    fn a_release_is_written_with_its_decisions_stages_and_proofs() {
+        insta::assert_snapshot!(written(&full()), @"");
+    }
+
+    #[test]
+    fn a_line_keeps_its_key_while_what_it_says_changes() {
+        let mut view = full();
+        let keys = |view: &ReleaseView| lines(view, at(20)).into_iter().map(|l| l.key).collect::<Vec<_>>();
+        let before = keys(&view);
+        view.environments[1].attempts[1].stages[0].status = StageState::Succeeded;
+        assert_eq!(keys(&view), before);
+        let mut unique = before.clone();
+        unique.sort();
+        unique.dedup();
+        assert_eq!(unique.len(), before.len());
+    }
+}

@@ -1,0 +1,13 @@
+//! Releases for people: a live view while one runs, and its timeline afterwards.
+
+mod describe;
+mod lines;
+mod live;
+#[cfg(test)]
+pub(crate) mod samples;
+mod time;
+
+pub(crate) use describe::timeline;
+pub(crate) use lines::{lines, outcome_in_words, whole};
+pub(crate) use live::LiveView;
+pub(crate) use time::{ago, elapsed};
