@@ -21,8 +21,8 @@
 
 use pilothouse_domain::intake::Verdict;
 use pilothouse_function_kit::StepError;
-use pilothouse_operations::intake::{ScheduledFire, fire_schedule};
 use pilothouse_operations::Context;
+use pilothouse_operations::intake::{ScheduledFire, fire_schedule};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -48,7 +48,8 @@ struct Answer<'a> {
 /// recorded now; EventBridge sends the event again.
 pub async fn handle(context: &Context, event: Value) -> Result<Value, StepError> {
     let fire = read(event)?;
-    let delivery = fire_schedule(context, &fire).await?;
+    // Boxed: the compiler counts how deep futures are nested, and the SDK's are deep already.
+    let delivery = Box::pin(fire_schedule(context, &fire)).await?;
     let started = delivery.verdicts.iter().any(|verdict| verdict.started);
     tracing::info!(operation = "receive_event", trigger = fire.trigger, delivery = %delivery.id, started, "fired");
     let answer = Answer { delivery: delivery.id.as_str(), verdicts: &delivery.verdicts };
@@ -60,7 +61,9 @@ fn read(mut event: Value) -> Result<ScheduledFire, StepError> {
     let kind: Kind = serde_json::from_value(event).map_err(|_| {
         StepError::broken("the event is not understood: it has no `source` and `detail-type`, each a text")
     })?;
-    if (kind.source.as_str(), kind.detail_type.as_str()) != (ScheduledFire::SOURCE, ScheduledFire::DETAIL_TYPE) {
+    if (kind.source.as_str(), kind.detail_type.as_str())
+        != (ScheduledFire::SOURCE, ScheduledFire::DETAIL_TYPE)
+    {
         return Err(StepError::broken(format!(
             "the event `{}` from `{}` is not handled; `{}` from `{}` is",
             shown(&kind.detail_type),

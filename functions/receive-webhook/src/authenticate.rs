@@ -65,7 +65,15 @@ mod tests {
 
     #[test]
     fn anything_but_one_right_bearer_secret_is_refused() {
-        for values in [&[][..], &["Bearer "], &["Bearer"], &["Basic s"], &["s"], &["Bearer s", "Bearer s"], &["Bearer S"]] {
+        for values in [
+            &[][..],
+            &["Bearer "],
+            &["Bearer"],
+            &["Basic s"],
+            &["s"],
+            &["Bearer s", "Bearer s"],
+            &["Bearer S"],
+        ] {
             assert!(!check(values, &["s"]), "{values:?}");
         }
         assert!(!check(&["Bearer "], &[""]), "an empty secret is none");

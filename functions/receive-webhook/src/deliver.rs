@@ -74,7 +74,12 @@ async fn known_hook(context: &Context, path: &str) -> Result<Hook, Refusal> {
 }
 
 /// Reads, authenticates and normalises a request to a known hook, and has it matched.
-async fn take(context: &Context, hook: &Hook, id: &DeliveryId, request: Request) -> Result<Delivery, Refusal> {
+async fn take(
+    context: &Context,
+    hook: &Hook,
+    id: &DeliveryId,
+    request: Request,
+) -> Result<Delivery, Refusal> {
     let (parts, body) = request.into_parts();
     let headers: HeaderMap = parts.headers;
     let bytes = read::body(&headers, body).await?;
@@ -86,7 +91,7 @@ async fn take(context: &Context, hook: &Hook, id: &DeliveryId, request: Request)
     let Normalised { key, signals, ignored } = senders::receiver(hook.sender).normalise(&headers, &body);
     let arrived = Arrived { id: id.clone(), hook, key, body: &body, signals, ignored, presented };
     match receive(context, arrived).await {
-        Ok(Received::Taken(delivery)) => Ok(delivery),
+        Ok(Received::Taken(delivery)) => Ok(*delivery),
         Ok(Received::Unproven(reason)) => Err(Refusal::Unauthorized { reason }),
         Err(error) => {
             let code = error.code();

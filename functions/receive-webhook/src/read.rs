@@ -11,7 +11,8 @@ use crate::refusal::{LARGEST_BODY, Refusal};
 /// # Errors
 /// [`Refusal::TooLarge`], or [`Refusal::Incomplete`] when the connection broke.
 pub(crate) async fn body(headers: &HeaderMap, body: Body) -> Result<Vec<u8>, Refusal> {
-    let declared = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    let declared =
+        headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
     if declared.is_some_and(|bytes| bytes > LARGEST_BODY as u64) {
         return Err(Refusal::TooLarge);
     }
@@ -33,7 +34,11 @@ pub(crate) async fn body(headers: &HeaderMap, body: Body) -> Result<Vec<u8>, Ref
 /// [`Refusal::Encoded`].
 pub(crate) fn check_encoding(headers: &HeaderMap) -> Result<(), Refusal> {
     let identity = |value: &axum::http::HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"identity");
-    if headers.get_all(header::CONTENT_ENCODING).iter().all(identity) { Ok(()) } else { Err(Refusal::Encoded) }
+    if headers.get_all(header::CONTENT_ENCODING).iter().all(identity) {
+        Ok(())
+    } else {
+        Err(Refusal::Encoded)
+    }
 }
 
 /// Takes `application/json` and `application/*+json`, whatever their parameters.
@@ -73,7 +78,14 @@ mod tests {
         ] {
             assert!(check(json), "{json}");
         }
-        for other in ["text/json", "application/x-www-form-urlencoded", "application/+json", "json", "", "application/jsonp"] {
+        for other in [
+            "text/json",
+            "application/x-www-form-urlencoded",
+            "application/+json",
+            "json",
+            "",
+            "application/jsonp",
+        ] {
             assert!(!check(other), "{other}");
         }
         assert!(check_media_type(&HeaderMap::new()).is_err());

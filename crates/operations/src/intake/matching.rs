@@ -78,7 +78,9 @@ pub(super) fn decide(
     let found = match_trigger(&pipeline.revision.spec, trigger, signal, secrets);
     let found = found.map_err(|mismatch| known.clean(&mismatch.to_string()))?;
     if known.are_in(&found) {
-        return Err("a parameter or an artifact would hold the trigger's secret; map another place".to_owned());
+        return Err(
+            "a parameter or an artifact would hold the trigger's secret; map another place".to_owned()
+        );
     }
     Ok(found)
 }
@@ -90,9 +92,11 @@ fn unproven(trigger: &Trigger, signal: &Signal<'_>, secrets: &ResolvedSecrets) -
         return Err("the hook has no secret of its own, and this kind of trigger has none either".to_owned());
     };
     if trigger.secret_refs().next().is_none() {
-        return Err("the trigger has no `secretRef` constraint and the hook has no secret: it never matches".to_owned());
+        return Err("the trigger has no `secretRef` constraint and the hook has no secret: it never matches"
+            .to_owned());
     }
-    let is_secret = |constraint: &Constraint| matches!(constraint, Constraint::Operator(Operator::SecretRef(_)));
+    let is_secret =
+        |constraint: &Constraint| matches!(constraint, Constraint::Operator(Operator::SecretRef(_)));
     let constraints = webhook.constraints.iter().filter(|(_, constraint)| is_secret(constraint));
     let probe = Trigger {
         name: trigger.name.clone(),

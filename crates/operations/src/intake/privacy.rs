@@ -34,7 +34,8 @@ impl KnownSecrets {
         context: &Context,
         triggers: impl Iterator<Item = &'a Trigger>,
     ) -> ResolvedSecrets {
-        let wanted: BTreeMap<&SecretRef, ()> = triggers.flat_map(Trigger::secret_refs).map(|r| (r, ())).collect();
+        let wanted: BTreeMap<&SecretRef, ()> =
+            triggers.flat_map(Trigger::secret_refs).map(|r| (r, ())).collect();
         let reads = wanted.into_keys().map(|reference| async move {
             let read = context.secrets.resolve(reference).await;
             if let Err(error) = &read {
@@ -51,7 +52,9 @@ impl KnownSecrets {
     /// Whether what a release would store holds a secret: a trigger that maps one into a parameter or an artifact.
     pub(super) fn are_in(&self, found: &Match) -> bool {
         let artifacts = found.artifacts.iter().flat_map(|a| a.tag.iter().chain(&a.digest));
-        artifacts.chain(found.parameters.values()).any(|text| self.0.iter().any(|secret| text.contains(secret)))
+        artifacts
+            .chain(found.parameters.values())
+            .any(|text| self.0.iter().any(|secret| text.contains(secret)))
     }
 
     /// The text without secrets.

@@ -37,7 +37,7 @@ pub struct Arrived<'a> {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Received {
     /// It is authentic: its record, with the answer's status (202 when a release stands for it, 200 otherwise).
-    Taken(Delivery),
+    Taken(Box<Delivery>),
     /// Nothing proves where it comes from, for this reason; nothing was written.
     Unproven(String),
 }
@@ -53,7 +53,7 @@ pub async fn receive(context: &Context, arrived: Arrived<'_>) -> Result<Received
     if arrived.signals.is_empty() && arrived.hook.auth != (HookAuth::Constraints {}) {
         let payload = known.storable(arrived.body, &[]);
         let delivery = arrived.delivery(context, payload, Vec::new());
-        return Ok(Received::Taken(record(context, delivery).await?));
+        return record(context, delivery).await.map(taken);
     }
     let name = arrived.hook.name.as_str();
     let Listeners { pipelines, unreadable } = listeners(context, name).await?;
@@ -66,17 +66,22 @@ pub async fn receive(context: &Context, arrived: Arrived<'_>) -> Result<Received
     let triggers: Vec<Trigger> = listening().cloned().collect();
     let payload = known.storable(arrived.body, &triggers);
     let mut delivery = arrived.delivery(context, payload, Vec::new());
-    if arrived.key.is_some() {
-        if let Some(first) = earlier(context, name, &delivery.key).await? {
-            return Ok(Received::Taken(repeated(first.record, &delivery)));
-        }
+    if arrived.key.is_some()
+        && let Some(first) = earlier(context, name, &delivery.key).await?
+    {
+        return Ok(taken(repeated(first.record, &delivery)));
     }
     let (verdicts, failed) = start_all(context, &arrived, &matched.considered).await;
-    delivery = arrived.delivery(context, delivery.payload.unwrap_or_default(), [verdicts, unreadable].concat());
+    delivery =
+        arrived.delivery(context, delivery.payload.unwrap_or_default(), [verdicts, unreadable].concat());
     match failed {
         Some(error) => Err(error),
-        None => recorded(context, delivery).await.map(Received::Taken),
+        None => recorded(context, delivery).await.map(taken),
     }
+}
+
+fn taken(delivery: Delivery) -> Received {
+    Received::Taken(Box::new(delivery))
 }
 
 /// Starts what matched. When something could not be started the rest is started nevertheless.
@@ -114,7 +119,11 @@ fn why_unproven(considered: &[Considered<'_>]) -> String {
         Some(format!("{} `{}`: {reason}", one.pipeline.name, one.trigger.name))
     });
     let said: Vec<String> = said.take(5).collect();
-    if said.is_empty() { "no trigger listens to the hook, so nothing proves the sender".to_owned() } else { said.join("; ") }
+    if said.is_empty() {
+        "no trigger listens to the hook, so nothing proves the sender".to_owned()
+    } else {
+        said.join("; ")
+    }
 }
 
 impl Arrived<'_> {

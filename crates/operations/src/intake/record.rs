@@ -64,8 +64,7 @@ pub(super) fn repeated(first: Delivery, again: &Delivery) -> Delivery {
     answer
 }
 
-const CONFLICT: &str =
-    "conflict: this delivery id came before with other content; the first is kept, and this one started nothing";
+const CONFLICT: &str = "conflict: this delivery id came before with other content; the first is kept, and this one started nothing";
 
 /// A verdict on the delivery itself.
 pub(super) fn nothing(reason: impl Into<String>) -> Verdict {
@@ -108,7 +107,8 @@ fn put_together(first: &Delivery, second: &Delivery) -> Delivery {
     let mut both = second.clone();
     for verdict in both.verdicts.iter_mut().filter(|verdict| !verdict.started) {
         let same = |other: &&Verdict| {
-            (&other.pipeline, &other.trigger, &other.release) == (&verdict.pipeline, &verdict.trigger, &verdict.release)
+            (&other.pipeline, &other.trigger, &other.release)
+                == (&verdict.pipeline, &verdict.trigger, &verdict.release)
         };
         if let Some(started) = first.verdicts.iter().find(|other| other.started && same(other)) {
             *verdict = started.clone();

@@ -114,7 +114,8 @@ pub async fn fire_schedule(context: &Context, fire: &ScheduledFire) -> Result<De
         Ok(Some(pipeline)) => fire_trigger(context, fire, &pipeline).await?,
     };
     let released = verdict.release.is_some();
-    let delivery = Delivery { http_status: if released { 202 } else { 200 }, verdicts: vec![verdict], ..delivery };
+    let delivery =
+        Delivery { http_status: if released { 202 } else { 200 }, verdicts: vec![verdict], ..delivery };
     match record(context, delivery.clone()).await {
         Err(error) if released => {
             tracing::error!(%error, delivery = %delivery.id, "a release started, but its fire is not on record");

@@ -23,7 +23,7 @@ const TABLE: &str = "pilothouse";
 pub(crate) fn pipeline(triggers: &str) -> String {
     format!(
         "application: shop\npipeline: web\nartifacts: [{{name: web, image: shop/web}}]\ntriggers: {triggers}\n\
-         environments: [{{name: dev, stages: [{{name: Pause, type: wait, duration: 1s}}]}}]\n"
+         environments: [{{name: dev, namespace: dev, stages: [{{name: Pause, type: wait, duration: 1s}}]}}]\n"
     )
 }
 
@@ -45,7 +45,8 @@ impl TestContext {
         let database = open(None, None).unwrap();
         let plain = Store::new(Connector::new(database.clone()).client(), TABLE);
         plain.create_table().await.unwrap();
-        let store = Store::new(Connector::new(database.clone()).with_faults(faults).client(), TABLE).with_seed(1);
+        let store =
+            Store::new(Connector::new(database.clone()).with_faults(faults).client(), TABLE).with_seed(1);
         let clock: SharedClock = Arc::new(TokioClock::starting_at(start()));
         let values = secrets.into_iter().map(|(name, value)| (name.parse().unwrap(), value.to_owned()));
         let secrets = Secrets::local().with_values(values.collect());
@@ -57,7 +58,10 @@ impl TestContext {
             (200, br#"{"executionArn":"arn:e","startDate":1.5}"#.to_vec())
         });
         let context = Context {
-            executions: Executions::new(client, "arn:aws:states:us-east-1:000000000000:stateMachine:deployment"),
+            executions: Executions::new(
+                client,
+                "arn:aws:states:us-east-1:000000000000:stateMachine:deployment",
+            ),
             clusters: Clusters::new(store.clone(), secrets.clone()),
             store,
             secrets,
@@ -77,10 +81,18 @@ impl TestContext {
 
     /// Every item of the table, as text.
     pub(crate) fn dump(&self) -> String {
+        self.items().to_string()
+    }
+
+    /// Every item of the table.
+    pub(crate) fn items(&self) -> Value {
         let request = serde_json::from_value(json!({ "TableName": TABLE })).unwrap();
         let answer = serde_json::to_value(self.database.scan(request).unwrap()).unwrap();
-        assert!(answer.get("LastEvaluatedKey").is_none_or(Value::is_null), "the table is too large for one scan");
-        answer.to_string()
+        assert!(
+            answer.get("LastEvaluatedKey").is_none_or(Value::is_null),
+            "the table is too large for one scan"
+        );
+        answer["Items"].clone()
     }
 }
 

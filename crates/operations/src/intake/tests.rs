@@ -15,7 +15,8 @@ use super::*;
 use crate::{save_pipeline, set_pipeline_enabled};
 
 const PUSH: &str = "[{name: push, type: registry, hook: shop, image: shop/web}]";
-const CRON: &str = "[{name: nightly, type: cron, schedule: '0 3 * * *', artifacts: {web: {tag: {value: '1.0.0'}}}}]";
+const CRON: &str =
+    "[{name: nightly, type: cron, schedule: '0 3 * * *', artifacts: {web: {tag: {value: '1.0.0'}}}}]";
 
 fn hook() -> Hook {
     Hook {
@@ -42,7 +43,7 @@ fn push(tag: &str, fill: char) -> Signal<'static> {
 
 async fn deliver(test: &TestContext, key: Option<&str>, body: &Value, signals: Vec<Signal<'_>>) -> Delivery {
     match try_deliver(test, key, body, signals).await.unwrap() {
-        Received::Taken(delivery) => delivery,
+        Received::Taken(delivery) => *delivery,
         Received::Unproven(reason) => panic!("{reason}"),
     }
 }
@@ -56,7 +57,8 @@ async fn try_deliver(
     let id = DeliveryId::new(test.context.ids.ulid());
     let key = key.map(str::to_owned);
     let hook = hook();
-    let arrived = Arrived { id, hook: &hook, key, body, signals, ignored: Vec::new(), presented: Some("phs_hunter2") };
+    let arrived =
+        Arrived { id, hook: &hook, key, body, signals, ignored: Vec::new(), presented: Some("phs_hunter2") };
     receive(&test.context, arrived).await
 }
 
@@ -125,7 +127,10 @@ async fn a_disabled_pipeline_says_so() {
     let test = saved(PUSH).await;
     set_pipeline_enabled(&test.context, "shop", "web", false, "ann").await.unwrap();
     let delivery = deliver(&test, None, &json!({}), vec![push("1.0.0", 'a')]).await;
-    assert_eq!((delivery.http_status, delivery.verdicts[0].reason.as_str()), (200, "the pipeline is disabled"));
+    assert_eq!(
+        (delivery.http_status, delivery.verdicts[0].reason.as_str()),
+        (200, "the pipeline is disabled")
+    );
     assert_eq!(test.started(), 0);
 }
 
@@ -162,8 +167,9 @@ async fn a_table_that_is_out_of_order_asks_to_send_again_and_then_starts_once() 
 async fn a_record_that_cannot_be_written_does_not_take_back_the_release() {
     let broken = Arc::new(AtomicBool::new(false));
     let seen = Arc::clone(&broken);
-    let faults =
-        Faults::new(move |operation| (operation == "PutItem" && seen.load(Ordering::Relaxed)).then_some(Fault::Failed));
+    let faults = Faults::new(move |operation| {
+        (operation == "PutItem" && seen.load(Ordering::Relaxed)).then_some(Fault::Failed)
+    });
     let test = TestContext::with(BTreeMap::new(), faults).await;
     save_pipeline(&test.context, &pipeline(PUSH), "ann").await.unwrap();
     broken.store(true, Ordering::Relaxed);

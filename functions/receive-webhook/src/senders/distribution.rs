@@ -24,7 +24,8 @@ pub(super) struct Distribution;
 
 impl Receiver for Distribution {
     fn normalise<'a>(&self, _: &HeaderMap, body: &'a Value) -> Normalised<'a> {
-        let Some(events) = body.get("events").and_then(Value::as_array).filter(|events| !events.is_empty()) else {
+        let Some(events) = body.get("events").and_then(Value::as_array).filter(|events| !events.is_empty())
+        else {
             let ignored = vec!["the body has no `events`: it is not a notification of a registry".to_owned()];
             return Normalised { ignored, ..Normalised::default() };
         };
@@ -59,13 +60,15 @@ fn key(events: &[Value]) -> Option<String> {
 /// The push of a tagged image, or why the event is none. A delete names a tag too, and a pull a manifest: only all three
 /// of action, media type and tag make a push.
 fn read(event: &Value) -> Result<ImagePush, String> {
-    let action = text(event, "/action").unwrap_or("nothing");
-    if action != "push" {
-        return Err(format!("`{}` is not a push", shown(action)));
+    match text(event, "/action") {
+        Some("push") => {}
+        Some(other) => return Err(format!("`{}` is not a push", shown(other))),
+        None => return Err("the event has no action".to_owned()),
     }
-    let media_type = text(event, "/target/mediaType").unwrap_or("nothing");
-    if !IMAGES.contains(&media_type) {
-        return Err(format!("`{}` is not an image manifest", shown(media_type)));
+    match text(event, "/target/mediaType") {
+        Some(image) if IMAGES.contains(&image) => {}
+        Some(other) => return Err(format!("`{}` is not an image manifest", shown(other))),
+        None => return Err("the event names no media type".to_owned()),
     }
     let Some(tag) = text(event, "/target/tag") else {
         return Err("the manifest was pushed without a tag".to_owned());
@@ -126,7 +129,8 @@ mod tests {
 
     #[test]
     fn a_tagged_push_becomes_one_signal() {
-        let found = normalise(&json!({"events": [push("e1", "1.0.0")]})).signals;
+        let body = json!({"events": [push("e1", "1.0.0")]});
+        let found = normalise(&body).signals;
         let expected = ImagePush {
             host: Some("127.0.0.1:15000".to_owned()),
             repository: "shop/web".to_owned(),
@@ -164,7 +168,7 @@ mod tests {
             let body = json!({"events": [event]});
             let found = normalise(&body);
             assert!(found.signals.is_empty(), "{place}");
-            found.ignored.join()
+            found.ignored.join("; ")
         };
         let reasons = [
             changed("/action", json!("pull")),
@@ -175,14 +179,32 @@ mod tests {
             changed("/target/tag", Value::Null),
             changed("/target/repository", json!(7)),
             changed("/target/digest", json!("sha256:abc")),
-            changed("/target", json!({"mediaType": IMAGES[0], "tag": "1", "references": [{"mediaType": HELM_CONFIG}]})),
+            changed(
+                "/target",
+                json!({"mediaType": IMAGES[0], "tag": "1", "references": [{"mediaType": HELM_CONFIG}]}),
+            ),
         ];
-        insta::assert_snapshot!(reasons.join("\n"));
+        insta::assert_snapshot!(reasons.join("\n"), @r"
+        `pull` is not a push
+        `delete` is not a push
+        `mount` is not a push
+        `application/octet-stream` is not an image manifest
+        the event names no media type
+        the manifest was pushed without a tag
+        the event names no repository
+        `sha256:abc` is not a digest: `sha256:` and 64 hex digits
+        tag `1` is a Helm chart, not an image
+        ");
     }
 
     #[test]
     fn a_body_of_another_shape_is_no_notification() {
-        for body in [json!({}), json!({"events": []}), json!({"events": {"id": "e"}}), json!({"events": [1, null, "x"]})] {
+        for body in [
+            json!({}),
+            json!({"events": []}),
+            json!({"events": {"id": "e"}}),
+            json!({"events": [1, null, "x"]}),
+        ] {
             let found = normalise(&body);
             assert!(found.signals.is_empty() && !found.ignored.is_empty(), "{body}");
         }

@@ -27,7 +27,8 @@ mod tests {
     #[test]
     fn the_senders_id_is_the_idempotency_key_else_the_webhook_id() {
         let key = |pairs: &[(&'static str, &'static str)]| {
-            let headers = pairs.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect();
+            let headers =
+                pairs.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect();
             Generic.normalise(&headers, &Value::Null).key
         };
         assert_eq!(key(&[]), None);
