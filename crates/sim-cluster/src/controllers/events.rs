@@ -34,8 +34,8 @@ impl Event {
     }
 }
 
-/// How many events a namespace keeps before the old ones are looked for.
-const KEEP: usize = 500;
+/// After how many new events the old ones are looked for.
+const SWEEP: u32 = 512;
 
 /// Records that `event` happened to `object`, once more if it did before.
 pub(super) fn record(tx: &mut Tx<'_>, object: &Value, event: Event) {
@@ -53,7 +53,10 @@ pub(super) fn record(tx: &mut Tx<'_>, object: &Value, event: Event) {
         tx.put(kind, again);
         return;
     }
-    forget_old(tx, ns);
+    tx.state.events += 1;
+    if tx.state.events.is_multiple_of(SWEEP) {
+        forget_old(tx);
+    }
     let mut involved = json!({
         "kind": object["kind"], "apiVersion": object["apiVersion"], "namespace": ns, "name": json::name(object),
         "uid": json::uid(object), "resourceVersion": json::text(object, "/metadata/resourceVersion"),
@@ -75,15 +78,11 @@ pub(super) fn record(tx: &mut Tx<'_>, object: &Value, event: Event) {
     let _ = tx.create(kind, ns, body, &Options::by(CONTROLLER));
 }
 
-/// Removes the events of more than an hour ago when there are many: no timer is kept for them.
-fn forget_old(tx: &mut Tx<'_>, ns: &str) {
-    let all = tx.list("events", ns);
-    if all.len() < KEEP {
-        return;
-    }
+/// Removes the events of more than an hour ago, now and then: no timer is kept for them.
+fn forget_old(tx: &mut Tx<'_>) {
     let horizon = tx.now.checked_sub(jiff::SignedDuration::from_hours(1)).unwrap_or(tx.now);
     let horizon = crate::clock::stamp(horizon);
-    for event in all.iter().filter(|e| json::text(e, "/lastTimestamp") < horizon.as_str()) {
-        tx.remove(&super::key("events", ns, json::name(event)));
+    for event in tx.list("events", "").iter().filter(|e| json::text(e, "/lastTimestamp") < horizon.as_str()) {
+        tx.remove(&super::key("events", json::namespace(event), json::name(event)));
     }
 }

@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 use tokio::sync::watch;
 
-use crate::{SimError, clock::Clock, json, kinds, kinds::Kind, rng::Rng};
+use crate::{SimError, clock::Clock, json, kinds, kinds::Kind, rng::Rng, write::allocate};
 use disk::Disk;
 
 /// The identity of an object: resource (`deployments.apps`), namespace ("" when cluster-scoped), name.
@@ -60,7 +60,10 @@ pub(crate) struct State {
     log: VecDeque<Change>,
     history: usize,
     pub(crate) rng: Rng,
+    /// The last address that was given away; see `write::allocate`.
     pub(crate) addresses: u32,
+    /// Events recorded since the old ones were looked for.
+    pub(crate) events: u32,
     disk: Option<Disk>,
     broken: Option<String>,
 }
@@ -89,6 +92,7 @@ impl Core {
             history: history.max(1),
             rng: Rng::new(seed),
             addresses: 0,
+            events: 0,
             disk: None,
             broken: None,
         };
@@ -97,12 +101,12 @@ impl Core {
             state.version = loaded.version;
             // Names and ids made after a restart must differ from those made before.
             state.rng = Rng::new(seed ^ loaded.version.rotate_left(32));
-            state.addresses = u32::try_from(loaded.version % 50_000).unwrap_or(0);
             for object in loaded.objects {
                 if let Some(kind) = kinds::named(json::text(&object, "/kind")) {
                     state.insert(Key::of(&kind.resource, &object), Arc::new(object));
                 }
             }
+            state.addresses = allocate::last_used(state.objects.values().flat_map(Objects::values));
             state.disk = Some(disk);
         }
         let (changed, _) = watch::channel(state.version);

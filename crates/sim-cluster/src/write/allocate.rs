@@ -1,23 +1,39 @@
 //! Addresses of pods and Services.
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 
 use crate::{json, store::Tx};
 
+/// Addresses are given away in turn, pods and Services from one counter; at its end it begins again.
+const ADDRESSES: u32 = 60_000;
+
+/// The highest number of an address in use.
+pub(crate) fn last_used<'a>(objects: impl Iterator<Item = &'a Arc<Value>>) -> u32 {
+    let number = |ip: &str| -> Option<u32> {
+        let mut parts = ip.rsplit('.').map(str::parse::<u32>);
+        let (low, high) = (parts.next()?.ok()?, parts.next()?.ok()?);
+        Some(high << 8 | low)
+    };
+    let addresses = |o: &'a Arc<Value>| [json::text(o, "/status/podIP"), json::text(o, "/spec/clusterIP")];
+    objects.flat_map(addresses).filter_map(number).max().unwrap_or(0)
+}
+
 impl Tx<'_> {
     fn next_address(&mut self) -> u32 {
-        self.state.addresses = self.state.addresses % 60_000 + 1;
-        self.state.addresses
+        self.state.addresses += 1;
+        self.state.addresses % ADDRESSES
     }
 
     /// An address that no pod has.
     pub(crate) fn allocate_pod_ip(&mut self) -> String {
-        let used: std::collections::HashSet<String> =
-            self.list("pods", "").iter().map(|p| json::text(p, "/status/podIP").to_owned()).collect();
         loop {
             let n = self.next_address();
             let ip = format!("10.244.{}.{}", n >> 8, n & 255);
-            if !used.contains(&ip) {
+            // Before the counter has come round every address is new.
+            let fresh = self.state.addresses < ADDRESSES;
+            if fresh || !self.list("pods", "").iter().any(|p| json::text(p, "/status/podIP") == ip) {
                 return ip;
             }
         }

@@ -1,6 +1,6 @@
 //! Creating, changing and deleting objects as the API server does it. Requests and controllers write through the same functions.
 
-mod allocate;
+pub(crate) mod allocate;
 mod delete;
 
 use std::sync::Arc;
@@ -328,7 +328,9 @@ impl Tx<'_> {
                 json::set(&mut new, "/metadata/generation", json::count(live, "/metadata/generation") + 1);
             }
         }
-        if track && !kind.is("events") {
+        // Nobody applies a pod's status, and it is written most of all.
+        let is_pod_status = status_only && kind.is("pods");
+        if track && !kind.is("events") && !is_pod_status {
             track_update(kind, live, &mut new, &options.manager, &self.stamp());
         }
         if same_but_managed_fields(live, &new, !track) {
