@@ -50,8 +50,9 @@ impl StageContext<'_> {
     /// # Errors
     /// [`OperationError::Inconsistent`]: they were checked when the pipeline was saved.
     pub fn options<T: serde::de::DeserializeOwned>(&self) -> Result<T, OperationError> {
-        serde_json::from_value(self.run.options.clone())
-            .map_err(|e| OperationError::Inconsistent(format!("the options of stage `{}`: {e}", self.run.stage)))
+        serde_json::from_value(self.run.options.clone()).map_err(|e| {
+            OperationError::Inconsistent(format!("the options of stage `{}`: {e}", self.run.stage))
+        })
     }
 
     /// What `begin` left, as its type.
@@ -59,8 +60,9 @@ impl StageContext<'_> {
     /// # Errors
     /// [`OperationError::Inconsistent`] when it is of another shape.
     pub fn action<T: serde::de::DeserializeOwned>(&self) -> Result<T, OperationError> {
-        serde_json::from_value(self.run.action.clone())
-            .map_err(|e| OperationError::Inconsistent(format!("the action of stage `{}`: {e}", self.run.stage)))
+        serde_json::from_value(self.run.action.clone()).map_err(|e| {
+            OperationError::Inconsistent(format!("the action of stage `{}`: {e}", self.run.stage))
+        })
     }
 }
 
@@ -251,3 +253,6 @@ impl StageRegistry {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,98 @@
+use pilothouse_domain::duration::Span;
+use pilothouse_domain::stage::{StageRun, StageStatus};
+use pilothouse_store::Transaction;
+use serde_json::{Value, json};
+use wiremock::matchers::any;
+use wiremock::{Mock, MockServer, ResponseTemplate};
+
+use super::Scene;
+use crate::OutboundPolicy;
+use crate::stages::webhook::Webhook;
+use crate::stages::{Observed, StageType};
+
+async fn scene() -> Scene {
+    let mut scene = Scene::new().await;
+    scene.test.context.outbound = OutboundPolicy { allow_private: true, allow_loopback: true };
+    scene
+}
+
+/// The run as it is stored.
+async fn stored(scene: &Scene, run: &StageRun) -> StageRun {
+    scene.test.context.store.stage_run(&run.at, &run.stage).await.unwrap().unwrap().record
+}
+
+/// The run as if its next call were due now.
+async fn due(scene: &Scene, run: &StageRun) -> StageRun {
+    let store = &scene.test.context.store;
+    let read = store.stage_run(&run.at, &run.stage).await.unwrap().unwrap();
+    let mut next = read.record.clone();
+    next.action["next"] = json!(scene.test.context.now());
+    store.commit(Transaction::new().replace(&read, &next)).await.unwrap();
+    next
+}
+
+async fn look(scene: &Scene, run: &StageRun) -> Observed {
+    Webhook.observe(&scene.stage(run), Span::from_secs(2)).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_receiver_that_is_not_ready_is_called_again_with_the_same_key() {
+    let scene = scene().await;
+    let server = MockServer::start().await;
+    Mock::given(any()).respond_with(ResponseTemplate::new(503)).up_to_n_times(2).mount(&server).await;
+    Mock::given(any()).respond_with(ResponseTemplate::new(200).set_body_string("ok")).mount(&server).await;
+    let run = scene.run(&Webhook, "Notify", json!({ "url": server.uri() }));
+    let run = scene.begin(&Webhook, run).await.unwrap().unwrap();
+    assert!(server.received_requests().await.unwrap().is_empty(), "begin calls nothing");
+
+    let Observed::Pending { progress } = look(&scene, &run).await else { panic!("it is called again") };
+    assert!(progress.contains("answered 503 (1 call); calls again at 2026-11-21T10:00:0"), "{progress}");
+    assert_eq!(stored(&scene, &run).await.progress.unwrap(), progress);
+    let run = due(&scene, &run).await;
+    assert!(matches!(look(&scene, &run).await, Observed::Pending { .. }));
+    assert_eq!(stored(&scene, &run).await.action["attempts"], 2);
+    let Observed::Ended(end) = look(&scene, &due(&scene, &run).await).await else { panic!("it ends") };
+    assert_eq!(end.status, StageStatus::Succeeded);
+    assert_eq!(end.output["webhook"]["statusCode"], 200);
+
+    let calls = server.received_requests().await.unwrap();
+    let keys: Vec<&str> = calls.iter().map(|c| c.headers["idempotency-key"].to_str().unwrap()).collect();
+    assert_eq!(keys, [run.id.as_str(); 3]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_call_is_made_before_it_is_due() {
+    let scene = scene().await;
+    let mut run = scene.run(&Webhook, "Notify", json!({ "url": "http://127.0.0.1:1/" }));
+    run.action = json!({ "attempts": 3, "next": Span::from_secs(60).after(scene.test.context.now()) });
+    run.progress = Some("answered 503 (3 calls)".to_owned());
+    let before = scene.test.context.now();
+    let observed = look(&scene, &run).await;
+    assert_eq!(observed, Observed::Pending { progress: "answered 503 (3 calls)".to_owned() });
+    assert_eq!((scene.test.context.now() - before).get_seconds(), 2);
+}
+
+#[tokio::test]
+async fn a_stage_without_time_for_another_call_fails_with_what_was_answered() {
+    let scene = scene().await;
+    let server = MockServer::start().await;
+    Mock::given(any()).respond_with(ResponseTemplate::new(503).set_body_string("busy")).mount(&server).await;
+    let mut run = scene.run(&Webhook, "Notify", json!({ "url": server.uri() }));
+    run.deadline = Span::from_millis(900).after(scene.test.context.now());
+    let run = scene.begin(&Webhook, run).await.unwrap().unwrap();
+    let Observed::Ended(end) = look(&scene, &run).await else { panic!("it ends") };
+    let reason = end.status.reason().unwrap();
+    assert!(reason.ends_with("answered 503 (1 call); its timeout leaves no time for another"), "{reason}");
+    assert_eq!(end.output["webhook"]["body"], "busy");
+}
+
+#[tokio::test]
+async fn an_evaluated_url_is_checked_before_it_is_called() {
+    let scene = scene().await;
+    for (url, want) in [("gopher://web/", "the scheme `gopher`"), ("http://169.254.169.254/", "link-local")] {
+        let run = scene.run(&Webhook, want, json!({ "url": url }));
+        let end = scene.begin(&Webhook, run).await.unwrap().unwrap_err();
+        assert!(end.status.reason().unwrap().contains(want), "{end:?}");
+        assert_eq!(end.output, Value::Null);
+    }
+}
