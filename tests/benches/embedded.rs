@@ -187,7 +187,7 @@ async fn one_release() {
         let engine = bed.system.engine();
         let machines = engine.list_state_machines();
         let all = machines.iter().flat_map(|m| engine.list_executions(&m.arn, None).unwrap_or_default());
-        all.map(|e| u64::from(e.transitions)).sum()
+        all.map(|e| e.transitions).sum()
     };
     let transitions = executions(&bed);
     let began = Instant::now();
@@ -211,7 +211,7 @@ async fn gaps(bed: &Bed, first: &str) {
         bed.quiet().await;
     }
     for release in releases {
-        let answer = bed.call(Method::GET, &format!("/v1/releases/{release}/events?after=0&limit=1000"), String::new()).await;
+        let answer = bed.call(Method::GET, &format!("/v1/releases/{release}/events?after=0&limit=100"), String::new()).await;
         let events = answer["events"].as_array().cloned().unwrap_or_default();
         let at = |e: &Value| e["at"].as_str().unwrap().parse::<jiff::Timestamp>().unwrap();
         let mut ended: Option<jiff::Timestamp> = None;

@@ -27,7 +27,7 @@ async fn a_deployment_that_waits_for_approval_is_cancelled_at_once() {
 async fn a_running_stage_notices_a_cancel_within_seconds_and_nothing_new_starts() {
     let world = World::new().await;
     world.save(WEB).await;
-    world.sim.set_rules(vec![ImageRule::new("*", Behaviour::NeverReady)]);
+    world.sim.set_rules(vec![ImageRule::new("*", Behaviour::NeverReady { message: None })]);
     let release = world.start("1.0.0").await;
     let runs = |v: &serde_json::Value| attempt(v, "dev", 1)["stages"][0]["status"] == "running";
     world.until(&release, "the stage running", runs).await;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use axum::body::Body;
 use http::{Method, Request, StatusCode, header};
 use jiff::Timestamp;
+use pilothouse_connector::dynamodb::Database;
 use pilothouse_local::{ClusterChoice, System, SystemBuilder};
 use pilothouse_operations::clock::{Clock, SharedClock, TokioClock};
 use pilothouse_operations::first_admin_token;
@@ -33,6 +34,33 @@ pub(crate) struct World {
     pub(crate) sim: SimCluster,
     pub(crate) clock: SharedClock,
     pub(crate) token: String,
+}
+
+/// What outlives a process: the records and the cluster.
+#[derive(Clone)]
+pub(crate) struct Remains {
+    database: Database,
+    pub(crate) sim: SimCluster,
+    clock: SharedClock,
+    token: String,
+}
+
+impl Remains {
+    /// A new process over them; none if it dies while it starts.
+    pub(crate) async fn start(
+        &self,
+        seed: u64,
+        change: impl FnOnce(SystemBuilder) -> SystemBuilder,
+    ) -> Option<World> {
+        let Self { database, sim, clock, token } = self.clone();
+        let builder = System::builder(ClusterChoice::Sim(sim.clone()))
+            .clock(Arc::clone(&clock))
+            .database(database)
+            .seed(seed)
+            .without_background();
+        let system = change(builder).build().await.ok()?;
+        Some(World { system, sim, clock, token })
+    }
 }
 
 pub(crate) struct Answer {
@@ -65,20 +93,15 @@ impl World {
     }
 
     /// The same records and cluster under a new process; the old one is gone without having said goodbye.
-    pub(crate) async fn restarted(
-        self,
-        seed: u64,
-        change: impl FnOnce(SystemBuilder) -> SystemBuilder,
-    ) -> Self {
+    pub(crate) async fn restarted(self, seed: u64) -> Self {
+        let remains = self.die();
+        remains.start(seed, |builder| builder).await.unwrap()
+    }
+
+    /// Ends the process as `kill -9` does; gives what outlives it.
+    pub(crate) fn die(self) -> Remains {
         let Self { system, sim, clock, token } = self;
-        let database = system.database().clone();
-        drop(system);
-        let builder = System::builder(ClusterChoice::Sim(sim.clone()))
-            .clock(Arc::clone(&clock))
-            .database(database)
-            .seed(seed)
-            .without_background();
-        Self { system: change(builder).build().await.unwrap(), sim, clock, token }
+        Remains { database: system.database().clone(), sim, clock, token }
     }
 
     pub(crate) async fn send(&self, request: Request<Body>) -> Answer {
@@ -146,8 +169,7 @@ impl World {
         });
         let answer = self.post("/v1/releases", &ask).await;
         assert!(answer.status.is_success(), "{:#}", answer.body);
-        let id = answer.body["release"]["id"].as_str().or(answer.body["id"].as_str());
-        id.unwrap_or_else(|| panic!("{:#}", answer.body)).to_owned()
+        answer.body["id"].as_str().unwrap_or_else(|| panic!("{:#}", answer.body)).to_owned()
     }
 
     pub(crate) async fn release(&self, id: &str) -> Value {
@@ -171,10 +193,7 @@ impl World {
 
     /// The release once nothing of it is under way.
     pub(crate) async fn at_rest(&self, id: &str) -> Value {
-        let over = |view: &Value| {
-            let attempts: Vec<Value> = attempts(view);
-            !attempts.is_empty() && attempts.iter().all(|a| !a["completedAt"].is_null())
-        };
+        let over = |view: &Value| view["atRest"] == true;
         self.until(id, "the release at rest", over).await
     }
 
@@ -191,9 +210,18 @@ impl World {
 
     /// Every event of the release.
     pub(crate) async fn events(&self, id: &str) -> Vec<Value> {
-        let answer = self.get(&format!("/v1/releases/{id}/events?after=0&limit=1000")).await;
-        assert!(answer.status.is_success(), "{:#}", answer.body);
-        answer.body["events"].as_array().unwrap().clone()
+        let mut events = Vec::new();
+        let mut after = 0;
+        loop {
+            let answer = self.get(&format!("/v1/releases/{id}/events?after={after}")).await;
+            assert!(answer.status.is_success(), "{:#}", answer.body);
+            let page = answer.body["events"].as_array().unwrap().clone();
+            if page.is_empty() {
+                return events;
+            }
+            events.extend(page);
+            after = answer.body["last"].as_u64().unwrap();
+        }
     }
 }
 
@@ -255,7 +283,7 @@ pub(crate) fn environment_status(view: &Value, environment: &str) -> String {
 fn pending(view: &Value) -> Option<String> {
     attempts(view).iter().find_map(|a| {
         let approvals = a["approvals"].as_array()?;
-        let open = approvals.iter().find(|p| p["status"] == "pending")?;
+        let open = approvals.iter().find(|p| p["pending"] == true)?;
         open["id"].as_str().map(str::to_owned)
     })
 }

@@ -1,5 +1,6 @@
 //! Why a command did not do what it was asked: what, where, and what to do; and the exit code that scripts look at.
 
+use std::fmt;
 use std::process::ExitCode;
 
 use pilothouse_domain::problem::Problem;
@@ -161,6 +162,14 @@ impl From<anyhow::Error> for Failure {
         Self::new(Kind::Failed, format!("{error:#}"))
     }
 }
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.text().trim_start_matches("error: "))
+    }
+}
+
+impl std::error::Error for Failure {}
 
 #[cfg(test)]
 mod tests {

@@ -15,14 +15,14 @@ use crate::print;
 
 /// Where deployments go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum ClusterKind {
+pub(crate) enum ClusterKind {
     /// A simulated cluster in this process.
     Sim,
 }
 
 /// Options of `pilothouse up`.
 #[derive(Debug, Args)]
-pub struct UpArgs {
+pub(crate) struct UpArgs {
     /// Where records, the admin token and the simulated cluster are kept.
     #[arg(long, default_value = ".pilothouse", value_name = "DIR")]
     data: PathBuf,
@@ -59,7 +59,7 @@ pub struct UpArgs {
 ///
 /// # Errors
 /// The data folder, a port, the kubeconfig or the database cannot be used.
-pub async fn run(args: UpArgs) -> anyhow::Result<ExitCode> {
+pub(crate) async fn run(args: UpArgs) -> anyhow::Result<ExitCode> {
     std::fs::create_dir_all(&args.data)
         .with_context(|| format!("cannot make the data folder {}", args.data.display()))?;
     let _lock = lock(&args.data)?;
@@ -96,7 +96,10 @@ fn lock(data: &Path) -> anyhow::Result<std::fs::File> {
     let path = data.join("lock");
     let file = std::fs::File::create(&path).with_context(|| format!("cannot write {}", path.display()))?;
     if file.try_lock().is_err() {
-        bail!("another `pilothouse up` uses {}; stop it, or choose another folder with --data", data.display());
+        bail!(
+            "another `pilothouse up` uses {}; stop it, or choose another folder with --data",
+            data.display()
+        );
     }
     Ok(file)
 }
@@ -117,7 +120,8 @@ async fn cluster(args: &UpArgs) -> anyhow::Result<(ClusterChoice, Option<SimServ
         .build()
         .await
         .context("cannot start the simulated cluster")?;
-    let server = sim.serve(listen(args.sim_port).await?).await.context("cannot serve the simulated cluster")?;
+    let server =
+        sim.serve(listen(args.sim_port).await?).await.context("cannot serve the simulated cluster")?;
     let kubeconfig = args.data.join("kubeconfig");
     std::fs::write(&kubeconfig, sim.kubeconfig(server.addr(), None))
         .with_context(|| format!("cannot write {}", kubeconfig.display()))?;
@@ -148,11 +152,17 @@ async fn announce(
     if let Some(secret) = first_admin_token(system.context()).await? {
         write_private(&token_file, &secret)?;
         print::line(&format!("token      {secret}"));
-        print::line(&format!("           (admin; shown once, kept in {} for the commands)", token_file.display()));
+        print::line(&format!(
+            "           (admin; shown once, kept in {} for the commands)",
+            token_file.display()
+        ));
     }
     let recovered = system.recovered();
     if recovered.started + recovered.restarted > 0 {
-        print::line(&format!("resumed    {} deployments that were under way", recovered.started + recovered.restarted));
+        print::line(&format!(
+            "resumed    {} deployments that were under way",
+            recovered.started + recovered.restarted
+        ));
     }
     print::line("ready      stop with Ctrl-C");
     Ok(())

@@ -1,0 +1,13 @@
+//! Processes that a test starts and ends, and how it waits for what they do.
+
+mod api;
+mod house;
+mod image;
+mod registry;
+mod wait;
+
+pub(crate) use api::{Api, Refused, attempt, environment_status};
+pub(crate) use house::{House, Server};
+pub(crate) use image::{Image, digest};
+pub(crate) use registry::Registry;
+pub(crate) use wait::{WITHIN, eventually, output};

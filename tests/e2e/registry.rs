@@ -1,0 +1,140 @@
+//! A real registry says what was pushed to it, in its own words and as often as it likes.
+
+use anyhow::{Context as _, ensure};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::harness::{House, Image, Registry, Server, eventually};
+
+const WEB: &str = include_str!("../../examples/web.yaml");
+const DELIVERIES: &str = "/v1/hooks/shop/deliveries";
+const WEB_IN_DEV: &str = "/apis/apps/v1/namespaces/dev/deployments/web";
+
+struct Scene {
+    house: House,
+    server: Server,
+    registry: Registry,
+}
+
+impl Scene {
+    async fn new() -> anyhow::Result<Self> {
+        let house = House::new(20)?;
+        let server = house.start(&[]).await?;
+        let hook = server.api().put("/v1/hooks/shop", &json!({ "sender": "distribution" })).await?;
+        let secret = hook["secret"].as_str().context("a new hook has a secret")?;
+        server.api().send_text(Method::PUT, "/v1/pipelines", "application/yaml", WEB).await?;
+        let url = format!("{}/webhooks/distribution/shop", server.api().base());
+        let registry = Registry::start(&house.path("registry"), &url, secret).await?;
+        Ok(Self { house, server, registry })
+    }
+
+    fn image(&self, name: &str) -> anyhow::Result<Image> {
+        Image::single(self.house.path(name), name)
+    }
+
+    async fn releases(&self) -> anyhow::Result<Vec<Value>> {
+        self.server.api().list("/v1/releases").await
+    }
+
+    /// The tags that releases were started for, in order.
+    async fn released(&self) -> anyhow::Result<Vec<String>> {
+        let releases = self.releases().await?;
+        let tag = |release: &Value| release["artifacts"][0]["tag"].as_str().unwrap_or("none").to_owned();
+        let mut tags: Vec<String> = releases.iter().map(tag).collect();
+        tags.sort();
+        Ok(tags)
+    }
+
+    /// Pushes one more image and waits for its release. The registry sends one notification after the other, in order:
+    /// when this one has had its effect, all before it have.
+    async fn drain(&self, tag: &str) -> anyhow::Result<()> {
+        self.registry.push(&self.image(&format!("last-{tag}"))?, &format!("shop/web:{tag}")).await?;
+        eventually("the release of the last push", async || {
+            Ok(self.released().await?.iter().any(|t| t == tag).then_some(()))
+        })
+        .await
+    }
+
+    /// Waits until `dev` runs an image by this digest, with all its pods ready.
+    async fn dev_runs(&self, tag: &str, digest: &str) -> anyhow::Result<()> {
+        let wanted = format!("{}/shop/web:{tag}@{digest}", self.registry.host());
+        eventually(&format!("{wanted} in dev"), async || {
+            let Ok(web) = self.server.cluster().get(WEB_IN_DEV).await else { return Ok(None) };
+            let image = &web["spec"]["template"]["spec"]["containers"][0]["image"];
+            let status = &web["status"];
+            let ready = status["updatedReplicas"] == 2 && status["readyReplicas"] == 2;
+            Ok((*image == wanted && ready && status["observedGeneration"] == web["metadata"]["generation"])
+                .then_some(()))
+        })
+        .await
+    }
+}
+
+#[tokio::test]
+async fn one_push_of_an_image_starts_one_release_that_deploys_its_digest() -> anyhow::Result<()> {
+    let scene = Scene::new().await?;
+    let image = scene.image("first")?;
+    scene.registry.push(&image, "shop/web:1.0.0").await?;
+    scene.dev_runs("1.0.0", image.digest()).await?;
+
+    let releases = scene.releases().await?;
+    ensure!(releases.len() == 1, "{releases:#?}");
+    let artifact = &releases[0]["artifacts"][0];
+    assert_eq!(artifact["digest"], image.digest());
+    assert_eq!(artifact["image"], format!("{}/shop/web", scene.registry.host()));
+
+    scene.drain("9.0.0").await?;
+    assert_eq!(scene.released().await?, ["1.0.0", "9.0.0"]);
+    // Two blobs and a manifest each: the registry did say more than one thing.
+    let deliveries = scene.server.api().list(DELIVERIES).await?;
+    ensure!(deliveries.len() > 2, "{deliveries:#?}");
+    ensure!(deliveries.iter().all(|d| d["httpStatus"].as_u64().is_some_and(|s| s < 300)), "{deliveries:#?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn one_push_of_an_index_starts_one_release_of_the_index() -> anyhow::Result<()> {
+    let scene = Scene::new().await?;
+    let index = Image::index(scene.house.path("index"), "index")?;
+    scene.registry.push(&index, "shop/web:1.0.0").await?;
+    scene.dev_runs("1.0.0", index.digest()).await?;
+    scene.drain("9.0.0").await?;
+    assert_eq!(scene.released().await?, ["1.0.0", "9.0.0"]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_same_image_again_starts_nothing_and_a_moved_tag_does() -> anyhow::Result<()> {
+    let scene = Scene::new().await?;
+    let (first, second) = (scene.image("first")?, scene.image("second")?);
+    scene.registry.push(&first, "shop/web:1.0.0").await?;
+    scene.registry.push(&first, "shop/web:1.0.0").await?;
+    scene.drain("9.0.0").await?;
+    assert_eq!(scene.released().await?, ["1.0.0", "9.0.0"]);
+
+    scene.registry.push(&second, "shop/web:1.0.0").await?;
+    scene.drain("9.0.1").await?;
+    assert_eq!(scene.released().await?, ["1.0.0", "1.0.0", "9.0.0", "9.0.1"]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn signatures_other_repositories_and_other_tags_start_nothing_and_say_why() -> anyhow::Result<()> {
+    let scene = Scene::new().await?;
+    let image = scene.image("first")?;
+    let signature = format!("{}.sig", image.digest().replace(':', "-"));
+    for reference in
+        [format!("shop/web:{signature}"), "shop/cart:1.0.0".to_owned(), "shop/web:latest".to_owned()]
+    {
+        scene.registry.push(&image, &reference).await?;
+    }
+    scene.drain("9.0.0").await?;
+    assert_eq!(scene.released().await?, ["9.0.0"]);
+
+    let deliveries = scene.server.api().list(DELIVERIES).await?;
+    let verdicts: Vec<&Value> =
+        deliveries.iter().flat_map(|d| d["verdicts"].as_array().into_iter().flatten()).collect();
+    ensure!(verdicts.iter().all(|v| v["reason"].as_str().is_some_and(|r| !r.is_empty())), "{verdicts:#?}");
+    ensure!(verdicts.iter().filter(|v| v["started"] == true).count() == 1, "{verdicts:#?}");
+    Ok(())
+}
