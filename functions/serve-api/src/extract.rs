@@ -82,7 +82,10 @@ async fn bytes<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, Fai
 pub(crate) fn release_id(text: &str) -> Result<ReleaseId, Failure> {
     text.parse().map_err(|_| {
         let shown: String = text.chars().take(60).collect();
-        Failure::not_found(&format!("release `{shown}`"), "an id begins with `rel_`; list them with GET /v1/releases")
+        Failure::not_found(
+            &format!("release `{shown}`"),
+            "an id begins with `rel_`; list them with GET /v1/releases",
+        )
     })
 }
 

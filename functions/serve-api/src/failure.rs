@@ -47,7 +47,8 @@ impl Failure {
 
     pub(crate) fn forbidden(role: Role, permission: Permission) -> Self {
         let permission = permission_name(permission);
-        let message = format!("the role `{role}` does not have the permission `{permission}`; use another token");
+        let message =
+            format!("the role `{role}` does not have the permission `{permission}`; use another token");
         Self::new(StatusCode::FORBIDDEN, "forbidden", message)
     }
 

@@ -49,8 +49,10 @@ pub fn openapi() -> Value {
 }
 
 fn operation(route: &Route, generator: &mut SchemaGenerator) -> Value {
-    let mut operation = json!({ "operationId": route.operation, "summary": route.summary, "tags": [tag(route.path)] });
-    let parameters: Vec<Value> = path_parameters(route.path).chain(query_parameters(route, generator)).collect();
+    let mut operation =
+        json!({ "operationId": route.operation, "summary": route.summary, "tags": [tag(route.path)] });
+    let parameters: Vec<Value> =
+        path_parameters(route.path).chain(query_parameters(route, generator)).collect();
     if !parameters.is_empty() {
         operation["parameters"] = parameters.into();
     }

@@ -75,7 +75,10 @@ impl Place {
             return Ok(latest.at);
         }
         let release = context.store.release(&self.release).await?.ok_or_else(|| {
-            Failure::not_found(&format!("release `{}`", self.release), "list releases with `pilothouse release ls`")
+            Failure::not_found(
+                &format!("release `{}`", self.release),
+                "list releases with `pilothouse release ls`",
+            )
         })?;
         if release.record.environment(&self.environment).is_none() {
             let what = format!("environment `{}` of release `{}`", self.environment, self.release);

@@ -22,7 +22,10 @@ pub(super) fn routes() -> Vec<Route> {
             "List what was deployed to an environment, the newest first.",
         )
         .query::<History>()
-        .answers::<List<HistoryEntry>>(200, "The deployments; none for an environment that nothing was deployed to.")
+        .answers::<List<HistoryEntry>>(
+            200,
+            "The deployments; none for an environment that nothing was deployed to.",
+        )
         .handled_by(history),
     ]
 }

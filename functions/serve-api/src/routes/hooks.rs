@@ -7,9 +7,7 @@ use pilothouse_domain::intake::{HookAuth, Sender};
 use pilothouse_domain::problem::Problem;
 use pilothouse_operations::{Context, delete_hook, get_hook, set_hook};
 
-use crate::api::{
-    AuthScheme, DeliveryView, HookView, IssuedHook, List, ListDeliveries, ListHooks, SetHook,
-};
+use crate::api::{AuthScheme, DeliveryView, HookView, IssuedHook, List, ListDeliveries, ListHooks, SetHook};
 use crate::auth::Caller;
 use crate::extract::{JsonBody, Params, Segments, page_size};
 use crate::failure::Failure;
@@ -21,10 +19,14 @@ pub(super) fn routes() -> Vec<Route> {
             .query::<ListHooks>()
             .answers::<List<HookView>>(200, "The hooks.")
             .handled_by(list),
-        Route::put("/v1/hooks/{hook}", "setHook", "Make a hook, or change how its requests prove themselves.")
-            .takes::<SetHook>()
-            .answers::<IssuedHook>(200, "The hook; its secret if one was made, shown this once.")
-            .handled_by(set),
+        Route::put(
+            "/v1/hooks/{hook}",
+            "setHook",
+            "Make a hook, or change how its requests prove themselves.",
+        )
+        .takes::<SetHook>()
+        .answers::<IssuedHook>(200, "The hook; its secret if one was made, shown this once.")
+        .handled_by(set),
         Route::get("/v1/hooks/{hook}", "getHook", "Show a hook.")
             .answers::<HookView>(200, "The hook.")
             .handled_by(get),
@@ -57,7 +59,10 @@ async fn list(
     Ok(Json(List { items: page.items.iter().map(|h| HookView::from(&h.record)).collect(), next }))
 }
 
-async fn get(State(context): State<Context>, Segments(name): Segments<String>) -> Result<Json<HookView>, Failure> {
+async fn get(
+    State(context): State<Context>,
+    Segments(name): Segments<String>,
+) -> Result<Json<HookView>, Failure> {
     Ok(Json(HookView::from(&get_hook(&context, &name).await?)))
 }
 
@@ -68,7 +73,8 @@ async fn set(
     JsonBody(ask): JsonBody<SetHook>,
 ) -> Result<Json<IssuedHook>, Failure> {
     if ask.sender != Sender::Generic && ask.auth == Some(AuthScheme::Constraints) {
-        let problem = Problem::new("auth", "only a `generic` hook can leave the proof to its triggers' constraints");
+        let problem =
+            Problem::new("auth", "only a `generic` hook can leave the proof to its triggers' constraints");
         return Err(Failure::invalid(vec![problem.with_hint("leave `auth` out")]));
     }
     let ask = pilothouse_operations::SetHook {

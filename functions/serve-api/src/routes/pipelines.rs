@@ -95,7 +95,11 @@ async fn list(
 }
 
 /// The head of a pipeline.
-pub(super) async fn head(context: &Context, application: &str, pipeline: &str) -> Result<PipelineHead, Failure> {
+pub(super) async fn head(
+    context: &Context,
+    application: &str,
+    pipeline: &str,
+) -> Result<PipelineHead, Failure> {
     let head = context.store.pipeline_head(application, pipeline).await?;
     head.map(|h| h.record).ok_or_else(|| {
         let what = format!("pipeline `{application}/{pipeline}`");

@@ -73,10 +73,9 @@ async fn of_all(
     limit: u32,
     cursor: Option<&str>,
 ) -> Result<(Vec<Release>, Option<String>), Failure> {
-    let before: Option<ReleaseId> = cursor
-        .map(str::parse)
-        .transpose()
-        .map_err(|_| Failure::invalid(vec![Problem::new("cursor", "the cursor does not belong to this list")]))?;
+    let before: Option<ReleaseId> = cursor.map(str::parse).transpose().map_err(|_| {
+        Failure::invalid(vec![Problem::new("cursor", "the cursor does not belong to this list")])
+    })?;
     let applications = applications(context).await?;
     // One more than asked for says whether there are more.
     let wanted = limit as usize + 1;

@@ -17,9 +17,7 @@ use tokio::time::{Instant, sleep};
 
 use super::pipelines::head;
 use super::release_list::list;
-use crate::api::{
-    EventPage, FollowEvents, List, ListReleases, ReleaseSummary, StartRelease, StartedRelease,
-};
+use crate::api::{EventPage, FollowEvents, List, ListReleases, ReleaseSummary, StartRelease, StartedRelease};
 use crate::auth::Caller;
 use crate::extract::{JsonBody, Params, Segments, page_size, release_id};
 use crate::failure::Failure;
@@ -42,9 +40,13 @@ pub(super) fn routes() -> Vec<Route> {
             .query::<ListReleases>()
             .answers::<List<ReleaseSummary>>(200, "The releases.")
             .handled_by(list),
-        Route::get("/v1/releases/{release}", "getRelease", "Show a release with everything that happened in it.")
-            .answers::<ReleaseView>(200, "The release.")
-            .handled_by(show),
+        Route::get(
+            "/v1/releases/{release}",
+            "getRelease",
+            "Show a release with everything that happened in it.",
+        )
+        .answers::<ReleaseView>(200, "The release.")
+        .handled_by(show),
         Route::get(
             "/v1/releases/{release}/events",
             "followRelease",
@@ -71,14 +73,16 @@ async fn start(
         Failure::not_found(&format!("revision {} of the pipeline", head.revision), "save the pipeline again")
     })?;
     let given: Vec<Artifact> = ask.artifacts.iter().map(|(name, choice)| choice.bind(name)).collect();
-    let (artifacts, parameters) =
-        match (release_artifacts(&revision.spec, &given), resolve_parameters(&revision.spec, &ask.parameters)) {
-            (Ok(artifacts), Ok(parameters)) => (artifacts, parameters),
-            (artifacts, parameters) => {
-                let problems = [artifacts.err(), parameters.err()].into_iter().flatten().flatten();
-                return Err(Failure::invalid(problems.collect()));
-            }
-        };
+    let (artifacts, parameters) = match (
+        release_artifacts(&revision.spec, &given),
+        resolve_parameters(&revision.spec, &ask.parameters),
+    ) {
+        (Ok(artifacts), Ok(parameters)) => (artifacts, parameters),
+        (artifacts, parameters) => {
+            let problems = [artifacts.err(), parameters.err()].into_iter().flatten().flatten();
+            return Err(Failure::invalid(problems.collect()));
+        }
+    };
     let number = revision.revision;
     let ask_to_start = pilothouse_operations::StartRelease {
         revision,
@@ -115,7 +119,10 @@ async fn events(
 ) -> Result<Json<EventPage>, Failure> {
     let id = release_id(&id)?;
     if context.store.release(&id).await?.is_none() {
-        return Err(Failure::not_found(&format!("release `{id}`"), "list releases with `pilothouse release ls`"));
+        return Err(Failure::not_found(
+            &format!("release `{id}`"),
+            "list releases with `pilothouse release ls`",
+        ));
     }
     let after = ask.after.unwrap_or(0);
     let limit = page_size(ask.limit, 100);
