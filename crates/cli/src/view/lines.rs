@@ -89,16 +89,28 @@ fn heading(environment: &EnvironmentView, attempt: &AttemptView) -> Line {
         (AttemptPurpose::Deploy, _) => environment.name.clone(),
         _ => format!("{}, attempt {}", environment.name, attempt.number),
     };
-    let took = match (attempt.started_at, attempt.ended_at) {
-        (Some(from), Some(to)) => elapsed(from, to),
-        _ => String::new(),
-    };
-    let state = state_in_words(attempt);
-    let note = match &attempt.reason {
-        Some(reason) => format!("{state}: {reason}"),
-        None => state.to_owned(),
-    };
-    Line { key: format!("{}#{}", environment.name, attempt.number), mark: Mark::Heading, name, took, note }
+    let took = attempt.started_at.zip(attempt.ended_at).map(|(from, to)| elapsed(from, to));
+    let mut note = state_in_words(attempt).to_owned();
+    if let Some(took) = took {
+        note = format!("{note} after {took}");
+    }
+    if let Some(reason) = &attempt.reason {
+        note = format!("{note}: {}", without_what_its_stages_say(reason, attempt));
+    }
+    Line {
+        key: format!("{}#{}", environment.name, attempt.number),
+        mark: Mark::Heading,
+        name,
+        took: String::new(),
+        note,
+    }
+}
+
+/// An attempt's reason repeats that of the stage that failed, which has a line of its own.
+fn without_what_its_stages_say<'a>(reason: &'a str, attempt: &AttemptView) -> &'a str {
+    let said = attempt.stages.iter().filter_map(|s| s.reason.as_deref()).filter(|r| !r.is_empty());
+    let short = said.filter_map(|r| reason.strip_suffix(r)?.strip_suffix(": ")).next();
+    short.unwrap_or(reason)
 }
 
 /// The pair that an attempt is in (A13-A38), as people say it.
@@ -117,6 +129,7 @@ fn state_in_words(attempt: &AttemptView) -> &'static str {
         (S::Succeeded, _) => "succeeded",
         (S::PartiallySucceeded, _) => "succeeded in part",
         (S::Failed, _) | (_, O::GatesFailed) => "failed",
+        _ if attempt.kind == AttemptPurpose::Rollback => "rolls back",
         _ => "deploys",
     }
 }
@@ -224,8 +237,7 @@ pub(crate) fn still(line: &Line, width: usize) -> String {
 pub(crate) fn text(line: &Line, width: usize) -> String {
     let text = match line.mark {
         Mark::Heading if line.note.is_empty() => line.name.bold().to_string(),
-        Mark::Heading if line.took.is_empty() => format!("{}  {}", line.name.bold(), line.note.dimmed()),
-        Mark::Heading => format!("{}  {} after {}", line.name.bold(), line.note.dimmed(), line.took.dimmed()),
+        Mark::Heading => format!("{}  {}", line.name.bold(), line.note.dimmed()),
         Mark::Proof => format!("    {:width$}  {:>7}  {}", "", "", line.note.dimmed()),
         Mark::Failed => format!("{:width$}  {:>7}  {}", line.name, line.took, line.note.red()),
         _ => format!("{:width$}  {:>7}  {}", line.name, line.took, line.note),
@@ -249,7 +261,18 @@ mod tests {
 
     #[test]
     fn a_release_is_written_with_its_decisions_stages_and_proofs() {
-        insta::assert_snapshot!(written(&full()), @"");
+        insta::assert_snapshot!(written(&full()), @r"
+        dev  succeeded after 5.0s
+          ✓ Deploy          5.0s
+        prod  failed after 4.0s: stage `Deploy` failed
+          ✓ approval              approved by ann
+          ✗ Deploy          4.0s  pod web-1: CrashLoopBackOff
+                                  Warning BackOff on Pod web-1, 3 times: Back-off restarting
+          – Smoke test            not run: stage `Deploy` failed
+        prod, attempt 2: rollback of attempt 1  rolls back
+          ◐ Undo Deploy     7.0s  1 of 2 pods ready
+        asia  after prod
+        ");
     }
 
     #[test]
