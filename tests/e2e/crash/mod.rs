@@ -34,7 +34,7 @@ async fn told(house: &House, step: Option<&str>) -> anyhow::Result<()> {
         Ok((over == Some(true)).then_some(()))
     })
     .await?;
-    ensure!(deaths == usize::from(step.is_some()), "the story was over without a second {step:?}");
+    ensure!(deaths == usize::from(step.is_some()), "the story was over before the step {step:?}");
     ends::check(&server, &story).await?;
     nothing_is_left(house, server, &story).await
 }
@@ -81,18 +81,21 @@ survives! {
     death_after_the_second_await_approval_is_survived: "advance-deployment:await-approval:2",
     death_after_the_first_await_upstream_is_survived: "advance-deployment:await-upstream:1",
     death_after_the_second_await_upstream_is_survived: "advance-deployment:await-upstream:2",
+    death_after_the_last_await_upstream_is_survived: "advance-deployment:await-upstream:14",
     death_after_the_first_settle_is_survived: "advance-deployment:settle:1",
     death_after_the_second_settle_is_survived: "advance-deployment:settle:2",
     death_after_the_settle_that_rolls_back_is_survived: "advance-deployment:settle:4",
     death_after_the_settle_of_the_rollback_is_survived: "advance-deployment:settle:5",
     death_after_the_first_complete_is_survived: "advance-deployment:complete:1",
     death_after_the_second_complete_is_survived: "advance-deployment:complete:2",
-    death_after_the_last_complete_is_survived: "advance-deployment:complete:4",
+    death_after_the_last_complete_is_survived: "advance-deployment:complete:5",
     death_after_the_first_begin_is_survived: "run-stage:begin:1",
     death_after_the_second_begin_is_survived: "run-stage:begin:2",
-    death_after_the_last_begin_is_survived: "run-stage:begin:11",
+    death_after_the_last_begin_is_survived: "run-stage:begin:13",
     death_after_the_first_observe_is_survived: "run-stage:observe:1",
     death_after_the_second_observe_is_survived: "run-stage:observe:2",
+    death_after_the_observe_that_sees_the_crash_is_survived: "run-stage:observe:8",
+    death_after_the_last_observe_is_survived: "run-stage:observe:10",
     death_after_the_first_await_is_survived: "run-stage:await:1",
     death_after_the_second_await_is_survived: "run-stage:await:2",
     death_after_the_first_answered_is_survived: "run-stage:answered:1",
