@@ -33,7 +33,10 @@ async fn rejecting_before_deployment_does_not_touch_the_cluster() {
     assert!(world.post(&path, &json!({ "comment": "not on a Friday" })).await.status.is_success());
     let view = world.at_rest(&release).await;
     let rejected = attempt(&view, "prod", 1);
-    assert_eq!((&rejected["status"], &rejected["operationStatus"]), (&json!("NotDeployed"), &json!("Rejected")));
+    assert_eq!(
+        (&rejected["status"], &rejected["operationStatus"]),
+        (&json!("NotDeployed"), &json!("Rejected"))
+    );
     assert!(world.sim.get("Deployment", "prod", "web").is_none());
 }
 
@@ -47,7 +50,11 @@ async fn approving_twice_or_after_the_end_is_refused_with_the_present_state() {
     assert!(world.post(&path, &json!({})).await.status.is_success());
     let again = world.post(&path, &json!({})).await;
     assert_eq!(again.status, 409);
-    assert!(again.body["error"]["message"].as_str().unwrap().contains("already approved by"), "{:#}", again.body);
+    assert!(
+        again.body["error"]["message"].as_str().unwrap().contains("already approved by"),
+        "{:#}",
+        again.body
+    );
 
     let other = world.start("1.0.1").await;
     let approval = world.pending_approval(&other).await;

@@ -16,7 +16,10 @@ async fn a_deployment_that_waits_for_approval_is_cancelled_at_once() {
     assert!(world.post(&cancel, &json!({})).await.status.is_success());
     let view = world.at_rest(&release).await;
     let canceled = attempt(&view, "prod", 1);
-    assert_eq!((&canceled["status"], &canceled["operationStatus"]), (&json!("NotDeployed"), &json!("Canceled")));
+    assert_eq!(
+        (&canceled["status"], &canceled["operationStatus"]),
+        (&json!("NotDeployed"), &json!("Canceled"))
+    );
     assert_eq!(environment_status(&view, "prod"), "Canceled");
     let again = world.post(&cancel, &json!({})).await;
     assert_eq!(again.status, 409);

@@ -68,6 +68,7 @@ async fn run_until_dead(world: &World, release: &str, dead: impl Fn() -> bool) {
 
 async fn try_approve(world: &World, release: &str) -> Option<()> {
     let view = world.get(&format!("/v1/releases/{release}")).await.body;
+    view["environments"].as_array()?;
     let approvals = attempt(&view, "prod", 1)["approvals"].as_array().cloned()?;
     let pending = approvals.iter().find(|a| a["pending"] == true)?["id"].as_str()?.to_owned();
     let path = format!("/v1/releases/{release}/approvals/{pending}/approve");

@@ -1,12 +1,22 @@
 //! The whole system in one process on paused time: no socket, no thread, no second that really passes.
 
+#[cfg(test)]
 mod approvals;
+#[cfg(test)]
 mod bad_luck;
+#[cfg(test)]
 mod cancel;
+#[cfg(test)]
 mod crash;
+#[cfg(test)]
 mod intake;
+#[cfg(test)]
 mod lanes;
+#[cfg(test)]
 mod main_story;
+#[cfg(test)]
 mod rollback;
+#[cfg(test)]
 mod stages;
+#[cfg(test)]
 mod world;

@@ -49,7 +49,11 @@ async fn a_push_rolls_out_waits_for_approval_and_a_bad_one_rolls_itself_back() {
     assert_eq!(stage["evidence"]["event"]["reason"], "BackOff", "{stage:#}");
 
     let rollback = attempt(&view, "prod", 2);
-    assert_eq!((&rollback["kind"], &rollback["status"]), (&json!("rollback"), &json!("Succeeded")), "{rollback:#}");
+    assert_eq!(
+        (&rollback["kind"], &rollback["status"]),
+        (&json!("rollback"), &json!("Succeeded")),
+        "{rollback:#}"
+    );
     assert_eq!(running(&world, "prod"), first, "prod is back as it was, ConfigMap included");
     assert_eq!(running(&world, "dev").1, "1.1.0", "dev keeps what succeeded there");
 }

@@ -48,7 +48,9 @@ async fn rolling_back_a_running_deployment_cancels_it_first() {
     world.save(WEB).await;
     deployed(&world, "1.0.0").await;
     let before = running(&world, "prod");
-    world.sim.set_rules(vec![ImageRule::new("*:1.1.0@*", Behaviour::NeverReady { message: None }).in_namespace("prod")]);
+    world.sim.set_rules(vec![
+        ImageRule::new("*:1.1.0@*", Behaviour::NeverReady { message: None }).in_namespace("prod"),
+    ]);
     let second = world.start("1.1.0").await;
     world.approve(&second).await;
     let runs = |v: &serde_json::Value| attempt(v, "prod", 1)["stages"][0]["status"] == "running";

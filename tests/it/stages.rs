@@ -17,20 +17,22 @@ fn pipeline(stages: &str) -> String {
 fn status(view: &serde_json::Value, stage: &str) -> String {
     let attempt = attempt(view, "dev", 1);
     let stages = attempt["stages"].as_array().unwrap();
-    let found = stages.iter().find(|s| s["name"] == stage).unwrap_or_else(|| panic!("no {stage}: {attempt:#}"));
+    let found =
+        stages.iter().find(|s| s["name"] == stage).unwrap_or_else(|| panic!("no {stage}: {attempt:#}"));
     found["status"].as_str().unwrap().to_owned()
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_diamond_joins_when_both_sides_are_done() {
     let world = World::new().await;
-    world.save(&pipeline(
-        "- {name: a, type: wait, duration: 1s}\n\
+    world
+        .save(&pipeline(
+            "- {name: a, type: wait, duration: 1s}\n\
          - {name: slow, type: wait, duration: 30s, dependsOn: [a]}\n\
          - {name: quick, type: wait, duration: 2s, dependsOn: [a]}\n\
          - {name: join, type: wait, duration: 1s, dependsOn: [slow, quick]}",
-    ))
-    .await;
+        ))
+        .await;
     let release = world.start("1.0.0").await;
     let view = world.at_rest(&release).await;
     assert_eq!(attempt(&view, "dev", 1)["status"], "Succeeded", "{view:#}");
@@ -64,11 +66,12 @@ async fn fifty_stages_in_a_row_do_not_starve_the_map() {
 #[tokio::test(start_paused = true)]
 async fn a_false_condition_skips_the_stage_and_goes_on() {
     let world = World::new().await;
-    world.save(&pipeline(
-        "- {name: a, type: wait, duration: 1s, if: '${ params.skip == \"yes\" }'}\n\
+    world
+        .save(&pipeline(
+            "- {name: a, type: wait, duration: 1s, if: '${ params.skip == \"yes\" }'}\n\
          - {name: b, type: wait, duration: 1s, dependsOn: [a]}",
-    ))
-    .await;
+        ))
+        .await;
     let release = world.start("1.0.0").await;
     let view = world.at_rest(&release).await;
     assert_eq!((status(&view, "a"), status(&view, "b")), ("skipped".to_owned(), "succeeded".to_owned()));
@@ -78,11 +81,12 @@ async fn a_false_condition_skips_the_stage_and_goes_on() {
 #[tokio::test(start_paused = true)]
 async fn a_rejected_judgment_fails_the_deployment_and_its_dependents_do_not_run() {
     let world = World::new().await;
-    world.save(&pipeline(
-        "- {name: look, type: manual-judgment, instructions: Fine?, inputs: [go, stop]}\n\
+    world
+        .save(&pipeline(
+            "- {name: look, type: manual-judgment, instructions: Fine?, inputs: [go, stop]}\n\
          - {name: after, type: wait, duration: 1s, dependsOn: [look]}",
-    ))
-    .await;
+        ))
+        .await;
     let release = world.start("1.0.0").await;
     let approval = world.pending_approval(&release).await;
     let view = world.release(&release).await;

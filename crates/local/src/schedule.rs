@@ -27,10 +27,10 @@ pub(crate) fn spawn(context: Context, database: Database) -> JoinHandle<()> {
                 tracing::warn!(%error, "the sweep failed; the next one is in a minute");
             }
             minutes = minutes.wrapping_add(1);
-            if minutes.is_multiple_of(60) {
-                if let Err(error) = sweep_expired(&database) {
-                    tracing::warn!(%error, "expired records could not be dropped; tried again in an hour");
-                }
+            if minutes.is_multiple_of(60)
+                && let Err(error) = sweep_expired(&database)
+            {
+                tracing::warn!(%error, "expired records could not be dropped; tried again in an hour");
             }
         }
     })

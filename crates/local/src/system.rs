@@ -289,7 +289,6 @@ impl System {
     }
 
     /// Everything that is served over HTTP: the webhooks and the API.
-    #[must_use]
     pub fn router(&self) -> Router {
         pilothouse_receive_webhook::router(self.context.clone())
             .merge(pilothouse_serve_api::router(self.context.clone()))

@@ -44,3 +44,5 @@ pub use skip_wait::skip_wait;
 pub use start_deployment::start_deployment;
 pub use start_release::{Admitted, StartRelease, start_release};
 pub use sweep::{Swept, sweep};
+pub use tokens::{NewToken, authenticate, create_token, first_admin_token, list_tokens, revoke_token};
+pub use view_release::view_release;

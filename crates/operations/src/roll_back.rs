@@ -47,7 +47,7 @@ pub async fn roll_back(
             return Ok(rollback);
         }
     }
-    Err(refuse("the deployment changes too fast to be rolled back; try again".to_owned()))
+    Err(refuse("the deployment changes too fast to be rolled back; try again"))
 }
 
 /// The deployment to take back: the latest of the release there, if nothing was deployed there after it.
@@ -111,6 +111,6 @@ async fn write(
     }
 }
 
-fn refuse(why: String) -> OperationError {
+fn refuse(why: impl std::fmt::Display) -> OperationError {
     OperationError::Conflicting(format!("cannot roll back: {why}"))
 }

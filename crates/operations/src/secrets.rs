@@ -88,7 +88,7 @@ impl Secrets {
                 let text = text.map_err(|e| SecretUnavailable::new(reference, e.kind().to_string()))?;
                 text.strip_suffix('\n').map_or(text.clone(), |t| t.trim_end_matches('\r').to_owned())
             }
-            (None, SecretRef::Aws { name, key }) => self.from_aws(reference, name, key.as_deref()).await?,
+            (None, SecretRef::Aws { name, key }) => self.ask_aws(reference, name, key.as_deref()).await?,
         };
         if value.is_empty() {
             return Err(SecretUnavailable::new(reference, "it is empty"));
@@ -96,7 +96,7 @@ impl Secrets {
         Ok(SecretValue(value))
     }
 
-    async fn from_aws(
+    async fn ask_aws(
         &self,
         reference: &SecretRef,
         name: &str,

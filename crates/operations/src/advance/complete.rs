@@ -40,10 +40,10 @@ async fn write(
     let now = context.now();
     let next = Attempt { completed_at: Some(now), ..attempt.record.clone() };
     let mut tx = Transaction::new().replace(attempt, &next);
-    if let Some(lease) = context.store.lease(&next.application, &next.at.environment).await? {
-        if let Some(vacant) = lease.record.release(&next.at, now) {
-            tx = tx.replace(&lease, &vacant);
-        }
+    if let Some(lease) = context.store.lease(&next.application, &next.at.environment).await?
+        && let Some(vacant) = lease.record.release(&next.at, now)
+    {
+        tx = tx.replace(&lease, &vacant);
     }
     let started = following(context, &next).await?;
     for attempt in &started {

@@ -91,18 +91,17 @@ async fn end(
         let number = context.last_attempt_number(&next.at.release, &next.at.environment).await? + 1;
         if let (Some(lease), Some(rollback)) =
             (lease, rollback_of(context, release, &next, runs, number, reason))
+            && let Some(handed) = lease.record.hand_over(&next.at, &rollback.at, context.now())
         {
-            if let Some(handed) = lease.record.hand_over(&next.at, &rollback.at, context.now()) {
-                next.rolled_back_by = Some(rollback.at.clone());
-                let trigger = next.state.reason().unwrap_or_default();
-                let started = Happening::RollbackStarted { rollback: rollback.at.number, trigger };
-                tx = tx
-                    .replace(&lease, &handed)
-                    .create(&rollback)
-                    .event(ended(context, &next))
-                    .event(context.event(&next.at, SYSTEM, started))
-                    .event(queued(context, &rollback));
-            }
+            next.rolled_back_by = Some(rollback.at.clone());
+            let trigger = next.state.reason().unwrap_or_default();
+            let started = Happening::RollbackStarted { rollback: rollback.at.number, trigger };
+            tx = tx
+                .replace(&lease, &handed)
+                .create(&rollback)
+                .event(ended(context, &next))
+                .event(context.event(&next.at, SYSTEM, started))
+                .event(queued(context, &rollback));
         }
     }
     if next.rolled_back_by.is_none() {

@@ -96,7 +96,7 @@ async fn open(
         }
         Ok(Evaluated::Options(options)) => run.options = options,
     }
-    run.deadline = spec.timeout.unwrap_or_else(|| kind.timeout(&run.options)).after(run.started_at);
+    run.deadline = kind.limit(&run.options, spec.timeout).after(run.started_at);
     let started = Happening::StageStarted { stage_type: spec.stage_type.clone() };
     let event = context.stage_event(&run.at, &run.stage, SYSTEM, started);
     match context.store.commit(Transaction::new().create(&run).event(event)).await {
