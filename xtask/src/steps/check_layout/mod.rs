@@ -1,6 +1,7 @@
-//! The rules of the code that no compiler checks: sizes, names, and which way dependencies point.
+//! The rules of the code that no compiler checks: sizes, names, which way dependencies point, errors that are explained.
 
 mod arrows;
+mod errors;
 mod names;
 mod sizes;
 mod waits;
@@ -18,6 +19,7 @@ pub(crate) fn run() -> anyhow::Result<()> {
     breaches.extend(waits::check()?);
     breaches.extend(names::check()?);
     breaches.extend(arrows::check()?);
+    breaches.extend(errors::check()?);
     for breach in &breaches {
         print::line(breach);
     }
