@@ -159,7 +159,7 @@ pub(crate) async fn finish(State(context): State<Context>, request: Request, nex
     let mut response = next.run(request).await;
     if let Some(failure) = response.extensions_mut().remove::<Failure>() {
         if let Some(inner) = &failure.inner {
-            tracing::error!(request_id = %id, request = line, status = failure.status.as_u16(), error = inner, "answered with an error");
+            tracing::error!(operation = "serve_api", request_id = %id, request = line, status = failure.status.as_u16(), error = inner, "answered with an error");
         }
         if failure.status.is_server_error() {
             let mut failure = failure;
