@@ -23,7 +23,6 @@ pub use openapi::openapi;
 pub const LARGEST_BODY: usize = 1024 * 1024;
 
 /// The API over an installation.
-#[must_use]
 pub fn router(context: Context) -> Router {
     let mut router = Router::new();
     for route in routes::all() {

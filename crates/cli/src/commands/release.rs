@@ -97,7 +97,7 @@ pub(crate) async fn run(session: &Session, command: ReleaseCommand) -> Result<Ex
     match command {
         ReleaseCommand::Start(args) => return start(session, args).await,
         ReleaseCommand::Ls { application, limit, cursor } => {
-            list(session, application, limit, cursor).await?
+            list(session, application, limit, cursor).await?;
         }
         ReleaseCommand::Show { release } => show(session, &release).await?,
         ReleaseCommand::Timeline { release } => {

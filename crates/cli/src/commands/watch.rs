@@ -85,3 +85,53 @@ fn closing(view: &ReleaseView) -> String {
         None => format!("{}: {outcome}", view.id),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+    use wiremock::matchers::{path, query_param};
+    use wiremock::{Mock, MockServer, ResponseTemplate};
+
+    use super::*;
+    use crate::client::Client;
+    use crate::output::Output;
+    use crate::view::samples::{approval, release};
+
+    /// Follows a release of which nothing more happens, as programs do.
+    async fn follow(view: &ReleaseView, until_approval: bool) -> String {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let server = MockServer::start().await;
+        let place = format!("/v1/releases/{}", view.id);
+        let events = ResponseTemplate::new(200).set_body_json(json!({ "events": [], "last": 0 }));
+        let shown = ResponseTemplate::new(200).set_body_json(view);
+        Mock::given(path(format!("{place}/events")))
+            .and(query_param("wait", "0"))
+            .respond_with(events)
+            .mount(&server)
+            .await;
+        Mock::given(path(place)).respond_with(shown).mount(&server).await;
+        let client = Client::new(&server.uri(), None).unwrap();
+        let session = Session { client, output: Output { json: true, terminal: false } };
+        format!("{:?}", run(&session, &view.id, until_approval).await.unwrap())
+    }
+
+    #[tokio::test]
+    async fn the_exit_code_says_whether_the_release_came_to_what_was_wanted() {
+        let at_rest = |outcome| ReleaseView { at_rest: true, outcome, ..release(&[]) };
+        let done = format!("{:?}", ExitCode::SUCCESS);
+        assert_eq!(follow(&at_rest(Outcome::Succeeded), false).await, done);
+        let failed = format!("{:?}", ExitCode::from(1));
+        for outcome in [Outcome::Failed, Outcome::Rejected, Outcome::RolledBack, Outcome::Canceled] {
+            assert_eq!(follow(&at_rest(outcome), false).await, failed, "{outcome:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn following_stops_at_an_approval_if_it_is_told_to_and_says_how_to_decide() {
+        let waiting = release(&[("prod", vec![approval("prod", None, true)])]);
+        let waiting = ReleaseView { outcome: Outcome::AwaitingPerson, ..waiting };
+        assert_eq!(follow(&waiting, true).await, format!("{:?}", ExitCode::SUCCESS));
+        let expected = format!("decide with `pilothouse approve {} prod`", waiting.id);
+        assert!(closing(&waiting).contains(&expected), "{}", closing(&waiting));
+    }
+}

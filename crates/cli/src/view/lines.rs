@@ -5,7 +5,8 @@ use owo_colors::OwoColorize;
 use pilothouse_domain::attempt::{AttemptStatus, OperationStatus};
 use pilothouse_domain::pipeline::Start;
 use pilothouse_serve_api::api::{
-    ApprovalView, AttemptPurpose, AttemptView, EnvironmentView, Outcome, ReleaseView, StageState, StageView,
+    ApprovalView, AttemptPurpose, AttemptView, EnvironmentView, ExecutionName, Outcome, ReleaseView,
+    StageState, StageView,
 };
 
 use super::describe::proof;
@@ -94,6 +95,7 @@ fn heading(environment: &EnvironmentView, attempt: &AttemptView) -> Line {
     if let Some(took) = took {
         note = format!("{note} after {took}");
     }
+    note.push_str(undone(attempt.execution));
     if let Some(reason) = &attempt.reason {
         note = format!("{note}: {}", without_what_its_stages_say(reason, attempt));
     }
@@ -103,6 +105,16 @@ fn heading(environment: &EnvironmentView, attempt: &AttemptView) -> Line {
         name,
         took: String::new(),
         note,
+    }
+}
+
+/// What became of an attempt that is taken back (V15).
+fn undone(execution: ExecutionName) -> &'static str {
+    match execution {
+        ExecutionName::RollingBack => ", is rolled back",
+        ExecutionName::RollbackCompleted => ", was rolled back",
+        ExecutionName::RollbackFailed => ", could not be rolled back",
+        _ => "",
     }
 }
 
@@ -144,7 +156,7 @@ fn decision(attempt: &str, approval: &ApprovalView, now: Timestamp) -> Line {
     let comment = approval.decisions.iter().filter_map(|d| d.comment.as_deref()).next_back();
     let note = if approval.pending {
         let of = approval.approvers.join(" or ");
-        format!("{} by {of}, expires {}", approval.standing, ago(now, approval.deadline))
+        format!("{}, asked of {of}, expires {}", approval.standing, ago(now, approval.deadline))
     } else {
         match comment {
             Some(comment) => format!("{}: “{comment}”", approval.standing),
@@ -264,7 +276,7 @@ mod tests {
         insta::assert_snapshot!(written(&full()), @r"
         dev  succeeded after 5.0s
           ✓ Deploy          5.0s
-        prod  failed after 4.0s: stage `Deploy` failed
+        prod  failed after 4.0s, is rolled back: stage `Deploy` failed
           ✓ approval              approved by ann
           ✗ Deploy          4.0s  pod web-1: CrashLoopBackOff
                                   Warning BackOff on Pod web-1, 3 times: Back-off restarting

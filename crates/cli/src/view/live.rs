@@ -40,7 +40,7 @@ impl LiveView {
     /// Shows how the release stands, and what happened since.
     pub(crate) fn update(&mut self, view: &ReleaseView, events: &[Event]) {
         if let Some(screen) = &mut self.screen {
-            screen.draw(lines(view, SystemClock.now()));
+            screen.draw(&lines(view, SystemClock.now()));
             return;
         }
         for line in news(events, &mut self.last) {
@@ -74,8 +74,8 @@ fn news(events: &[Event], last: &mut u64) -> Vec<String> {
 }
 
 impl Screen {
-    fn draw(&mut self, lines: Vec<Line>) {
-        let width = name_width(&lines);
+    fn draw(&mut self, lines: &[Line]) {
+        let width = name_width(lines);
         for (index, line) in lines.iter().enumerate() {
             let known = self.shown.get(index).is_some_and(|shown| shown.line.key == line.key);
             if !known {
@@ -101,8 +101,11 @@ impl Shown {
             }
         }
         let message = if line.mark == Mark::Running { text(line, width) } else { still(line, width) };
-        self.bar.set_message(message);
-        self.bar.tick();
+        // Every message is drawn with all the lines around it: one that says nothing new would only flicker.
+        if new || self.bar.message() != message {
+            self.bar.set_message(message);
+            self.bar.tick();
+        }
         self.line = line.clone();
     }
 }
@@ -135,20 +138,20 @@ mod tests {
     fn lines_keep_their_place_and_new_ones_come_where_they_belong() {
         let bars = MultiProgress::with_draw_target(ProgressDrawTarget::hidden());
         let mut screen = Screen { bars, shown: Vec::new() };
-        screen.draw(vec![line("dev#1", Mark::Heading), line("prod#1", Mark::Heading)]);
-        screen.draw(vec![
+        screen.draw(&[line("dev#1", Mark::Heading), line("prod#1", Mark::Heading)]);
+        screen.draw(&[
             line("dev#1", Mark::Heading),
             line("dev#1/a", Mark::Running),
             line("prod#1", Mark::Heading),
         ]);
         assert_eq!(keys(&screen), ["dev#1", "dev#1/a", "prod#1"]);
-        screen.draw(vec![
+        screen.draw(&[
             line("dev#1", Mark::Heading),
             line("dev#1/a", Mark::Done),
             line("prod#1", Mark::Heading),
         ]);
         assert_eq!((keys(&screen).len(), screen.shown[1].line.mark), (3, Mark::Done));
-        screen.draw(vec![line("dev#1", Mark::Heading)]);
+        screen.draw(&[line("dev#1", Mark::Heading)]);
         assert_eq!(keys(&screen), ["dev#1"]);
     }
 

@@ -68,6 +68,7 @@ pub(crate) fn full() -> ReleaseView {
         started_at: Some(at(8)),
         ended_at: Some(at(12)),
         reason: Some("stage `Deploy` failed: pod web-1: CrashLoopBackOff".to_owned()),
+        execution: ExecutionName::RollingBack,
         rolled_back_by: Some(2),
         approvals: vec![approval("prod", None, false)],
         stages: vec![

@@ -8,7 +8,17 @@ pub(crate) fn ago(now: Timestamp, at: Timestamp) -> String {
     match seconds {
         0 => "just now".to_owned(),
         1.. => format!("{} ago", coarse(seconds)),
-        _ => format!("in {}", coarse(-seconds)),
+        // What is almost a week away is a week away, not six days.
+        _ => format!("in {}", coarse(-seconds + half_a_unit(-seconds))),
+    }
+}
+
+fn half_a_unit(seconds: i64) -> i64 {
+    match seconds {
+        ..60 => 0,
+        60..3_600 => 30,
+        3_600..86_400 => 1_800,
+        _ => 43_200,
     }
 }
 
@@ -45,7 +55,7 @@ mod tests {
     fn times_are_said_in_the_largest_unit_that_fits() {
         let told = |seconds: i64| ago(at(0), at(seconds * 1000));
         assert_eq!([told(0), told(-12), told(-61), told(-7200)], ["just now", "12s ago", "1m ago", "2h ago"]);
-        assert_eq!([told(-200_000), told(600_000)], ["2d ago", "in 6d"]);
+        assert_eq!([told(-200_000), told(604_790), told(90)], ["2d ago", "in 7d", "in 2m"]);
     }
 
     #[test]

@@ -45,11 +45,15 @@ fn collect(value: &Value, references: &mut BTreeSet<String>) {
 
 #[test]
 fn an_operation_reads_as_written_in_the_table() {
-    let document = openapi();
-    insta::assert_json_snapshot!(document["paths"]["/v1/releases/{release}/events"]["get"], @r##"
+    let mut operation =
+        openapi()["paths"]["/v1/releases/{release}/approvals/{approval}/approve"]["post"].take();
+    let statuses: Vec<&String> = operation["responses"].as_object().unwrap().keys().collect();
+    assert_eq!(statuses, ["200", "401", "403", "404", "409", "413", "422", "default"]);
+    operation.as_object_mut().unwrap().remove("responses");
+    insta::assert_json_snapshot!(operation, @r##"
     {
-      "operationId": "followRelease",
-      "summary": "Give a release's events after a number; wait for one if there is none yet.",
+      "operationId": "approve",
+      "summary": "Approve.",
       "tags": [
         "releases"
       ],
@@ -63,89 +67,43 @@ fn an_operation_reads_as_written_in_the_table() {
           }
         },
         {
-          "name": "after",
-          "in": "query",
-          "description": "Those after this number; from the first when absent.",
+          "name": "approval",
+          "in": "path",
+          "required": true,
           "schema": {
-            "type": "integer",
-            "format": "uint64",
-            "minimum": 0
-          }
-        },
-        {
-          "name": "wait",
-          "in": "query",
-          "description": "How many seconds to wait for one, at most 25; not at all when absent.",
-          "schema": {
-            "type": "integer",
-            "format": "uint64",
-            "minimum": 0
-          }
-        },
-        {
-          "name": "limit",
-          "in": "query",
-          "description": "At most so many; 100 when absent, 100 at most.",
-          "schema": {
-            "type": "integer",
-            "format": "uint32",
-            "minimum": 0
+            "type": "string"
           }
         }
       ],
-      "responses": {
-        "200": {
-          "description": "The events.",
-          "content": {
-            "application/json": {
-              "schema": {
-                "$ref": "#/components/schemas/EventPage"
-              }
-            }
-          }
-        },
-        "401": {
-          "description": "No valid token was given.",
-          "content": {
-            "application/json": {
-              "schema": {
-                "$ref": "#/components/schemas/Error"
-              }
-            }
-          }
-        },
-        "404": {
-          "description": "What the path names does not exist.",
-          "content": {
-            "application/json": {
-              "schema": {
-                "$ref": "#/components/schemas/Error"
-              }
-            }
-          }
-        },
-        "422": {
-          "description": "What was sent is wrong; `problems` says all of it.",
-          "content": {
-            "application/json": {
-              "schema": {
-                "$ref": "#/components/schemas/Error"
-              }
-            }
-          }
-        },
-        "default": {
-          "description": "Something went wrong: 503 may pass, 500 carries a request id.",
-          "content": {
-            "application/json": {
-              "schema": {
-                "$ref": "#/components/schemas/Error"
-              }
+      "requestBody": {
+        "required": false,
+        "content": {
+          "application/json": {
+            "schema": {
+              "$ref": "#/components/schemas/Decide"
             }
           }
         }
       },
-      "x-permission": "read"
+      "x-permission": "decide"
+    }
+    "##);
+}
+
+#[test]
+fn what_a_query_may_hold_is_described() {
+    let operation = openapi()["paths"]["/v1/releases/{release}/events"]["get"].take();
+    let wait = operation["parameters"].as_array().unwrap().iter().find(|p| p["name"] == "wait");
+    insta::assert_json_snapshot!(wait.unwrap(), @r##"
+    {
+      "name": "wait",
+      "in": "query",
+      "description": "How many seconds to wait for one, at most 25; not at all when absent.",
+      "schema": {
+        "type": "integer",
+        "format": "uint64",
+        "minimum": 0
+      }
     }
     "##);
 }

@@ -102,7 +102,6 @@ impl Installation {
             secrets: Secrets::local(),
             ids: IdSource::seeded(Arc::clone(&clock), 1),
             clock,
-            http: reqwest::Client::new(),
             outbound: OutboundPolicy::default(),
             stages: Arc::new(StageRegistry::standard()),
         };
