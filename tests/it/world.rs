@@ -178,10 +178,10 @@ impl World {
         answer.body
     }
 
-    /// The release once `done` holds of it. Fails after ten virtual minutes.
+    /// The release once `done` holds of it. Fails after fifteen virtual minutes.
     pub(crate) async fn until(&self, id: &str, what: &str, done: impl Fn(&Value) -> bool) -> Value {
-        let mut tick = tokio::time::interval(Duration::from_millis(200));
-        for _ in 0..3000 {
+        let mut tick = tokio::time::interval(Duration::from_secs(1));
+        for _ in 0..900 {
             tick.tick().await;
             let view = self.release(id).await;
             if done(&view) {

@@ -27,9 +27,6 @@ pub enum StartError {
     /// No randomness.
     #[error("the system has no randomness to give")]
     Random(#[source] getrandom::Error),
-    /// No HTTP client.
-    #[error("cannot build the HTTP client")]
-    Http(#[from] reqwest::Error),
 }
 
 fn setting(name: &'static str) -> Result<String, MissingSetting> {
@@ -57,7 +54,6 @@ pub async fn context_from_env() -> Result<Context, StartError> {
         secrets,
         ids: IdSource::from_system(Arc::clone(&clock)).map_err(StartError::Random)?,
         clock,
-        http: reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build()?,
         outbound: OutboundPolicy::default(),
         stages: Arc::new(StageRegistry::standard()),
     })

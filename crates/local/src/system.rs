@@ -56,9 +56,6 @@ pub enum SystemError {
     /// No randomness.
     #[error("the system has no randomness to give")]
     Random(#[source] getrandom::Error),
-    /// No HTTP client.
-    #[error("cannot build the HTTP client")]
-    Http(#[from] reqwest::Error),
 }
 
 /// The cluster that the account `default` stands for.
@@ -180,7 +177,6 @@ impl SystemBuilder {
             secrets: self.secrets,
             ids: IdSource::seeded(Arc::clone(&self.clock), seed),
             clock: self.clock,
-            http: reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build()?,
             outbound: self.outbound,
             stages: Arc::new(StageRegistry::standard()),
         };

@@ -28,8 +28,6 @@ pub struct Context {
     pub clock: SharedClock,
     /// New ids.
     pub ids: IdSource,
-    /// HTTP to the outside.
-    pub http: reqwest::Client,
     /// Which addresses pipelines may call.
     pub outbound: OutboundPolicy,
     /// The stage types.

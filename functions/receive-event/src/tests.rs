@@ -55,7 +55,6 @@ impl Harness {
             secrets: Secrets::local(),
             ids: IdSource::seeded(Arc::clone(&clock), 1),
             clock,
-            http: reqwest::Client::new(),
             outbound: OutboundPolicy::default(),
             stages: Arc::new(StageRegistry::standard()),
         };

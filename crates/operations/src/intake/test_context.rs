@@ -67,7 +67,6 @@ impl TestContext {
             secrets,
             ids: IdSource::seeded(Arc::clone(&clock), 1),
             clock,
-            http: reqwest::Client::new(),
             outbound: OutboundPolicy::default(),
             stages: Arc::new(StageRegistry::standard()),
         };

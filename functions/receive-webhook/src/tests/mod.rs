@@ -94,7 +94,6 @@ impl Harness {
             secrets,
             ids: IdSource::seeded(Arc::clone(&clock), 1),
             clock,
-            http: reqwest::Client::new(),
             outbound: OutboundPolicy::default(),
             stages: Arc::new(StageRegistry::standard()),
         };
