@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use anyhow::{Context as _, bail};
 use clap::{Args, ValueEnum};
 use pilothouse_local::{ClusterChoice, Halt, System};
-use pilothouse_operations::first_admin_token;
+use pilothouse_operations::{OutboundPolicy, first_admin_token};
 use pilothouse_sim_cluster::{SimCluster, SimServer};
 use tokio::net::TcpListener;
 
@@ -64,8 +64,7 @@ pub(crate) async fn run(args: UpArgs) -> anyhow::Result<ExitCode> {
         .with_context(|| format!("cannot make the data folder {}", args.data.display()))?;
     let _lock = lock(&args.data)?;
     let (choice, sim) = cluster(&args).await?;
-    let mut policy = pilothouse_operations::OutboundPolicy::default();
-    policy.allow_loopback = args.allow_loopback;
+    let policy = OutboundPolicy { allow_loopback: args.allow_loopback, ..OutboundPolicy::default() };
     let system = System::builder(choice)
         .file(args.data.join("records.db"))
         .outbound(policy)

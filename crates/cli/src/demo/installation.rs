@@ -1,12 +1,14 @@
 //! The demo's installation: a system in memory, its API and its cluster on sockets of this machine.
 
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use pilothouse_domain::intake::Sender;
+use pilothouse_domain::token::Role;
 use pilothouse_local::{ClusterChoice, System};
 use pilothouse_operations::first_admin_token;
-use pilothouse_serve_api::api::{IssuedHook, SetHook};
+use pilothouse_serve_api::api::{CreateToken, IssuedHook, IssuedToken, SetHook};
 use pilothouse_sim_cluster::{SimCluster, SimServer};
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
@@ -20,12 +22,15 @@ use crate::up::listen;
 pub(super) struct Installation {
     pub(super) api: String,
     pub(super) cluster: String,
+    /// What an operator uses.
     pub(super) client: Client,
+    /// What Ann uses, who may decide approvals.
+    pub(super) approver: OnceLock<Client>,
     pub(super) kube: kube::Client,
     pub(super) json: bool,
     speed: f64,
     http: reqwest::Client,
-    hook: std::sync::OnceLock<String>,
+    hook: OnceLock<String>,
     _system: System,
     _cluster_server: SimServer,
     server: JoinHandle<()>,
@@ -63,11 +68,12 @@ impl Installation {
         let client = Client::new(&api, Some(token))?;
         let kube = kube_client(&kubeconfig).await?;
         let http = reqwest::Client::new();
-        let hook = std::sync::OnceLock::new();
+        let (approver, hook) = (OnceLock::new(), OnceLock::new());
         Ok(Self {
             api,
             cluster,
             client,
+            approver,
             kube,
             json,
             speed,
@@ -91,13 +97,18 @@ impl Installation {
         tokio::time::sleep(Duration::from_secs_f64(seconds / self.speed)).await;
     }
 
-    /// The hook, the pipeline, and the fault that the second version meets in prod.
+    /// The hook, the pipeline, Ann's token, and the fault that the second version meets in prod.
     pub(super) async fn prepare(&self) -> anyhow::Result<()> {
         let ask = SetHook { sender: Sender::Distribution, auth: None };
-        let hook = self.client.send::<IssuedHook>(Request::put(&["v1", "hooks", "shop"]).json(&ask)).await?.body;
+        let hook =
+            self.client.send::<IssuedHook>(Request::put(&["v1", "hooks", "shop"]).json(&ask)).await?.body;
         let secret = hook.secret.context("the new hook has a secret")?;
         self.hook.set(secret).map_err(|_| anyhow::anyhow!("the demo was prepared twice"))?;
         self.client.send::<Value>(Request::put(&["v1", "pipelines"]).text(PIPELINE.to_owned())).await?;
+        let ask = CreateToken { name: "ann".to_owned(), role: Role::Approver };
+        let ann = self.client.send::<IssuedToken>(Request::post(&["v1", "tokens"]).json(&ask)).await?.body;
+        let ann = Client::new(&self.api, Some(ann.secret))?;
+        self.approver.set(ann).map_err(|_| anyhow::anyhow!("the demo was prepared twice"))?;
         self.break_in_prod().await
     }
 

@@ -11,6 +11,7 @@ use serde::Serialize;
 use super::installation::Installation;
 use super::story::digest_of;
 use super::{BAD, GOOD};
+use crate::view::shortened;
 
 /// One thing that must hold at the end.
 #[derive(Debug, Clone, Serialize)]
@@ -70,7 +71,9 @@ fn runs(namespace: &str, found: &Running, tag: &str) -> Finding {
     Finding {
         text: format!(
             "{namespace} runs {} with {} ready pods, its ConfigMap says VERSION={}",
-            found.image, found.ready, found.version
+            shortened(&found.image),
+            found.ready,
+            found.version
         ),
         holds: found.image == image && found.version == tag && found.ready == 2,
     }

@@ -75,7 +75,8 @@ impl Installation {
         let (release, approval) = (view.id.to_string(), pending.id.to_string());
         let path = ["v1", "releases", &release, "approvals", &approval, "approve"];
         let said = json!({ "comment": "dev looks quiet" });
-        self.client.send::<Value>(Request::post(&path).json(&said)).await?;
+        let ann = self.approver.get().context("ann has a token")?;
+        ann.send::<Value>(Request::post(&path).json(&said)).await?;
         Ok(())
     }
 }

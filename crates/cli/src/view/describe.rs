@@ -9,8 +9,41 @@ use serde_json::Value;
 
 use super::time::elapsed;
 
-/// What happened, in one line.
+/// What happened, in one line; digests are shortened, as the record holds them whole.
 pub(crate) fn describe(event: &Event) -> String {
+    shortened(&in_full(event))
+}
+
+/// The first twelve digits of each digest are enough for people.
+pub(crate) fn shortened(text: &str) -> String {
+    const DIGEST: &str = "sha256:";
+    let mut short = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(start) = rest.find(DIGEST) {
+        let (before, from) = rest.split_at(start + DIGEST.len());
+        let digits = from.find(|c: char| !c.is_ascii_hexdigit()).unwrap_or(from.len());
+        short.push_str(before);
+        if digits == 64 {
+            short.push_str(&from[..12]);
+            short.push('…');
+        } else {
+            short.push_str(&from[..digits]);
+        }
+        rest = &from[digits..];
+    }
+    short.push_str(rest);
+    short
+}
+
+/// A stage's failure is told where it happened; what follows from it only names the stage.
+fn clause(reason: &str) -> &str {
+    match reason.split_once(" failed: ") {
+        Some((stage, _)) if stage.starts_with("stage `") => &reason[..stage.len() + " failed".len()],
+        _ => reason,
+    }
+}
+
+fn in_full(event: &Event) -> String {
     let by = &event.actor;
     match &event.what {
         Happening::ReleaseStarted { cause, artifacts } if artifacts.is_empty() => {
@@ -35,10 +68,10 @@ pub(crate) fn describe(event: &Event) -> String {
         Happening::CancelRequested {} => format!("{by} asked to cancel"),
         Happening::WaitSkipped {} => format!("{by} ended the wait early"),
         Happening::DeploymentEnded { status, operation_status, reason } => {
-            ended(&format!("deployment ended: <{status}, {operation_status}>"), reason.as_deref())
+            ended(&format!("deployment ended: <{status}, {operation_status}>"), reason.as_deref().map(clause))
         }
         Happening::RollbackStarted { rollback, trigger } => {
-            format!("rollback started as attempt {rollback}: {trigger}")
+            format!("rollback started as attempt {rollback}: {}", clause(trigger))
         }
         Happening::ExecutionRestarted { restarts } => {
             format!("its execution was lost and started anew (restart {restarts})")

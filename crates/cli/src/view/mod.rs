@@ -7,7 +7,7 @@ mod live;
 pub(crate) mod samples;
 mod time;
 
-pub(crate) use describe::timeline;
+pub(crate) use describe::{shortened, timeline};
 pub(crate) use lines::{lines, outcome_in_words, whole};
 pub(crate) use live::LiveView;
 pub(crate) use time::{ago, elapsed};
