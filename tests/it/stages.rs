@@ -134,3 +134,17 @@ async fn a_wait_of_a_day_can_be_skipped() {
 fn status_or_none(view: &serde_json::Value) -> Option<String> {
     attempt(view, "dev", 1)["stages"][0]["status"].as_str().map(str::to_owned)
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_rollout_that_outlasts_its_timeout_fails_with_what_it_waited_for() {
+    let world = World::new().await;
+    world.save(&crate::main_story::WEB.replace("timeout: 5m", "timeout: 40s")).await;
+    let never = pilothouse_sim_cluster::Behaviour::NeverReady { message: Some("503 from /ready".to_owned()) };
+    world.sim.set_rules(vec![pilothouse_sim_cluster::ImageRule::new("*", never)]);
+    let release = world.start("1.0.0").await;
+    let view = world.at_rest(&release).await;
+    let stage = attempt(&view, "dev", 1)["stages"][0].clone();
+    assert_eq!(stage["status"], "failed");
+    assert!(stage["reason"].as_str().unwrap().contains("longer than its timeout"), "{stage:#}");
+    assert!(stage["evidence"]["pod"].as_str().unwrap().starts_with("web-"), "{stage:#}");
+}

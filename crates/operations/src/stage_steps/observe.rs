@@ -51,12 +51,12 @@ pub async fn observe(context: &Context, input: &StageInput) -> Result<StageNext,
                 end_run(context, run, end.status, Some(end.output), SYSTEM).await?;
                 return Ok(StageNext::Ended);
             }
-            Observed::Pending { progress } if run.record.deadline <= context.now() => {
+            Observed::Pending { progress, evidence } if run.record.deadline <= context.now() => {
                 let reason = format!("it took longer than its timeout; last seen: {progress}");
-                end_run(context, run, StageStatus::Failed { reason, evidence: None }, None, SYSTEM).await?;
+                end_run(context, run, StageStatus::Failed { reason, evidence }, None, SYSTEM).await?;
                 return Ok(StageNext::Ended);
             }
-            Observed::Pending { progress } => note(context, run, progress).await?,
+            Observed::Pending { progress, .. } => note(context, run, progress).await?,
         }
         if until <= context.now() {
             return Ok(StageNext::Observe);

@@ -135,6 +135,8 @@ pub enum Observed {
     Pending {
         /// For people.
         progress: String,
+        /// What it waits for, as far as the cluster shows it: the proof if its time runs out (X10).
+        evidence: Option<Box<Value>>,
     },
     /// It is at its end.
     Ended(StageEnd),

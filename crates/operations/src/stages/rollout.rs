@@ -82,7 +82,10 @@ pub(super) async fn watch(
 pub(super) fn observed(rollout: Rollout, output: impl FnOnce() -> Value) -> Observed {
     match rollout {
         Rollout::Ready { .. } => Observed::Ended(StageEnd::succeeded(output())),
-        Rollout::Progressing { summary, .. } => Observed::Pending { progress: summary },
+        Rollout::Progressing { summary, waiting } => {
+            let evidence = waiting.and_then(|w| serde_json::to_value(w).ok()).map(Box::new);
+            Observed::Pending { progress: summary, evidence }
+        }
         Rollout::Failed { reason, evidence } => Observed::Ended(failed(reason, &evidence)),
     }
 }
@@ -151,7 +154,7 @@ mod tests {
     fn an_undecided_rollout_is_pending_and_tells_how_it_stands() {
         let progressing = Rollout::Progressing { summary: "1 of 2 pods ready".into(), waiting: None };
         let pending = observed(progressing, || Value::Null);
-        assert_eq!(pending, Observed::Pending { progress: "1 of 2 pods ready".into() });
+        assert_eq!(pending, Observed::Pending { progress: "1 of 2 pods ready".into(), evidence: None });
     }
 
     #[test]

@@ -156,7 +156,7 @@ impl Scene {
         for _ in 0..200 {
             match kind.observe(&self.stage(&run), Span::from_secs(2)).await.unwrap() {
                 Observed::Ended(end) => return end,
-                Observed::Pending { progress } => assert!(!progress.is_empty()),
+                Observed::Pending { progress, .. } => assert!(!progress.is_empty()),
             }
         }
         panic!("the stage does not come to an end")

@@ -45,7 +45,7 @@ async fn a_receiver_that_is_not_ready_is_called_again_with_the_same_key() {
     let run = scene.begin(&Webhook, run).await.unwrap().unwrap();
     assert!(server.received_requests().await.unwrap().is_empty(), "begin calls nothing");
 
-    let Observed::Pending { progress } = look(&scene, &run).await else { panic!("it is called again") };
+    let Observed::Pending { progress, .. } = look(&scene, &run).await else { panic!("it is called again") };
     assert!(progress.contains("answered 503 (1 call); calls again at 2026-11-21T10:00:0"), "{progress}");
     assert_eq!(stored(&scene, &run).await.progress.unwrap(), progress);
     let run = due(&scene, &run).await;
@@ -68,7 +68,7 @@ async fn no_call_is_made_before_it_is_due() {
     run.progress = Some("answered 503 (3 calls)".to_owned());
     let before = scene.test.context.now();
     let observed = look(&scene, &run).await;
-    assert_eq!(observed, Observed::Pending { progress: "answered 503 (3 calls)".to_owned() });
+    assert_eq!(observed, Observed::Pending { progress: "answered 503 (3 calls)".to_owned(), evidence: None });
     assert_eq!((scene.test.context.now() - before).get_seconds(), 2);
 }
 

@@ -82,7 +82,7 @@ async fn observe(stage: &StageContext<'_>, within: Span) -> Result<Observed, Ope
     let left = Span::from_millis(millis_between(stage.context.now(), action.next));
     tokio::time::sleep(left.min(within).as_duration()).await;
     if left > within {
-        return Ok(Observed::Pending { progress: stage.run.progress.clone().unwrap_or_default() });
+        return Ok(Observed::Pending { progress: stage.run.progress.clone().unwrap_or_default(), evidence: None });
     }
     let caller = Caller {
         policy: stage.context.outbound,
@@ -128,7 +128,7 @@ async fn again(
     }
     let progress = format!("{reason} ({calls}); calls again at {next:.0}");
     note(stage, &Action { attempts, next }, &progress).await?;
-    Ok(Observed::Pending { progress })
+    Ok(Observed::Pending { progress, evidence: None })
 }
 
 /// The pause after so many calls: from 1 s, doubled each time, to 60 s; longer if the receiver asks for it, to 5 min.
