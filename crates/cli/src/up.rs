@@ -157,11 +157,10 @@ async fn announce(
         ));
     }
     let recovered = system.recovered();
-    if recovered.started + recovered.restarted > 0 {
-        print::line(&format!(
-            "resumed    {} deployments that were under way",
-            recovered.started + recovered.restarted
-        ));
+    match recovered.started + recovered.restarted {
+        0 => {}
+        1 => print::line("resumed    1 deployment that was under way"),
+        n => print::line(&format!("resumed    {n} deployments that were under way")),
     }
     print::line("ready      stop with Ctrl-C");
     Ok(())
