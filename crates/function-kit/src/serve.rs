@@ -29,7 +29,8 @@ where
     let handle = &handle;
     let context = &context;
     lambda_runtime::run(service_fn(move |event: LambdaEvent<Value>| async move {
-        let result = handle(context.clone(), event.payload).await;
+        // In a box: a use case's future inside the runtime's own is nested deeper than the compiler follows.
+        let result = Box::pin(handle(context.clone(), event.payload)).await;
         if let Err(error) = &result {
             tracing::warn!(operation, error_type = %error.error_type, message = %error.message, "the step failed");
         }
