@@ -20,8 +20,7 @@ pub struct Span {
 #[error("`{0}` is not a duration: write for example `30s`, `10m`, `1h30m` or `7d`, at most `366d`")]
 pub struct InvalidSpan(String);
 
-const UNITS: [(&str, u64); 5] =
-    [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
+const UNITS: [(&str, u64); 5] = [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
 const LONGEST_MILLIS: u64 = 366 * 86_400_000;
 
 impl Span {
@@ -122,9 +121,14 @@ mod tests {
 
     #[test]
     fn spans_read_back_in_their_shortest_form() {
-        for (given, shown) in
-            [("30s", "30s"), ("90s", "1m30s"), ("1h30m", "1h30m"), ("7d", "7d"), ("1500ms", "1s500ms"), ("0s", "0s")]
-        {
+        for (given, shown) in [
+            ("30s", "30s"),
+            ("90s", "1m30s"),
+            ("1h30m", "1h30m"),
+            ("7d", "7d"),
+            ("1500ms", "1s500ms"),
+            ("0s", "0s"),
+        ] {
             assert_eq!(given.parse::<Span>().unwrap().to_string(), shown);
         }
     }

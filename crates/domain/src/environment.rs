@@ -27,7 +27,9 @@ impl EnvironmentStatus {
     pub fn derive(latest: Option<&Attempt>) -> Self {
         let Some(attempt) = latest else { return Self::NotStarted };
         match &attempt.state {
-            AttemptState::Queued | AttemptState::QueuedForAgent | AttemptState::QueuedForPipeline => Self::Queued,
+            AttemptState::Queued | AttemptState::QueuedForAgent | AttemptState::QueuedForPipeline => {
+                Self::Queued
+            }
             AttemptState::Scheduled { .. } | AttemptState::Deferred { .. } => Self::Scheduled,
             AttemptState::EvaluatingGatesBefore | AttemptState::GatesFailedBefore => Self::NotStarted,
             AttemptState::PendingBefore | AttemptState::ApprovedBefore => Self::InProgress,
@@ -47,7 +49,8 @@ impl EnvironmentStatus {
 /// come after have ended in success by a deployment (not by a rollback).
 #[must_use]
 pub fn startable<'a>(environments: &'a [EnvironmentSpec], attempts: &[Attempt]) -> Vec<&'a EnvironmentSpec> {
-    let latest = |name: &str| attempts.iter().filter(|a| a.at.environment == name).max_by_key(|a| a.at.number);
+    let latest =
+        |name: &str| attempts.iter().filter(|a| a.at.environment == name).max_by_key(|a| a.at.number);
     let deployed = |name: &str| {
         latest(name).is_some_and(|a| a.state.is_success() && !matches!(a.kind, AttemptKind::Rollback { .. }))
     };

@@ -148,7 +148,13 @@ impl Admission {
 
     /// The admission of one fire of a schedule (T59).
     #[must_use]
-    pub fn of_schedule(pipeline: &str, trigger: &str, intended: Timestamp, release: ReleaseId, now: Timestamp) -> Self {
+    pub fn of_schedule(
+        pipeline: &str,
+        trigger: &str,
+        intended: Timestamp,
+        release: ReleaseId,
+        now: Timestamp,
+    ) -> Self {
         Self {
             key: hash(&(pipeline, "cron", trigger, intended)),
             content: intended.to_string(),
@@ -180,7 +186,8 @@ mod tests {
 
     #[test]
     fn a_moved_tag_has_the_same_key_and_other_content() {
-        let (one, two, other) = (admission("1.0", "sha256:a"), admission("1.0", "sha256:b"), admission("1.1", "sha256:a"));
+        let (one, two, other) =
+            (admission("1.0", "sha256:a"), admission("1.0", "sha256:b"), admission("1.1", "sha256:a"));
         assert_eq!(one.key, two.key);
         assert_ne!(one.content, two.content);
         assert_ne!(one.key, other.key);

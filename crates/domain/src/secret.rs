@@ -34,7 +34,9 @@ pub enum SecretRef {
 
 /// A text that is no secret reference.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("not a secret reference: write `env:NAME`, `file:PATH` or `aws-secret:NAME#key` (the text given is not shown)")]
+#[error(
+    "not a secret reference: write `env:NAME`, `file:PATH` or `aws-secret:NAME#key` (the text given is not shown)"
+)]
 pub struct InvalidSecretRef;
 
 impl FromStr for SecretRef {
@@ -92,7 +94,9 @@ mod tests {
 
     #[test]
     fn each_scheme_reads_back_from_its_text() {
-        for text in ["env:SHOP_SECRET", "file:/run/secrets/a#b", "aws-secret:shop/ci#token", "aws-secret:shop"] {
+        for text in
+            ["env:SHOP_SECRET", "file:/run/secrets/a#b", "aws-secret:shop/ci#token", "aws-secret:shop"]
+        {
             assert_eq!(text.parse::<SecretRef>().unwrap().to_string(), text);
         }
     }

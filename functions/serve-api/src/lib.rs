@@ -1,6 +1,6 @@
 //! The HTTP API: one router, served by `pilothouse up` and by Lambda alike.
 //!
-//! Every route is a row of a table ([`route::Route`]) that says its method, path, permission, what it takes and what it
+//! Every route is a row of a table (`route::Route`) that says its method, path, permission, what it takes and what it
 //! answers. The router and the OpenAPI document are both made from the table, so neither knows a route that the other
 //! does not.
 

@@ -130,7 +130,9 @@ impl AttemptState {
             (Self::Cancelling { by }, E::StagesEnded(_)) => Self::CanceledAfter { by: by.clone() },
             (Self::Cancelling { by }, E::MachineryFailed { .. }) => Self::CanceledAfter { by: by.clone() },
             (_, E::MachineryFailed { reason }) if deploying => Self::PhaseFailed { reason },
-            (_, E::MachineryFailed { reason }) => Self::CanceledBefore { by: format!("the system: {reason}") },
+            (_, E::MachineryFailed { reason }) => {
+                Self::CanceledBefore { by: format!("the system: {reason}") }
+            }
             (_, event) => return Err(self.refuse(&event)),
         })
     }
@@ -189,7 +191,8 @@ mod tests {
 
     #[test]
     fn a_cancel_while_stages_run_is_carried_out_before_it_ends() {
-        let running = AttemptState::Queued.apply(AttemptEvent::LaneEntered { needs_approval: false }).unwrap();
+        let running =
+            AttemptState::Queued.apply(AttemptEvent::LaneEntered { needs_approval: false }).unwrap();
         let cancelling = running.apply(AttemptEvent::CancelRequested { by: "bob".into() }).unwrap();
         assert_eq!(cancelling, AttemptState::Cancelling { by: "bob".into() });
         let ended = cancelling.apply(AttemptEvent::StagesEnded(StagesVerdict::Succeeded)).unwrap();

@@ -29,7 +29,12 @@ pub enum Readiness {
 /// `stop_branch` only those that depend on it; with `ignore` none. A stage that was skipped by its own condition
 /// counts as passed; one that was not run ends its branch.
 #[must_use]
-pub fn readiness(stages: &[StageSpec], outcomes: &StageOutcomes, control: Control, stage: &StageSpec) -> Readiness {
+pub fn readiness(
+    stages: &[StageSpec],
+    outcomes: &StageOutcomes,
+    control: Control,
+    stage: &StageSpec,
+) -> Readiness {
     if control != Control::Running {
         return Readiness::Never { reason: "the deployment was canceled".to_owned() };
     }
@@ -38,7 +43,8 @@ pub fn readiness(stages: &[StageSpec], outcomes: &StageOutcomes, control: Contro
     }
     let mut waits = false;
     for name in &stage.depends_on {
-        let policy = stages.iter().find(|s| &s.name == name).map_or(FailurePolicy::FailPipeline, |s| s.on_failure);
+        let policy =
+            stages.iter().find(|s| &s.name == name).map_or(FailurePolicy::FailPipeline, |s| s.on_failure);
         match outcomes.get(name) {
             None | Some(StageStatus::Running | StageStatus::AwaitingAnswer { .. }) => waits = true,
             Some(StageStatus::Succeeded | StageStatus::Skipped { .. }) => {}
@@ -68,7 +74,10 @@ pub fn verdict(stages: &[StageSpec], outcomes: &StageOutcomes) -> StagesVerdict 
         match (outcomes.get(&stage.name), stage.on_failure) {
             (Some(StageStatus::Failed { .. }), FailurePolicy::Ignore) => ignored = true,
             (Some(StageStatus::Failed { .. }), FailurePolicy::StopBranch) => {}
-            (Some(StageStatus::Failed { reason, .. }), FailurePolicy::FailPipeline | FailurePolicy::FailBranch) => {
+            (
+                Some(StageStatus::Failed { reason, .. }),
+                FailurePolicy::FailPipeline | FailurePolicy::FailBranch,
+            ) => {
                 first_failure.get_or_insert_with(|| format!("stage `{}` failed: {reason}", stage.name));
             }
             (None | Some(StageStatus::Running | StageStatus::AwaitingAnswer { .. }), _) => {
@@ -120,7 +129,8 @@ mod tests {
         ];
         let half = outcomes(&[("a", StageStatus::Succeeded), ("b", StageStatus::Running)]);
         assert_eq!(readiness(&stages, &half, Control::Running, &stages[2]), Readiness::Wait);
-        let both = outcomes(&[("a", StageStatus::Succeeded), ("b", StageStatus::Skipped { reason: "if".into() })]);
+        let both =
+            outcomes(&[("a", StageStatus::Succeeded), ("b", StageStatus::Skipped { reason: "if".into() })]);
         assert_eq!(readiness(&stages, &both, Control::Running, &stages[2]), Readiness::Ready);
     }
 
@@ -135,7 +145,8 @@ mod tests {
             let now = outcomes(&[("a", failed())]);
             let after = readiness(&stages, &now, Control::Running, &stages[1]) == Readiness::Ready;
             let other = readiness(&stages, &now, Control::Running, &stages[2]) == Readiness::Ready;
-            let rest = if after { StageStatus::Succeeded } else { StageStatus::NotRun { reason: "x".into() } };
+            let rest =
+                if after { StageStatus::Succeeded } else { StageStatus::NotRun { reason: "x".into() } };
             let end = outcomes(&[("a", failed()), ("after-a", rest), ("other", StageStatus::Succeeded)]);
             (after, other, verdict(&stages, &end))
         };

@@ -94,7 +94,9 @@ impl StageType for Wait {
         let begun = match duration(&stage.run.options) {
             Err(reason) => Begun::Ended(StageEnd::failed(format!("duration: {reason}"))),
             Ok(duration) if duration.as_millis() == 0 => Begun::Ended(waited(duration, None)),
-            Ok(_) => Begun::Await { question: None, progress: format!("waits until {:.0}", stage.run.deadline) },
+            Ok(_) => {
+                Begun::Await { question: None, progress: format!("waits until {:.0}", stage.run.deadline) }
+            }
         };
         Box::pin(async { Ok(begun) })
     }

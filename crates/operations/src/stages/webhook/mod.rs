@@ -82,7 +82,10 @@ async fn observe(stage: &StageContext<'_>, within: Span) -> Result<Observed, Ope
     let left = Span::from_millis(millis_between(stage.context.now(), action.next));
     tokio::time::sleep(left.min(within).as_duration()).await;
     if left > within {
-        return Ok(Observed::Pending { progress: stage.run.progress.clone().unwrap_or_default(), evidence: None });
+        return Ok(Observed::Pending {
+            progress: stage.run.progress.clone().unwrap_or_default(),
+            evidence: None,
+        });
     }
     let caller = Caller {
         policy: stage.context.outbound,
