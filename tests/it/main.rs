@@ -15,6 +15,8 @@ mod lanes;
 #[cfg(test)]
 mod main_story;
 #[cfg(test)]
+mod review;
+#[cfg(test)]
 mod rollback;
 #[cfg(test)]
 mod stages;

@@ -1,6 +1,7 @@
 //! Step Functions, as the use cases need it: start, look, stop, and answer a callback token.
 
 use aws_sdk_sfn::Client;
+use aws_sdk_sfn::config::http::HttpResponse;
 use aws_sdk_sfn::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
 use aws_sdk_sfn::types::ExecutionStatus;
 use pilothouse_domain::attempt::{Attempt, AttemptRef};
@@ -36,18 +37,18 @@ pub struct EngineError {
 }
 
 impl EngineError {
-    fn new<E: ProvideErrorMetadata + std::error::Error + 'static, R: std::fmt::Debug + 'static>(
+    fn new<E: ProvideErrorMetadata + std::error::Error + 'static>(
         operation: &'static str,
-        error: &SdkError<E, R>,
+        error: &SdkError<E, HttpResponse>,
     ) -> Self {
         let code = error.code().map(str::to_owned);
-        let service = matches!(error, SdkError::ServiceError(_));
+        let refused = matches!(error, SdkError::ServiceError(e) if !e.raw().status().is_server_error());
         let throttled = code.as_deref().is_some_and(|c| c.contains("Throttl") || c.contains("LimitExceeded"));
         let message = match error.message() {
             Some(message) => format!("{}: {message}", code.as_deref().unwrap_or("error")),
             None => DisplayErrorContext(error).to_string(),
         };
-        Self { operation, code, message, retryable: !service || throttled }
+        Self { operation, code, message, retryable: !refused || throttled }
     }
 
     /// Whether the same call may succeed later.
@@ -100,6 +101,14 @@ impl Executions {
             Ok(_) => Ok(()),
             Err(e) if e.code() == Some("ExecutionAlreadyExists") => Ok(()),
             Err(e) => Err(EngineError::new("start the execution", &e)),
+        }
+    }
+
+    /// Starts the execution of an attempt that was just stored. When that fails the attempt stands nevertheless, and its
+    /// maker has done what was asked: `sweep` starts what is missing.
+    pub(crate) async fn start_or_leave(&self, attempt: &Attempt) {
+        if let Err(error) = self.start(attempt).await {
+            tracing::warn!(%error, attempt = %attempt.id, "the execution is left for sweep to start");
         }
     }
 

@@ -3,10 +3,14 @@
 use pilothouse_domain::approval::{Approval, Subject};
 use pilothouse_domain::attempt::{Attempt, AttemptRef};
 use pilothouse_domain::callback::{Awaited, Callback};
+use pilothouse_domain::duration::Span;
 use pilothouse_domain::ids::ReleaseId;
 use pilothouse_store::Versioned;
 
 use crate::{Context, OperationError};
+
+/// By how much an attempt may enter the line after one that was created later.
+const LATE: Span = Span::from_secs(3600);
 
 impl Context {
     /// The approvals of one attempt.
@@ -56,21 +60,40 @@ impl Context {
         Ok(here.map(|a| a.record.at.number).max().unwrap_or(0))
     }
 
-    /// The newest attempt of any release that changed an environment of the application, rollbacks aside.
-    pub(crate) async fn newest_deployment(
-        &self,
-        application: &str,
-        environment: &str,
-    ) -> Result<Option<Attempt>, OperationError> {
+    /// An attempt that changed the environment after `than` did and was not taken back: `than` cannot be taken back under
+    /// it. What matters is who held the environment later, so fences are compared.
+    pub(crate) async fn deployed_since(&self, than: &Attempt) -> Result<Option<Attempt>, OperationError> {
+        let (application, environment) = (&than.application, &than.at.environment);
         let mut cursor = None;
         loop {
             let page =
                 self.store.attempts_of_environment(application, environment, 25, cursor.as_ref()).await?;
             cursor = page.next.clone();
-            let found = page.records().into_iter().find(|a| a.started_at.is_some() && !a.is_rollback());
-            if found.is_some() || cursor.is_none() {
-                return Ok(found);
+            for attempt in page.records() {
+                // The line keeps the order of creation but for those whose execution came late.
+                if LATE.after(attempt.created_at) < than.created_at {
+                    return Ok(None);
+                }
+                if attempt.fence > than.fence && self.changed_it(&attempt).await? {
+                    return Ok(Some(attempt));
+                }
+            }
+            if cursor.is_none() {
+                return Ok(None);
             }
         }
+    }
+
+    /// Whether an attempt changed its environment's cluster, and what it changed still stands.
+    async fn changed_it(&self, attempt: &Attempt) -> Result<bool, OperationError> {
+        if attempt.is_rollback() || attempt.started_at.is_none() {
+            return Ok(false);
+        }
+        if let Some(rollback) = &attempt.rolled_back_by
+            && self.attempt(rollback).await?.record.state.is_success()
+        {
+            return Ok(false);
+        }
+        Ok(self.store.stage_runs(&attempt.at).await?.iter().any(|run| run.record.has_snapshot))
     }
 }

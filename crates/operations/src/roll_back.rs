@@ -43,7 +43,7 @@ pub async fn roll_back(
                 refuse(format!("the deployment to `{environment}` changed nothing in the cluster"))
             })?;
         if write(context, &target, &rollback, by).await? {
-            context.executions.start(&rollback).await?;
+            context.executions.start_or_leave(&rollback).await;
             return Ok(rollback);
         }
     }
@@ -62,32 +62,33 @@ async fn target(
         .filter(|a| a.record.at.environment == environment)
         .max_by_key(|a| a.record.at.number)
         .ok_or_else(|| refuse(format!("the release was never deployed to `{environment}`")))?;
-    if let AttemptKind::Rollback { undoes, .. } = &latest.record.kind {
-        let over = if latest.record.state.is_terminal() { "was" } else { "is being" };
-        return Err(refuse(format!(
-            "attempt {} {over} rolled back by attempt {}",
-            undoes.number, latest.record.at.number
-        )));
-    }
+    let latest = match latest.record.kind.clone() {
+        // A rollback that did not succeed may be tried again: what it restores is still stored.
+        AttemptKind::Rollback { undoes, .. } if failed(&latest.record) => context.attempt(&undoes).await?,
+        AttemptKind::Rollback { undoes, .. } => {
+            let over = if latest.record.state.is_terminal() { "was" } else { "is being" };
+            return Err(refuse(format!(
+                "attempt {} {over} rolled back by attempt {}",
+                undoes.number, latest.record.at.number
+            )));
+        }
+        AttemptKind::Deploy | AttemptKind::Redeploy => latest,
+    };
     if latest.record.started_at.is_none() {
         return Err(refuse(format!("attempt {} changed nothing: it never started", latest.record.at.number)));
     }
-    if let Some(by) = &latest.record.rolled_back_by {
-        return Err(refuse(format!(
-            "attempt {} was rolled back by attempt {}",
-            latest.record.at.number, by.number
-        )));
+    match context.deployed_since(&latest.record).await? {
+        Some(newer) => Err(refuse(format!(
+            "release {} was deployed to `{environment}` since: roll that one back",
+            newer.at.release
+        ))),
+        None => Ok(latest),
     }
-    let newest = context.newest_deployment(&latest.record.application, environment).await?;
-    match newest {
-        Some(newer) if newer.at.release != *release && newer.created_at > latest.record.created_at => {
-            Err(refuse(format!(
-                "release {} was deployed to `{environment}` since: roll that one back",
-                newer.at.release
-            )))
-        }
-        _ => Ok(latest),
-    }
+}
+
+/// Whether it ended without success, and all that follows its end is done.
+fn failed(attempt: &Attempt) -> bool {
+    attempt.completed_at.is_some() && !attempt.state.is_success()
 }
 
 async fn write(
@@ -99,11 +100,14 @@ async fn write(
     let undone = Attempt { rolled_back_by: Some(rollback.at.clone()), ..target.record.clone() };
     let started =
         Happening::RollbackStarted { rollback: rollback.at.number, trigger: format!("requested by {by}") };
-    let tx = Transaction::new()
-        .replace(target, &undone)
-        .create(rollback)
-        .event(context.event(&undone.at, by, started))
-        .event(queued(context, rollback));
+    let mut tx = Transaction::new().replace(target, &undone).create(rollback);
+    // One that ended and is not completed holds its environment, and waits for its rollback: that one needs the lease.
+    if let Some(lease) = context.store.lease(&undone.application, &undone.at.environment).await?
+        && let Some(handed) = lease.record.hand_over(&undone.at, &rollback.at, context.now())
+    {
+        tx = tx.replace(&lease, &handed);
+    }
+    let tx = tx.event(context.event(&undone.at, by, started)).event(queued(context, rollback));
     match context.store.commit(tx).await {
         Ok(_) => Ok(true),
         Err(e) if e.is_conflict() => Ok(false),

@@ -43,7 +43,7 @@ pub async fn start_deployment(
         let tx = Transaction::new().create(&attempt).event(queued(context, &attempt));
         match context.store.commit(tx).await {
             Ok(_) => {
-                context.executions.start(&attempt).await?;
+                context.executions.start_or_leave(&attempt).await;
                 return Ok(attempt);
             }
             Err(e) if e.is_conflict() => {}

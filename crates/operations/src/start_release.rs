@@ -86,9 +86,7 @@ pub async fn start_release(context: &Context, ask: StartRelease) -> Result<Admit
         Err(e) => return Err(e.into()),
     }
     for attempt in &attempts {
-        if let Err(error) = context.executions.start(attempt).await {
-            tracing::warn!(%error, attempt = %attempt.id, "the execution is left for sweep to start");
-        }
+        context.executions.start_or_leave(attempt).await;
     }
     Ok(Admitted::Started(release.id))
 }

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use pilothouse_domain::approval::{Approval, ApprovalStatus, Subject};
-use pilothouse_domain::attempt::{Attempt, AttemptEvent, AttemptState};
+use pilothouse_domain::attempt::{Attempt, AttemptEvent, AttemptKind, AttemptState};
 use pilothouse_domain::callback::{Awaited, Callback};
 use pilothouse_domain::ids::ApprovalId;
 use pilothouse_domain::lane::{Lease, Waiting};
@@ -13,6 +13,7 @@ use serde_json::json;
 
 use super::Next;
 use super::next::{commit_or_reload, seconds_until};
+use super::settle::ended;
 use crate::executions::ExecutionInput;
 use crate::load::SYSTEM;
 use crate::wake::wake_lane;
@@ -38,6 +39,10 @@ pub(super) async fn enter_lane(
     let ours = vacant.holder.as_ref() == Some(&attempt.record.at);
     match vacant.acquire(&attempt.record.at, context.now()) {
         Some(held) if first || ours => {
+            if !ours && let Some(why) = too_late(context, &attempt.record).await? {
+                give_up(context, attempt, why).await?;
+                return Ok(None);
+            }
             take(context, attempt, lease.as_ref(), &held, in_line).await?;
             Ok(None)
         }
@@ -50,6 +55,22 @@ pub(super) async fn enter_lane(
             Ok(Some(Next::Lane { timeout_seconds: seconds_until(context, deadline) }))
         }
     }
+}
+
+/// Why a rollback that waited for the lane must not be carried out any more: a deployment that came between would be
+/// undone with it, to a state that nobody asked for.
+async fn too_late(context: &Context, attempt: &Attempt) -> Result<Option<String>, OperationError> {
+    let AttemptKind::Rollback { undoes, .. } = &attempt.kind else { return Ok(None) };
+    let undone = context.attempt(undoes).await?.record;
+    let newer = context.deployed_since(&undone).await?;
+    Ok(newer.map(|newer| format!("the system: release {} was deployed there since", newer.at.release)))
+}
+
+/// Ends an attempt that has changed nothing.
+async fn give_up(context: &Context, attempt: &Versioned<Attempt>, by: String) -> Result<(), OperationError> {
+    let next = attempt.record.apply(AttemptEvent::CancelRequested { by }, SYSTEM, context.now())?;
+    let tx = Transaction::new().replace(attempt, &next).event(ended(context, &next));
+    commit_or_reload(context, tx).await
 }
 
 /// Takes a place in line, unless the attempt has one; gives since when it waits.

@@ -107,6 +107,12 @@ async fn end(
     if next.rolled_back_by.is_none() {
         tx = tx.event(ended(context, &next));
     }
+    for approval in context.approvals_of(&next.at).await? {
+        let closed = approval.record.cancel(SYSTEM);
+        if closed != approval.record {
+            tx = tx.replace(&approval, &closed);
+        }
+    }
     match context.store.commit(tx.replace(attempt, &next)).await {
         Ok(_) => Ok(Some(next)),
         Err(e) if e.is_conflict() => Ok(None),
@@ -142,13 +148,15 @@ pub(crate) fn rollback_of(
     reason: RollbackReason,
 ) -> Option<Attempt> {
     let stages = stages_of(release, attempt);
-    let changed = |name: &str| runs.iter().any(|r| r.record.stage == name && r.record.has_snapshot);
-    let mut undo: Vec<String> = topological_order(&stages)
+    let changed = |name: &str| runs.iter().find(|r| r.record.stage == name && r.record.has_snapshot);
+    // Stages of different branches may have changed the same object: what counts is which came last in time.
+    let mut undo: Vec<_> = topological_order(&stages)
         .into_iter()
-        .map(|i| stages[i].name.clone())
-        .filter(|name| changed(name))
+        .filter_map(|i| Some((changed(&stages[i].name)?.record.started_at, stages[i].name.clone())))
         .collect();
     undo.reverse();
+    undo.sort_by_key(|(started, _)| std::cmp::Reverse(*started));
+    let undo: Vec<String> = undo.into_iter().map(|(_, name)| name).collect();
     if undo.is_empty() {
         return None;
     }
