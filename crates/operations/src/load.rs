@@ -45,13 +45,19 @@ impl Context {
         if attempt.record.restarts == input.restarts { Ok(attempt) } else { Err(OperationError::Superseded) }
     }
 
-    /// Checks that the attempt still holds its environment, just before a cluster is changed (invariant 6).
-    pub(crate) async fn check_fence(&self, attempt: &Attempt) -> Result<(), OperationError> {
+    /// Checks that the attempt still holds its environment and is under way, just before a cluster is changed
+    /// (invariant 6); gives the attempt as it stands, for whoever must heed a cancel.
+    pub(crate) async fn check_fence(&self, attempt: &Attempt) -> Result<Attempt, OperationError> {
+        let now = self.current(&ExecutionInput::of(attempt)).await?.record;
         let lease = self.store.lease(&attempt.application, &attempt.at.environment).await?;
         let holds = lease.is_some_and(|l| {
             l.record.holder.as_ref() == Some(&attempt.at) && Some(l.record.fence) == attempt.fence
         });
-        if holds { Ok(()) } else { Err(OperationError::Fenced { ours: attempt.fence }) }
+        if holds && !now.state.is_terminal() {
+            Ok(now)
+        } else {
+            Err(OperationError::Fenced { ours: attempt.fence })
+        }
     }
 
     /// An event of an attempt, made now.

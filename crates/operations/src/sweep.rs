@@ -1,14 +1,14 @@
 //! Every minute, and when an embedded system starts: what lost its execution gets a new one from the records
-//! (invariant 1), and who waits for a lane that is free is woken (X3).
+//! (invariant 1), and what waits for something that has come already is woken (X3).
 
-use pilothouse_domain::attempt::{Attempt, AttemptState};
+use pilothouse_domain::attempt::Attempt;
 use pilothouse_domain::duration::Span;
 use pilothouse_domain::timeline::Happening;
 use pilothouse_store::{Transaction, Versioned};
 
 use crate::executions::ExecutionState;
 use crate::load::SYSTEM;
-use crate::wake::wake_lane;
+use crate::wake::wake_again;
 use crate::{Context, OperationError};
 
 /// What a sweep did.
@@ -61,10 +61,7 @@ async fn look_after(
     swept: &mut Swept,
 ) -> Result<(), OperationError> {
     match context.executions.state(&attempt.record).await? {
-        ExecutionState::Running if attempt.record.state == AttemptState::Queued => {
-            wake_lane(context, &attempt.record.application, &attempt.record.at.environment).await
-        }
-        ExecutionState::Running => Ok(()),
+        ExecutionState::Running => wake_again(context, &attempt.record).await,
         ExecutionState::Missing => {
             context.executions.start(&attempt.record).await?;
             swept.started += 1;

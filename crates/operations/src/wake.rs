@@ -1,6 +1,8 @@
 //! Waking what waits: whoever ends a wait writes its record first, then reads the tokens of those that wait for it.
 
-use pilothouse_domain::attempt::{Attempt, AttemptState};
+use std::collections::BTreeSet;
+
+use pilothouse_domain::attempt::{Attempt, AttemptState, AttemptStatus, Control};
 use pilothouse_domain::callback::Awaited;
 use pilothouse_domain::ids::StageRunId;
 use pilothouse_domain::pipeline::StageSpec;
@@ -11,7 +13,41 @@ use serde_json::{Value, json};
 
 use crate::advance::{not_run, run_it};
 use crate::load::{SYSTEM, outcomes};
+use crate::stage_steps::is_answered;
 use crate::{Context, OperationError};
+
+/// Wakes whatever of the attempt waits for what has come already. Whoever ends a wait wakes it, but may die in between:
+/// `sweep` does it again, so that nothing waits out its deadline.
+pub(crate) async fn wake_again(context: &Context, attempt: &Attempt) -> Result<(), OperationError> {
+    match &attempt.state {
+        AttemptState::Queued => wake_lane(context, &attempt.application, &attempt.at.environment).await,
+        AttemptState::PendingBefore => Ok(()),
+        state if state.status() == AttemptStatus::NotDeployed => {
+            answer(context, &attempt.at, &Awaited::Lane {}).await?;
+            answer(context, &attempt.at, &Awaited::Approval {}).await
+        }
+        state if state.is_terminal() => Ok(()),
+        _ => {
+            wake_answered(context, attempt).await?;
+            wake_stages(context, attempt).await
+        }
+    }
+}
+
+/// Answers the stages whose question has been answered, or does not matter any more.
+async fn wake_answered(context: &Context, attempt: &Attempt) -> Result<(), OperationError> {
+    for callback in context.answer_callbacks(&attempt.at).await? {
+        let Awaited::Answer { stage } = &callback.record.awaited else { continue };
+        let Some(run) = context.store.stage_run(&attempt.at, stage).await? else { continue };
+        if run.record.status.is_terminal() {
+            continue;
+        }
+        if attempt.control != Control::Running || is_answered(context, &run).await? {
+            context.executions.answer(&callback.record.token, &json!({})).await?;
+        }
+    }
+    Ok(())
+}
 
 /// Answers the token of whoever is first in line for a lane that is free.
 pub(crate) async fn wake_lane(
@@ -59,6 +95,7 @@ pub(crate) async fn wake_stages(context: &Context, attempt: &Attempt) -> Result<
         return Ok(());
     }
     let callbacks = context.upstream_callbacks(&attempt.at).await?;
+    let mut told = BTreeSet::new();
     loop {
         let runs = context.store.stage_runs(&attempt.at).await?;
         let known = outcomes(&runs);
@@ -66,8 +103,14 @@ pub(crate) async fn wake_stages(context: &Context, attempt: &Attempt) -> Result<
         for callback in &callbacks {
             let Awaited::Upstream { stage } = &callback.record.awaited else { continue };
             let Some(spec) = stages.iter().find(|s| &s.name == stage) else { continue };
-            if known.contains_key(stage) {
-                continue;
+            match known.get(stage) {
+                // Whoever passed it over may have died before telling it.
+                Some(StageStatus::NotRun { .. }) if told.insert(stage) => {
+                    context.executions.answer(&callback.record.token, &not_run()).await?;
+                    continue;
+                }
+                Some(_) => continue,
+                None => {}
             }
             match readiness(&stages, &known, attempt.control, spec) {
                 Readiness::Wait => {}
@@ -80,6 +123,7 @@ pub(crate) async fn wake_stages(context: &Context, attempt: &Attempt) -> Result<
                 Readiness::Never { reason } => {
                     pass_over(context, attempt, spec, &reason).await?;
                     context.executions.answer(&callback.record.token, &not_run()).await?;
+                    told.insert(stage);
                     passed_over = true;
                 }
             }

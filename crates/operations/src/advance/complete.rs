@@ -18,7 +18,8 @@ pub async fn complete(context: &Context, input: &ExecutionInput) -> Result<(), O
     loop {
         let attempt = context.current(input).await?;
         if attempt.record.completed_at.is_some() {
-            return Ok(());
+            // The call that completed it may have died before this.
+            return wake_lane(context, &attempt.record.application, &attempt.record.at.environment).await;
         }
         if !attempt.record.state.is_terminal() {
             return Err(OperationError::Inconsistent("an attempt that runs cannot be completed".to_owned()));

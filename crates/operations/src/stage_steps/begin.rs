@@ -12,7 +12,7 @@ use pilothouse_domain::timeline::Happening;
 use pilothouse_store::{Transaction, Versioned};
 use serde_json::{Map, Value};
 
-use super::end::{end_run, start_and_end};
+use super::end::{end_run, start_and_end, told_again};
 use super::wait::{awaiting, seconds_left};
 use super::{Loaded, StageInput, StageNext, scope};
 use crate::load::{SYSTEM, outcomes};
@@ -28,7 +28,9 @@ pub async fn begin(context: &Context, input: &StageInput) -> Result<StageNext, O
     let spec = loaded.spec(&input.stage)?;
     let kind = context.stages.get(&spec.stage_type)?;
     let run = match &loaded.run {
-        Some(run) if run.record.status.is_terminal() => return Ok(StageNext::Ended),
+        Some(run) if run.record.status.is_terminal() => return told_again(context, &loaded).await,
+        // A call that comes late: its deployment ended without it, and another may have the environment.
+        None if loaded.attempt.record.state.is_terminal() => return Ok(StageNext::Ended),
         Some(run) => run.clone(),
         None => match open(context, &loaded, spec, kind).await? {
             Some(run) => run,
@@ -166,7 +168,10 @@ async fn act(
             Err(error) => return verdict(context, &run, error).await,
         };
     }
-    context.check_fence(&loaded.attempt.record).await?;
+    if context.check_fence(&loaded.attempt.record).await?.control != Control::Running {
+        end_run(context, &run, canceled(loaded), None, SYSTEM).await?;
+        return Ok(StageNext::Ended);
+    }
     let begun = match kind.begin(&loaded.stage(context, &run.record)?).await {
         Ok(begun) => begun,
         Err(error) => return verdict(context, &run, error).await,
@@ -240,10 +245,10 @@ async fn ask(
             deadline: approval.deadline,
         };
         tx = tx.create(approval).event(context.stage_event(&next.at, &next.stage, SYSTEM, asked));
+        // Written even when another stage asks already: that one may be answered just now, and must see this one.
         let event = AttemptEvent::InterventionOpened;
-        if let Ok(attempt) = loaded.attempt.record.apply(event, SYSTEM, context.now()) {
-            tx = tx.replace(&loaded.attempt, &attempt);
-        }
+        let opened = loaded.attempt.record.apply(event, SYSTEM, context.now());
+        tx = tx.replace(&loaded.attempt, opened.as_ref().unwrap_or(&loaded.attempt.record));
     }
     context.store.commit(tx).await?;
     Ok(StageNext::Await { timeout_seconds: seconds_left(context, &next) })

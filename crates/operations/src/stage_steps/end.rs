@@ -1,12 +1,13 @@
 //! A stage ends: its status is written first, then those that wait for it are woken.
 
+use pilothouse_domain::approval::ApprovalStatus;
 use pilothouse_domain::attempt::{Attempt, AttemptEvent, AttemptState};
 use pilothouse_domain::stage::{StageRun, StageStatus};
 use pilothouse_domain::timeline::{EventDraft, Happening};
 use pilothouse_store::{Transaction, Versioned};
 use serde_json::Value;
 
-use super::{Loaded, StageInput};
+use super::{Loaded, StageInput, StageNext};
 use crate::load::SYSTEM;
 use crate::stages::StageEnd;
 use crate::wake::wake_stages;
@@ -21,19 +22,19 @@ pub(crate) async fn end_run(
     actor: &str,
 ) -> Result<(), OperationError> {
     let mut seen = run.clone();
-    for _ in 0..20 {
-        if seen.record.status.is_terminal() {
-            break;
-        }
+    let mut tries = 0;
+    while !seen.record.status.is_terminal() {
         let mut next = seen.record.ended(status.clone(), context.now());
         if let Some(output) = output.clone() {
             next.output = output;
         }
         let mut tx = Transaction::new().replace(&seen, &next).event(event(context, &next, actor));
         tx = answer_intervention(context, &next, tx).await?;
+        tx = close_question(context, &seen.record, actor, tx).await?;
         match context.store.commit(tx).await {
             Ok(_) => break,
-            Err(e) if e.is_conflict() => {
+            Err(e) if e.is_conflict() && tries < 20 => {
+                tries += 1;
                 let missing = || OperationError::Inconsistent(format!("stage run {} is gone", next.id));
                 seen = context.store.stage_run(&next.at, &next.stage).await?.ok_or_else(missing)?;
             }
@@ -42,6 +43,27 @@ pub(crate) async fn end_run(
     }
     let attempt = context.attempt(&run.record.at).await?.record;
     wake_stages(context, &attempt).await
+}
+
+/// A stage that is at its end, however it came there, asks nobody any more.
+async fn close_question(
+    context: &Context,
+    run: &StageRun,
+    actor: &str,
+    tx: Transaction,
+) -> Result<Transaction, OperationError> {
+    let StageStatus::AwaitingAnswer { approval: Some(id) } = &run.status else { return Ok(tx) };
+    let Some(approval) = context.store.approval(&run.at.release, id).await? else { return Ok(tx) };
+    Ok(match approval.record.status {
+        ApprovalStatus::Pending => tx.replace(&approval, &approval.record.cancel(actor)),
+        _ => tx,
+    })
+}
+
+/// The end of a stage that ended in an earlier step, or call of this one: that may have died before it woke those that wait.
+pub(super) async fn told_again(context: &Context, loaded: &Loaded) -> Result<StageNext, OperationError> {
+    wake_stages(context, &loaded.attempt.record).await?;
+    Ok(StageNext::Ended)
 }
 
 /// When no other stage waits for a person any more, the attempt goes on (A24 back to A22).

@@ -17,6 +17,7 @@ pub use begin::begin;
 pub(crate) use end::end_run;
 pub use end::fail;
 pub use observe::observe;
+pub(crate) use wait::is_answered;
 pub use wait::{answered, await_answer};
 
 use crate::executions::ExecutionInput;

@@ -6,7 +6,7 @@ use pilothouse_domain::stage::{StageRun, StageStatus};
 use pilothouse_store::{Transaction, Versioned};
 
 use super::begin::{canceled, verdict};
-use super::end::end_run;
+use super::end::{end_run, told_again};
 use super::{Loaded, StageInput, StageNext};
 use crate::load::SYSTEM;
 use crate::stages::Observed;
@@ -30,7 +30,7 @@ pub async fn observe(context: &Context, input: &StageInput) -> Result<StageNext,
             OperationError::Inconsistent(format!("stage `{}` is watched, but never began", input.stage))
         })?;
         if run.record.status.is_terminal() {
-            return Ok(StageNext::Ended);
+            return told_again(context, &loaded).await;
         }
         if loaded.attempt.record.control != Control::Running {
             end_run(context, run, canceled(&loaded), None, SYSTEM).await?;

@@ -8,7 +8,7 @@ use pilothouse_store::{Transaction, Versioned};
 use serde_json::json;
 
 use super::begin::canceled;
-use super::end::end_run;
+use super::end::{end_run, told_again};
 use super::{Loaded, StageInput, StageNext};
 use crate::load::SYSTEM;
 use crate::stages::Answer;
@@ -60,7 +60,7 @@ pub async fn answered(
         OperationError::Inconsistent(format!("stage `{}` was answered, but never began", input.stage))
     })?;
     if run.record.status.is_terminal() {
-        return Ok(StageNext::Ended);
+        return told_again(context, &loaded).await;
     }
     if loaded.attempt.record.control != Control::Running {
         end_run(context, run, canceled(&loaded), None, SYSTEM).await?;
@@ -81,6 +81,14 @@ pub async fn answered(
     let end = kind.answered(&loaded.stage(context, &run.record)?, answer);
     end_run(context, run, end.status, Some(end.output), &actor).await?;
     Ok(StageNext::Ended)
+}
+
+/// Whether the records have an answer for a run that waits.
+pub(crate) async fn is_answered(
+    context: &Context,
+    run: &Versioned<StageRun>,
+) -> Result<bool, OperationError> {
+    Ok(answer_of(context, run, false).await?.is_some())
 }
 
 /// What the records say was answered, if anything.
@@ -110,9 +118,7 @@ async fn answer_of(
 async fn expire(context: &Context, run: &Versioned<StageRun>) -> Result<(), OperationError> {
     let StageStatus::AwaitingAnswer { approval: Some(id) } = &run.record.status else { return Ok(()) };
     let Some(approval) = context.store.approval(&run.record.at.release, id).await? else { return Ok(()) };
-    let tx = Transaction::new().replace(&approval, &approval.record.expire());
-    match context.store.commit(tx).await {
-        Err(e) if !e.is_conflict() => Err(e.into()),
-        _ => Ok(()),
-    }
+    // A conflict is an answer that came at the last moment: the step is repeated, and finds it.
+    context.store.commit(Transaction::new().replace(&approval, &approval.record.expire())).await?;
+    Ok(())
 }
