@@ -21,8 +21,9 @@ pub(crate) fn spawn(context: Context, database: Database) -> JoinHandle<()> {
         loop {
             tokio::time::sleep(until_next_minute(context.now())).await;
             let now = context.now();
-            fire_due(&context, seen, now).await;
-            seen = now;
+            if fire_due(&context, seen, now).await {
+                seen = now;
+            }
             if let Err(error) = pilothouse_sweep::handle(&context, json!({})).await {
                 tracing::warn!(%error, "the sweep failed; the next one is in a minute");
             }
@@ -42,18 +43,22 @@ fn until_next_minute(now: Timestamp) -> Duration {
 }
 
 /// Sends an event for every fire in `after < time <= until`; the handler starts each once, however often it is sent.
-async fn fire_due(context: &Context, after: Timestamp, until: Timestamp) {
+/// Whether all were handled: if not, the next minute sends them again.
+async fn fire_due(context: &Context, after: Timestamp, until: Timestamp) -> bool {
     let due = match due_schedules(context, after, until).await {
         Ok(due) => due,
         Err(error) => {
             tracing::warn!(%error, "the schedules could not be read");
-            return;
+            return false;
         }
     };
+    let mut handled = true;
     for fire in due {
         let event = fire.event();
         if let Err(error) = pilothouse_receive_event::handle(context, event).await {
             tracing::warn!(%error, trigger = %fire.trigger, "the schedule's event was not handled");
+            handled &= error.error_type != "Unavailable";
         }
     }
+    handled
 }
