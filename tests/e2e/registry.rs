@@ -45,14 +45,26 @@ impl Scene {
         Ok(tags)
     }
 
-    /// Pushes one more image and waits for its release. The registry sends one notification after the other, in order:
-    /// when this one has had its effect, all before it have.
+    /// Pushes one more image and waits for the record of its delivery. The registry sends one notification after the
+    /// other, in order, and the record is the last thing written: when this one is there, all before it are.
     async fn drain(&self, tag: &str) -> anyhow::Result<()> {
         self.registry.push(&self.image(&format!("last-{tag}"))?, &format!("shop/web:{tag}")).await?;
-        eventually("the release of the last push", async || {
-            Ok(self.released().await?.iter().any(|t| t == tag).then_some(()))
+        eventually("the record of the last push", async || {
+            let releases = self.releases().await?;
+            let Some(last) = releases.iter().find(|r| r["artifacts"][0]["tag"] == tag) else {
+                return Ok(None);
+            };
+            let verdicts = self.verdicts().await?;
+            Ok(verdicts.iter().any(|v| v["started"] == true && v["release"] == last["id"]).then_some(()))
         })
         .await
+    }
+
+    /// What was made of everything that arrived.
+    async fn verdicts(&self) -> anyhow::Result<Vec<Value>> {
+        let deliveries = self.server.api().list(DELIVERIES).await?;
+        let verdicts = deliveries.iter().filter_map(|d| d["verdicts"].as_array());
+        Ok(verdicts.flatten().cloned().collect())
     }
 
     /// Waits until `dev` runs an image by this digest, with all its pods ready.
@@ -131,9 +143,7 @@ async fn signatures_other_repositories_and_other_tags_start_nothing_and_say_why(
     scene.drain("9.0.0").await?;
     assert_eq!(scene.released().await?, ["9.0.0"]);
 
-    let deliveries = scene.server.api().list(DELIVERIES).await?;
-    let verdicts: Vec<&Value> =
-        deliveries.iter().flat_map(|d| d["verdicts"].as_array().into_iter().flatten()).collect();
+    let verdicts = scene.verdicts().await?;
     ensure!(verdicts.iter().all(|v| v["reason"].as_str().is_some_and(|r| !r.is_empty())), "{verdicts:#?}");
     ensure!(verdicts.iter().filter(|v| v["started"] == true).count() == 1, "{verdicts:#?}");
     Ok(())
