@@ -48,8 +48,10 @@ fn refusals(text: &str) -> Vec<String> {
     let mut codes = Vec::new();
     for rest in text.split("StatusCode::").skip(1) {
         let after = rest.trim_start_matches(|c: char| c.is_ascii_uppercase() || c == '_');
-        if let Some(literal) = after.strip_prefix(", \"").and_then(|rest| rest.split_once('"')) {
-            codes.push(literal.0.to_owned());
+        // The arguments may stand on lines of their own.
+        let argument = after.strip_prefix(',').map(str::trim_start).and_then(|rest| rest.strip_prefix('"'));
+        if let Some((literal, _)) = argument.and_then(|rest| rest.split_once('"')) {
+            codes.push(literal.to_owned());
         }
     }
     codes.into_iter().filter(|code| is_code(code)).collect()
@@ -76,6 +78,12 @@ mod tests {
         let body = text.split("fn code(&self").nth(1).unwrap();
         assert_eq!(literals(end_of_method(body), "=> \""), ["a_b"]);
         assert_eq!(refusals(text), ["gone"]);
+        assert_eq!(refusals("Self::new(\n    StatusCode::GONE,\n    \"long_gone\",\n"), ["long_gone"]);
+    }
+
+    #[test]
+    fn every_code_has_its_paragraph_and_every_paragraph_its_code() {
+        assert_eq!(check().unwrap(), Vec::<String>::new());
     }
 
     #[test]
