@@ -8,7 +8,7 @@ use http::{Method, Request, StatusCode, header};
 use jiff::Timestamp;
 use pilothouse_connector::dynamodb::Database;
 use pilothouse_local::{ClusterChoice, System, SystemBuilder};
-use pilothouse_operations::clock::{Clock, SharedClock, TokioClock};
+use pilothouse_operations::clock::{SharedClock, TokioClock};
 use pilothouse_operations::first_admin_token;
 use pilothouse_sim_cluster::SimCluster;
 use serde_json::{Value, json};

@@ -10,6 +10,7 @@ mod print;
 mod up;
 mod view;
 
+use std::io::IsTerminal as _;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -43,9 +44,13 @@ fn start(cli: Cli) -> Result<ExitCode, Failure> {
     Ok(code)
 }
 
+/// Every retry of a cluster's client is not worth a line: what it comes to is in the record.
+const DEFAULT_LOG: &str = "warn,kube_client=off";
+
 /// Logs go to standard error, and only what `PILOTHOUSE_LOG` asks for.
 fn init_logs() {
-    let filter = std::env::var("PILOTHOUSE_LOG").unwrap_or_else(|_| "warn".to_owned());
-    let filter = tracing_subscriber::EnvFilter::try_new(filter).unwrap_or_else(|_| "warn".into());
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let filter = std::env::var("PILOTHOUSE_LOG").unwrap_or_else(|_| DEFAULT_LOG.to_owned());
+    let filter = tracing_subscriber::EnvFilter::try_new(filter).unwrap_or_else(|_| DEFAULT_LOG.into());
+    let terminal = std::io::stderr().is_terminal();
+    tracing_subscriber::fmt().with_env_filter(filter).with_ansi(terminal).with_writer(std::io::stderr).init();
 }

@@ -60,8 +60,7 @@ pub(crate) struct UpArgs {
 /// # Errors
 /// The data folder, a port, the kubeconfig or the database cannot be used.
 pub(crate) async fn run(args: UpArgs) -> anyhow::Result<ExitCode> {
-    std::fs::create_dir_all(&args.data)
-        .with_context(|| format!("cannot make the data folder {}", args.data.display()))?;
+    private_folder(&args.data)?;
     let _lock = lock(&args.data)?;
     let (choice, sim) = cluster(&args).await?;
     let policy = OutboundPolicy { allow_loopback: args.allow_loopback, ..OutboundPolicy::default() };
@@ -88,6 +87,16 @@ pub(crate) async fn run(args: UpArgs) -> anyhow::Result<ExitCode> {
         server.shutdown().await;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Makes the folder for its owner alone: what is in it opens the API and the cluster.
+fn private_folder(data: &Path) -> anyhow::Result<()> {
+    use std::os::unix::fs::DirBuilderExt as _;
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(data)
+        .with_context(|| format!("cannot make the data folder {}", data.display()))
 }
 
 /// Keeps two processes from using one data folder: both would carry out every release.

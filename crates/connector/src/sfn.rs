@@ -4,10 +4,11 @@ use std::future::Future;
 use std::sync::Arc;
 
 use aws_sdk_sfn::config::retry::RetryConfig;
-use aws_sdk_sfn::config::{BehaviorVersion, Credentials, Region};
+use aws_sdk_sfn::config::timeout::TimeoutConfig;
+use aws_sdk_sfn::config::{BehaviorVersion, Region, StalledStreamProtectionConfig};
 use aws_smithy_async::rt::sleep::TokioSleep;
 
-use crate::transport::InProcess;
+use crate::transport::{ENDPOINT, InProcess};
 
 /// The SDK client onto `handle`, which gets the target (`AWSStepFunctions.StartExecution`) and the JSON body, and
 /// gives the status and the JSON body of the answer.
@@ -37,8 +38,11 @@ where
     let config = aws_sdk_sfn::Config::builder()
         .behavior_version(BehaviorVersion::latest())
         .region(Region::from_static("us-east-1"))
-        .credentials_provider(Credentials::new("embedded", "embedded", None, None, "pilothouse-connector"))
+        .endpoint_url(ENDPOINT)
+        .allow_no_auth()
         .retry_config(RetryConfig::disabled())
+        .timeout_config(TimeoutConfig::disabled())
+        .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
         .sleep_impl(TokioSleep::new())
         .http_client(transport)
         .build();

@@ -12,6 +12,9 @@ use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
 use futures::future::BoxFuture;
 
+/// Where requests say that they go; nobody listens there.
+pub(crate) const ENDPOINT: &str = "http://in-process.invalid";
+
 /// What came of a request: a status and a JSON body, or `None` for an answer that never arrives.
 pub(crate) type Answer = Option<(u16, Vec<u8>)>;
 

@@ -184,7 +184,10 @@ impl SystemBuilder {
         functions.ready(context.clone());
         let recovered = sweep(&context, Span::from_millis(0)).await?;
         let background = self.background.then(|| schedule::spawn(context.clone(), database.clone()));
-        Ok(System { context, engine, sim, database, meter: connector.meter(), recovered, background })
+        let router = pilothouse_receive_webhook::router(context.clone())
+            .merge(pilothouse_serve_api::router(context.clone()));
+        let meter = connector.meter();
+        Ok(System { context, router, engine, sim, database, meter, recovered, background })
     }
 }
 
@@ -251,6 +254,7 @@ async fn choose_cluster(context: &Context, choice: ClusterChoice) -> Result<Opti
 /// The running system.
 pub struct System {
     context: Context,
+    router: Router,
     engine: Engine,
     sim: Option<SimCluster>,
     database: Database,
@@ -284,10 +288,9 @@ impl System {
         self.context.now()
     }
 
-    /// Everything that is served over HTTP: the webhooks and the API.
+    /// Everything that is served over HTTP: the webhooks and the API. Cheap: all callers share one router.
     pub fn router(&self) -> Router {
-        pilothouse_receive_webhook::router(self.context.clone())
-            .merge(pilothouse_serve_api::router(self.context.clone()))
+        self.router.clone()
     }
 
     /// What the use cases work with.

@@ -1,6 +1,7 @@
 //! Saving a pipeline: every change is a revision, and what its triggers listen to is written with it (T23, T56-T59).
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use pilothouse_domain::intake::{HookAuth, Sender};
 use pilothouse_domain::pipeline::{PipelineSpec, Trigger, TriggerKind, parse_pipeline};
@@ -42,10 +43,11 @@ pub async fn save_pipeline(context: &Context, text: &str, by: &str) -> Result<Sa
         };
         match former {
             Some(revision) if revision.spec == spec => {
+                let revision = PipelineRevision::clone(&revision);
                 return Ok(SavedPipeline { revision, changed: false, warnings });
             }
             former => {
-                if let Some(revision) = write(context, head.as_ref(), former.as_ref(), &spec, by).await? {
+                if let Some(revision) = write(context, head.as_ref(), former.as_deref(), &spec, by).await? {
                     return Ok(SavedPipeline { revision, changed: true, warnings });
                 }
             }
@@ -90,9 +92,9 @@ pub async fn set_pipeline_enabled(
 pub(crate) async fn in_force(
     context: &Context,
     head: &PipelineHead,
-) -> Result<PipelineRevision, OperationError> {
+) -> Result<Arc<PipelineRevision>, OperationError> {
     let found = context.store.pipeline_revision(&head.application, &head.pipeline, head.revision).await?;
-    found.map(|revision| revision.record).ok_or_else(|| {
+    found.ok_or_else(|| {
         let PipelineHead { application, pipeline, revision, .. } = head;
         OperationError::Inconsistent(format!("revision {revision} of `{application}/{pipeline}` is gone"))
     })

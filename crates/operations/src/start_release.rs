@@ -1,6 +1,7 @@
 //! Starting a release: admitted once per artifact, in one transaction with its first deployments (X1).
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use pilothouse_domain::artifact::Artifact;
@@ -25,7 +26,7 @@ const ADMITTED_FOR: Span = Span::from_secs(24 * 3600);
 #[derive(Debug, Clone)]
 pub struct StartRelease {
     /// The pipeline's revision.
-    pub revision: PipelineRevision,
+    pub revision: Arc<PipelineRevision>,
     /// What it carries, complete.
     pub artifacts: Vec<Artifact>,
     /// Its parameters, complete.
@@ -52,30 +53,21 @@ pub enum Admitted {
 /// [`OperationError`] when nothing was written.
 pub async fn start_release(context: &Context, ask: StartRelease) -> Result<Admitted, OperationError> {
     let now = context.now();
-    let release = Release {
-        id: ReleaseId::new(context.ids.ulid()),
-        application: ask.revision.spec.application.clone(),
-        pipeline: ask.revision.spec.pipeline.clone(),
-        revision: ask.revision.revision,
-        spec: ask.revision.spec,
-        status: ReleaseStatus::Active,
-        artifacts: ask.artifacts,
-        parameters: ask.parameters,
-        cause: ask.cause,
-        created_at: now,
-    };
+    let id = ReleaseId::new(context.ids.ulid());
+    let admission = admission(&ask, &id, now);
+    let mut tx = Transaction::new();
+    if let Some(admission) = &admission {
+        tx = match earlier(context, admission).await? {
+            Earlier::Same(release) => return Ok(Admitted::Before(release)),
+            Earlier::Over(earlier) => tx.replace(&earlier, admission),
+            Earlier::Other => tx.admit(admission),
+        };
+    }
+    let release = release(ask, id, now);
     let attempts: Vec<Attempt> = startable(&release.spec.environments, &[])
         .into_iter()
         .map(|e| new_attempt(context, &release, &e.name, 1, AttemptKind::Deploy, SYSTEM))
         .collect();
-    let mut tx = Transaction::new();
-    let admission = admission(&release, now);
-    if let Some(admission) = &admission {
-        tx = match over(context, admission).await? {
-            Some(earlier) => tx.replace(&earlier, admission),
-            None => tx.admit(admission),
-        };
-    }
     tx = tx.create(&release).event(started(&release));
     for attempt in &attempts {
         tx = tx.create(attempt).event(queued(context, attempt));
@@ -91,35 +83,56 @@ pub async fn start_release(context: &Context, ask: StartRelease) -> Result<Admit
     Ok(Admitted::Started(release.id))
 }
 
-fn admission(release: &Release, now: Timestamp) -> Option<Admission> {
-    let pipeline = format!("{}/{}", release.application, release.pipeline);
-    match &release.cause {
-        Cause::Manual { .. } => None,
-        Cause::Cron { trigger, intended } => {
-            Some(Admission::of_schedule(&pipeline, trigger, *intended, release.id.clone(), now))
-        }
-        Cause::Registry { .. } | Cause::Webhook { .. } => Some(Admission::of_artifacts(
-            &pipeline,
-            &release.artifacts,
-            &release.parameters,
-            release.id.clone(),
-            now,
-        )),
+fn release(ask: StartRelease, id: ReleaseId, now: Timestamp) -> Release {
+    let revision = Arc::unwrap_or_clone(ask.revision);
+    Release {
+        id,
+        application: revision.spec.application.clone(),
+        pipeline: revision.spec.pipeline.clone(),
+        revision: revision.revision,
+        spec: revision.spec,
+        status: ReleaseStatus::Active,
+        artifacts: ask.artifacts,
+        parameters: ask.parameters,
+        cause: ask.cause,
+        created_at: now,
     }
 }
 
-/// An earlier admission of the same that no longer stands in the way: older than a day, and its release at its end.
-async fn over(
-    context: &Context,
-    admission: &Admission,
-) -> Result<Option<Versioned<Admission>>, OperationError> {
-    let Some(earlier) = context.store.admission(&admission.key).await? else { return Ok(None) };
-    if ADMITTED_FOR.after(earlier.record.admitted_at) > context.now() {
-        return Ok(None);
+fn admission(ask: &StartRelease, id: &ReleaseId, now: Timestamp) -> Option<Admission> {
+    let spec = &ask.revision.spec;
+    let pipeline = format!("{}/{}", spec.application, spec.pipeline);
+    match &ask.cause {
+        Cause::Manual { .. } => None,
+        Cause::Cron { trigger, intended } => {
+            Some(Admission::of_schedule(&pipeline, trigger, *intended, id.clone(), now))
+        }
+        Cause::Registry { .. } | Cause::Webhook { .. } => {
+            Some(Admission::of_artifacts(&pipeline, &ask.artifacts, &ask.parameters, id.clone(), now))
+        }
     }
-    let attempts = context.store.attempts(&earlier.record.release).await?;
-    let open = attempts.iter().any(|a| a.record.completed_at.is_none());
-    Ok((!open).then_some(earlier))
+}
+
+/// What was admitted before under an admission's key.
+enum Earlier {
+    /// Nothing, or other content.
+    Other,
+    /// Something that no longer stands in the way: older than a day, and its release at its end.
+    Over(Versioned<Admission>),
+    /// The same: this release. Known before a transaction is built, since most of what arrives twice arrives later.
+    Same(ReleaseId),
+}
+
+async fn earlier(context: &Context, admission: &Admission) -> Result<Earlier, OperationError> {
+    let Some(earlier) = context.store.admission(&admission.key).await? else { return Ok(Earlier::Other) };
+    if ADMITTED_FOR.after(earlier.record.admitted_at) <= context.now() {
+        let attempts = context.store.attempts(&earlier.record.release).await?;
+        if attempts.iter().all(|a| a.record.completed_at.is_some()) {
+            return Ok(Earlier::Over(earlier));
+        }
+    }
+    let same = earlier.record.content == admission.content;
+    Ok(if same { Earlier::Same(earlier.record.release) } else { Earlier::Other })
 }
 
 fn started(release: &Release) -> EventDraft {

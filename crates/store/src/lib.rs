@@ -24,6 +24,7 @@ mod query;
 mod reads;
 mod record;
 pub mod records;
+mod revisions;
 mod store;
 mod table;
 mod timeline;

@@ -7,21 +7,24 @@ use aws_sdk_dynamodb::Client;
 use crate::backoff::{Budget, Dice};
 use crate::codec::{decode, key_item};
 use crate::failure::classify;
+use crate::revisions::Revisions;
 use crate::{Key, Record, StoreError, Versioned};
 
-/// The table. Cheap to clone; holds nothing but the client, the table's name and a source of jitter.
+/// The table. Cheap to clone; holds nothing but the client, the table's name, a source of jitter, and the pipeline
+/// revisions that were read last, which never change.
 #[derive(Debug, Clone)]
 pub struct Store {
     pub(crate) client: Client,
     pub(crate) table: Arc<str>,
     pub(crate) dice: Dice,
+    pub(crate) revisions: Revisions,
 }
 
 impl Store {
     /// The table `table` as `client` reaches it. Sends nothing.
     #[must_use]
     pub fn new(client: Client, table: impl Into<Arc<str>>) -> Self {
-        Self { client, table: table.into(), dice: Dice::unpredictable() }
+        Self { client, table: table.into(), dice: Dice::unpredictable(), revisions: Revisions::default() }
     }
 
     /// The same store with write ids and jitter drawn from `seed`, so that a simulation repeats itself exactly.

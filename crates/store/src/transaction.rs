@@ -36,7 +36,7 @@ pub(crate) enum Action {
 }
 
 /// A condition expression with its names and values.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Condition {
     pub(crate) expression: String,
     pub(crate) names: BTreeMap<String, String>,
@@ -206,6 +206,13 @@ impl Operation {
     pub(crate) fn create<T: Record>(record: &T) -> Result<Self, StoreError> {
         let item = encode(record, 1, 0)?;
         Ok(Self { key: record.key(), action: Action::Put(item), condition: Some(Condition::absent()) })
+    }
+
+    /// Whether it puts an item at `key` where there must be none.
+    pub(crate) fn creates(&self, key: &Key) -> bool {
+        self.key == *key
+            && matches!(self.action, Action::Put(_))
+            && self.condition.as_ref().is_some_and(|condition| *condition == Condition::absent())
     }
 }
 

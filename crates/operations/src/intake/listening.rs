@@ -1,5 +1,7 @@
 //! Which pipelines listen to a hook, as they stand now.
 
+use std::sync::Arc;
+
 use futures::{StreamExt as _, TryStreamExt as _};
 use pilothouse_domain::intake::Verdict;
 use pilothouse_domain::pipeline::Trigger;
@@ -18,7 +20,7 @@ pub(super) struct Listening {
     /// Whether anything may start it (T21).
     pub(super) enabled: bool,
     /// The revision in force.
-    pub(super) revision: PipelineRevision,
+    pub(super) revision: Arc<PipelineRevision>,
 }
 
 impl Listening {

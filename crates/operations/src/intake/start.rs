@@ -1,5 +1,6 @@
 //! Starting what matched, with bounded patience for a busy table.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use pilothouse_domain::artifact::Artifact;
@@ -27,7 +28,7 @@ pub(super) async fn start(
         Err(reason) => return Ok(considered.verdict(reason.clone())),
     };
     let ask = StartRelease {
-        revision: considered.pipeline.revision.clone(),
+        revision: Arc::clone(&considered.pipeline.revision),
         artifacts: found.artifacts.clone(),
         parameters: found.parameters.clone(),
         cause,

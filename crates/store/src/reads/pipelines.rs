@@ -1,9 +1,11 @@
 //! Pipelines, their revisions, and who listens to a hook.
 
+use std::sync::Arc;
+
 use pilothouse_domain::saved::{HookListener, PipelineHead, PipelineRevision};
 
 use crate::records::{hook, pipeline};
-use crate::{Cursor, Page, Store, StoreError, Versioned};
+use crate::{Cursor, Key, Page, Store, StoreError, Versioned};
 
 impl Store {
     /// The head of a pipeline.
@@ -18,7 +20,7 @@ impl Store {
         self.get(&pipeline::head_key(application, pipeline)).await
     }
 
-    /// One revision of a pipeline.
+    /// One revision of a pipeline; read from the table once, as it never changes.
     ///
     /// # Errors
     /// [`StoreError`] when it cannot be read.
@@ -27,8 +29,10 @@ impl Store {
         application: &str,
         pipeline: &str,
         revision: u32,
-    ) -> Result<Option<Versioned<PipelineRevision>>, StoreError> {
-        self.get(&pipeline::revision_key(application, pipeline, revision)).await
+    ) -> Result<Option<Arc<PipelineRevision>>, StoreError> {
+        let key = pipeline::revision_key(application, pipeline, revision);
+        let read = async |key: &Key| Ok(self.get(key).await?.map(|found| found.record));
+        self.revisions.get(key, read).await
     }
 
     /// The revisions of a pipeline, the newest first (T23).

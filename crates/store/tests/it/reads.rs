@@ -75,7 +75,7 @@ async fn a_partition_longer_than_one_answer_is_read_to_its_end() {
     assert_eq!(numbers, (1..=25).collect::<Vec<_>>());
     let newest = store.pipeline_revisions("shop", "web", 2, None).await.unwrap().records();
     assert_eq!(newest.iter().map(|revision| revision.revision).collect::<Vec<_>>(), [25, 24]);
-    assert_eq!(store.pipeline_revision("shop", "web", 7).await.unwrap().unwrap().record, revision(7));
+    assert_eq!(*store.pipeline_revision("shop", "web", 7).await.unwrap().unwrap(), revision(7));
 }
 
 #[tokio::test(start_paused = true)]

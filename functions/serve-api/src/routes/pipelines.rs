@@ -115,7 +115,7 @@ async fn get(
     let head = head(&context, &application, &pipeline).await?;
     let number = ask.revision.unwrap_or(head.revision);
     let found = context.store.pipeline_revision(&application, &pipeline, number).await?;
-    let revision = found.map(|r| r.record).ok_or_else(|| {
+    let revision = found.ok_or_else(|| {
         let what = format!("revision {number} of pipeline `{application}/{pipeline}`");
         Failure::not_found(&what, &format!("the revisions are 1 to {}", head.revision))
     })?;
@@ -124,8 +124,8 @@ async fn get(
         latest_revision: head.revision,
         enabled: head.enabled,
         saved_at: revision.saved_at,
-        saved_by: revision.saved_by,
-        spec: revision.spec,
+        saved_by: revision.saved_by.clone(),
+        spec: revision.spec.clone(),
     }))
 }
 

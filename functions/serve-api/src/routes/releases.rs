@@ -69,7 +69,7 @@ async fn start(
         return Err(Failure::conflict(format!("the pipeline `{name}` is disabled; enable it first")));
     }
     let found = context.store.pipeline_revision(&ask.application, &ask.pipeline, head.revision).await?;
-    let revision = found.map(|r| r.record).ok_or_else(|| {
+    let revision = found.ok_or_else(|| {
         Failure::not_found(&format!("revision {} of the pipeline", head.revision), "save the pipeline again")
     })?;
     let given: Vec<Artifact> = ask.artifacts.iter().map(|(name, choice)| choice.bind(name)).collect();
