@@ -21,6 +21,8 @@ mod review;
 #[cfg(test)]
 mod rollback;
 #[cfg(test)]
+mod simulation;
+#[cfg(test)]
 mod stages;
 #[cfg(test)]
 mod world;

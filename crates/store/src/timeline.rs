@@ -24,7 +24,8 @@ impl Store {
         for draft in drafts {
             if !last.contains_key(&draft.release) {
                 // A release that is about to be created has no events: nothing to read.
-                let created = operations.iter().any(|o| o.creates(&Key::meta(release_partition(&draft.release))));
+                let created =
+                    operations.iter().any(|o| o.creates(&Key::meta(release_partition(&draft.release))));
                 let found = if created { None } else { self.last_event(&draft.release).await? };
                 last.insert(draft.release.clone(), found.map(|event| (event.seq, event.hash)));
             }
