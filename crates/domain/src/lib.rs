@@ -16,6 +16,7 @@ pub mod intake;
 pub mod lane;
 pub mod pipeline;
 pub mod problem;
+pub mod proof;
 pub mod release;
 pub mod saved;
 pub mod secret;

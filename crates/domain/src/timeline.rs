@@ -199,7 +199,7 @@ pub fn first_break(events: &[Event]) -> Option<u64> {
     None
 }
 
-fn digest(bytes: &[u8]) -> String {
+pub(crate) fn digest(bytes: &[u8]) -> String {
     hex::encode(Sha256::digest(bytes))
 }
 

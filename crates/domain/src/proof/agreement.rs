@@ -1,0 +1,219 @@
+//! What the records say, held against the events: each end must have its event, and each event its end.
+
+use std::collections::BTreeMap;
+
+use super::{Export, Head};
+use crate::approval::{Approval, Subject};
+use crate::attempt::Attempt;
+use crate::stage::StageRun;
+use crate::timeline::{Event, Happening};
+
+/// Where records and events do not say the same.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Discrepancy {
+    /// The document's own note of the last event is another.
+    #[error("the document was made when the timeline ended elsewhere: {}", noted(.0.as_ref()))]
+    Head(Option<Head>),
+    /// An event of another release.
+    #[error("event {0} belongs to another release")]
+    Foreign(u64),
+    /// The record of an attempt and its events differ.
+    #[error("attempt {number} of `{environment}`: {what}")]
+    Attempt {
+        /// The environment.
+        environment: String,
+        /// The attempt.
+        number: u32,
+        /// How.
+        what: String,
+    },
+    /// The record of a stage and its events differ.
+    #[error("stage `{stage}` of attempt {number} of `{environment}`: {what}")]
+    Stage {
+        /// The environment.
+        environment: String,
+        /// The attempt.
+        number: u32,
+        /// The stage.
+        stage: String,
+        /// How.
+        what: String,
+    },
+}
+
+fn noted(head: Option<&Head>) -> String {
+    head.map_or_else(|| "with no event".to_owned(), |head| format!("with event {}, {}", head.seq, head.hash))
+}
+
+/// Where something happened: environment, attempt, stage.
+type Place = (String, u32, Option<String>);
+
+/// What the events of one place say.
+#[derive(Default)]
+struct Told {
+    queued: usize,
+    started: usize,
+    ends: Vec<(String, Option<String>)>,
+    decisions: Vec<(String, bool)>,
+}
+
+/// Everything in which the records and the events of a document differ.
+pub(super) fn discrepancies(export: &Export) -> Vec<Discrepancy> {
+    let mut found = Vec::new();
+    if export.head != Head::of(&export.events) {
+        found.push(Discrepancy::Head(export.head.clone()));
+    }
+    found.extend(
+        export.events.iter().filter(|e| e.release != export.release.id).map(|e| Discrepancy::Foreign(e.seq)),
+    );
+    let mut told = gather(&export.events);
+    for attempt in &export.attempts {
+        let place = (attempt.at.environment.clone(), attempt.at.number, None);
+        compare_attempt(attempt, told.entry(place).or_default(), &mut found);
+    }
+    for run in &export.stage_runs {
+        let place = (run.at.environment.clone(), run.at.number, Some(run.stage.clone()));
+        compare_stage(run, told.entry(place).or_default(), &mut found);
+    }
+    compare_decisions(&export.approvals, &told, &mut found);
+    strangers(export, &told, &mut found);
+    found
+}
+
+fn gather(events: &[Event]) -> BTreeMap<Place, Told> {
+    let mut told: BTreeMap<Place, Told> = BTreeMap::new();
+    for event in events {
+        let (Some(environment), Some(attempt)) = (&event.environment, event.attempt) else { continue };
+        let told = told.entry((environment.clone(), attempt, event.stage.clone())).or_default();
+        match &event.what {
+            Happening::DeploymentQueued { .. } => told.queued += 1,
+            Happening::DeploymentStarted { .. } => told.started += 1,
+            Happening::DeploymentEnded { status, operation_status, reason, .. } => {
+                told.ends.push((format!("<{status}, {operation_status}>"), reason.clone()));
+            }
+            Happening::StageEnded { status, reason, .. } => {
+                told.ends.push((status.clone(), reason.clone()));
+            }
+            Happening::ApprovalDecided { approve, .. } => {
+                told.decisions.push((event.actor.clone(), *approve));
+            }
+            _ => {}
+        }
+    }
+    told
+}
+
+fn compare_attempt(attempt: &Attempt, told: &Told, found: &mut Vec<Discrepancy>) {
+    let mut differ = |what: String| {
+        found.push(Discrepancy::Attempt {
+            environment: attempt.at.environment.clone(),
+            number: attempt.at.number,
+            what,
+        });
+    };
+    if told.queued != 1 {
+        differ(format!("{} events say that it was created, and there must be one", told.queued));
+    }
+    if attempt.started_at.is_some() && told.started == 0 {
+        differ("its stages began, and no event says so".to_owned());
+    }
+    let (status, operation) = attempt.state.pair();
+    let end =
+        attempt.state.is_terminal().then(|| (format!("<{status:?}, {operation:?}>"), attempt.state.reason()));
+    if let Some(what) = compare_end(end, &told.ends) {
+        differ(what);
+    }
+}
+
+fn compare_stage(run: &StageRun, told: &Told, found: &mut Vec<Discrepancy>) {
+    let end = run
+        .status
+        .is_terminal()
+        .then(|| (run.status.name().to_owned(), run.status.reason().map(str::to_owned)));
+    if let Some(what) = compare_end(end, &told.ends) {
+        found.push(Discrepancy::Stage {
+            environment: run.at.environment.clone(),
+            number: run.at.number,
+            stage: run.stage.clone(),
+            what,
+        });
+    }
+}
+
+/// What is wrong between an end in a record and those that the events tell.
+fn compare_end(
+    recorded: Option<(String, Option<String>)>,
+    told: &[(String, Option<String>)],
+) -> Option<String> {
+    match (recorded, told) {
+        (None, []) => None,
+        (Some(recorded), [one]) if recorded == *one => None,
+        (Some((status, _)), []) => Some(format!("it ended as {status}, and no event says so")),
+        (None, [(status, _), ..]) => Some(format!("an event says that it ended as {status}, and it did not")),
+        (Some((status, reason)), [(other, because)]) => {
+            let tell = |reason: Option<&str>| reason.map(|r| format!(" ({r})")).unwrap_or_default();
+            let (reason, because) = (tell(reason.as_deref()), tell(because.as_deref()));
+            Some(format!("it ended as {status}{reason}, and its event says {other}{because}"))
+        }
+        (Some(_), several) => Some(format!("{} events say that it ended", several.len())),
+    }
+}
+
+/// Each decision has its event, and each such event its decision.
+fn compare_decisions(approvals: &[Approval], told: &BTreeMap<Place, Told>, found: &mut Vec<Discrepancy>) {
+    let mut recorded: BTreeMap<Place, Vec<(String, bool)>> = BTreeMap::new();
+    for approval in approvals {
+        let stage = match &approval.subject {
+            Subject::Stage { stage, .. } => Some(stage.clone()),
+            _ => None,
+        };
+        let place = (approval.at.environment.clone(), approval.at.number, stage);
+        recorded
+            .entry(place)
+            .or_default()
+            .extend(approval.decisions.iter().map(|d| (d.by.clone(), d.approve)));
+    }
+    let places: std::collections::BTreeSet<&Place> = recorded.keys().chain(told.keys()).collect();
+    for place in places {
+        let mut decided = recorded.get(place).cloned().unwrap_or_default();
+        let mut said = told.get(place).map(|told| told.decisions.clone()).unwrap_or_default();
+        decided.sort();
+        said.sort();
+        if decided != said {
+            let what = format!("its decisions are {}, and the events say {}", list(&decided), list(&said));
+            found.push(at(place, what));
+        }
+    }
+}
+
+fn list(decisions: &[(String, bool)]) -> String {
+    let tell = |(by, approve): &(String, bool)| format!("{} by {by}", if *approve { "yes" } else { "no" });
+    match decisions {
+        [] => "none".to_owned(),
+        several => several.iter().map(tell).collect::<Vec<_>>().join(", "),
+    }
+}
+
+/// Places that the events speak of and no record knows.
+fn strangers(export: &Export, told: &BTreeMap<Place, Told>, found: &mut Vec<Discrepancy>) {
+    for (place, told) in told {
+        let (environment, number, stage) = place;
+        let of_attempt =
+            |at: &crate::attempt::AttemptRef| at.environment == *environment && at.number == *number;
+        let known = match stage {
+            None => export.attempts.iter().any(|attempt| of_attempt(&attempt.at)),
+            Some(stage) => export.stage_runs.iter().any(|run| of_attempt(&run.at) && run.stage == *stage),
+        };
+        if !known && !told.ends.is_empty() {
+            found.push(at(place, "events tell its end, and it has no record".to_owned()));
+        }
+    }
+}
+
+fn at((environment, number, stage): &Place, what: String) -> Discrepancy {
+    let (environment, number) = (environment.clone(), *number);
+    match stage.clone() {
+        None => Discrepancy::Attempt { environment, number, what },
+        Some(stage) => Discrepancy::Stage { environment, number, stage, what },
+    }
+}
