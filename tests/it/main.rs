@@ -17,6 +17,8 @@ mod lanes;
 #[cfg(test)]
 mod main_story;
 #[cfg(test)]
+mod proof;
+#[cfg(test)]
 mod review;
 #[cfg(test)]
 mod rollback;

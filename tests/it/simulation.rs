@@ -270,6 +270,7 @@ async fn check_ends(world: &World, simulation: &Simulation) {
             assert_ne!(approval.record.status, ApprovalStatus::Pending, "{:#?}", approval.record);
         }
         assert_eq!(first_break(&events(world, release).await), None);
+        assert_eq!(world.proof(release).await.findings, Vec::<String>::new(), "{release}");
     }
 }
 

@@ -173,6 +173,11 @@ impl Client {
         }
     }
 
+    /// The number of a release's last event just now; 0 when it has none.
+    pub(crate) async fn last_event(&self, id: &ReleaseId) -> Result<u64, Failure> {
+        Ok(self.timeline(id).await?.last().map_or(0, |event| event.seq))
+    }
+
     /// The events of a release after number `after`; waits up to `seconds` for one.
     pub(crate) async fn events(
         &self,

@@ -22,6 +22,7 @@ pub mod view_release;
 
 mod cancel_deployment;
 mod decide_approval;
+mod export_release;
 mod roll_back;
 mod save_pipeline;
 mod set_hook;
@@ -35,6 +36,7 @@ pub use cancel_deployment::cancel_deployment;
 pub use context::Context;
 pub use decide_approval::{DecideApproval, decide_approval};
 pub use error::OperationError;
+pub use export_release::export_release;
 pub use intake::{ScheduledFire, due_schedules};
 pub use outbound::OutboundPolicy;
 pub use roll_back::roll_back;

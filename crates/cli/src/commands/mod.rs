@@ -6,6 +6,7 @@ pub(crate) mod decide;
 pub(crate) mod deploy;
 pub(crate) mod hook;
 pub(crate) mod pipeline;
+pub(crate) mod proof;
 pub(crate) mod release;
 pub(crate) mod token;
 pub(crate) mod watch;

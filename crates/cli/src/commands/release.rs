@@ -12,7 +12,7 @@ use pilothouse_serve_api::api::{
     ArtifactChoice, HistoryEntry, List, ReleaseSummary, ReleaseView, StartRelease, StartedRelease,
 };
 
-use super::{Session, watch};
+use super::{Session, proof, watch};
 use crate::args::pair;
 use crate::client::{Reply, Request};
 use crate::failure::Failure;
@@ -50,6 +50,10 @@ pub(crate) enum ReleaseCommand {
     },
     /// Follow a release until nothing runs in it.
     Watch(WatchArgs),
+    /// Prove that a release's record is whole: numbers, hashes, and that its records agree with its events.
+    Verify(proof::VerifyArgs),
+    /// Write everything that is recorded of a release as one JSON document.
+    Export(proof::ExportArgs),
 }
 
 #[derive(Debug, Args)]
@@ -80,6 +84,9 @@ pub(crate) struct WatchArgs {
     /// Stop where it waits for a person.
     #[arg(long)]
     until_approval: bool,
+    /// Leave out what happened before.
+    #[arg(long)]
+    since_now: bool,
 }
 
 #[derive(Debug, Args)]
@@ -108,8 +115,11 @@ pub(crate) async fn run(session: &Session, command: ReleaseCommand) -> Result<Ex
         }
         ReleaseCommand::Watch(args) => {
             let id = session.client.find_release(&args.release).await?;
-            return watch::run(session, &id, args.until_approval).await;
+            let after = if args.since_now { session.client.last_event(&id).await? } else { 0 };
+            return watch::run(session, &id, args.until_approval, after).await;
         }
+        ReleaseCommand::Verify(args) => return proof::verify(session, args).await,
+        ReleaseCommand::Export(args) => proof::export(session, args).await?,
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -138,7 +148,7 @@ async fn start(session: &Session, args: StartArgs) -> Result<ExitCode, Failure> 
         });
     }
     if args.watch {
-        watch::run(session, &started.id, args.until_approval).await
+        watch::run(session, &started.id, args.until_approval, 0).await
     } else {
         Ok(ExitCode::SUCCESS)
     }

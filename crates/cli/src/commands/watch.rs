@@ -15,15 +15,16 @@ use crate::view::{LiveView, outcome_in_words};
 const MOST_MISSES: u32 = 20;
 const BETWEEN_MISSES: std::time::Duration = std::time::Duration::from_millis(500);
 
-/// Follows a release until nothing runs in it, or with `until_approval` until it waits for a person. The exit code is
-/// 1 when it came to something else than what was wanted.
+/// Follows a release from event number `after` on (0: from its start) until nothing runs in it, or with `until_approval`
+/// until it waits for a person. The exit code is 1 when it came to something else than what was wanted.
 pub(crate) async fn run(
     session: &Session,
     id: &ReleaseId,
     until_approval: bool,
+    after: u64,
 ) -> Result<ExitCode, Failure> {
     let mut live = LiveView::new(session.output.terminal);
-    let mut after = 0;
+    let mut after = after;
     let view = loop {
         let (events, view) = patiently(session, id, after).await?;
         after = events.last().map_or(after, |event| event.seq);
@@ -112,7 +113,7 @@ mod tests {
         Mock::given(path(place)).respond_with(shown).mount(&server).await;
         let client = Client::new(&server.uri(), None).unwrap();
         let session = Session { client, output: Output { json: true, terminal: false } };
-        format!("{:?}", run(&session, &view.id, until_approval).await.unwrap())
+        format!("{:?}", run(&session, &view.id, until_approval, 0).await.unwrap())
     }
 
     #[tokio::test]

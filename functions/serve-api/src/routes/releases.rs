@@ -7,12 +7,13 @@ use axum::extract::State;
 use axum::http::header::LOCATION;
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use pilothouse_domain::artifact::Artifact;
+use pilothouse_domain::proof::Export;
 use pilothouse_domain::release::Cause;
 use pilothouse_domain::timeline::Event;
 use pilothouse_domain::token::Permission;
 use pilothouse_domain::trigger::{release_artifacts, resolve_parameters};
 use pilothouse_operations::view_release::{ReleaseView, view_release};
-use pilothouse_operations::{Admitted, Context, start_release};
+use pilothouse_operations::{Admitted, Context, export_release, start_release};
 use tokio::time::{Instant, sleep};
 
 use super::pipelines::head;
@@ -55,6 +56,13 @@ pub(super) fn routes() -> Vec<Route> {
         .query::<FollowEvents>()
         .answers::<EventPage>(200, "The events.")
         .handled_by(events),
+        Route::get(
+            "/v1/releases/{release}/export",
+            "exportRelease",
+            "Give everything that is recorded of a release as one document, to be kept and verified elsewhere.",
+        )
+        .answers::<Export>(200, "The document; it holds no secret, only references.")
+        .handled_by(export),
     ]
 }
 
@@ -110,6 +118,13 @@ async fn show(
     Segments(id): Segments<String>,
 ) -> Result<Json<ReleaseView>, Failure> {
     Ok(Json(view_release(&context, &release_id(&id)?).await?))
+}
+
+async fn export(
+    State(context): State<Context>,
+    Segments(id): Segments<String>,
+) -> Result<Json<Export>, Failure> {
+    Ok(Json(export_release(&context, &release_id(&id)?).await?))
 }
 
 async fn events(
