@@ -371,13 +371,67 @@ fn a_misspelt_key_is_not_missing_too() {
     line 9: environments[0].stages[0].tpye: unknown key; did you mean `type`?
     line 10: environments[0].stages[1]: the key `type` is missing
     line 11: environments[0].stages[2].timout: unknown key; did you mean `timeout`?
-    line 11: environments[0].stages[2].x: unknown key; other keys are `dependsOn`, `onFailure`, `timeout`, `if`
+    line 11: environments[0].stages[2].x: unknown key; other keys are `dependsOn`, `requires`, `alwaysRun`, `onFailure`, `timeout`, `if`
     "#);
     insta::assert_snapshot!(with("triggers: [{ name: t, hook: h }, { name: u, tyep: cron, schedule: \"* * * * *\" }]\n"), @r#"
     line 8: triggers[0]: the key `type` is missing; it is one of `registry`, `webhook`, `cron`
     line 8: triggers[1]: the key `type` is missing; it is one of `registry`, `webhook`, `cron`
     line 8: triggers[1].tyep: unknown key; did you mean `type`?
     "#);
+}
+
+#[test]
+fn an_unknown_stage_type_hides_no_key_that_no_type_has() {
+    let lines = "- { name: A, type: wiat, duration: 1s, instructions: x, colour: red, onFialure: ignore }";
+    insta::assert_snapshot!(stages(lines), @r#"
+    line 9: environments[0].stages[0].type: `wiat` is not known here: expected one of `deploy-manifest`, `manual-judgment`, `patch-image`, `wait`, `webhook`; did you mean `wait`?
+    line 9: environments[0].stages[0].colour: unknown key; other keys are `dependsOn`, `requires`, `alwaysRun`, `onFailure`, `timeout`, `if`
+    line 9: environments[0].stages[0].onFialure: unknown key; did you mean `onFailure`?
+    "#);
+}
+
+/// T28.
+#[test]
+fn a_stage_requires_what_those_before_it_can_give() {
+    let lines = "\
+- { name: Build, type: wait, duration: 1s }
+- { name: Test, type: wait, duration: 1s, dependsOn: [Build], requires: all }
+- { name: A, type: wait, duration: 1s, dependsOn: [Build, Test], requires: [Tset, Later] }
+- { name: B, type: wait, duration: 1s, dependsOn: [Test], requires: [] }
+- { name: C, type: wait, duration: 1s, requires: any }
+- { name: D, type: wait, duration: 1s, dependsOn: [Test], requires: any, alwaysRun: true }
+- { name: E, type: wait, duration: 1s, dependsOn: [Test], requires: some, alwaysRun: sometimes }
+- { name: F, type: wait, duration: 1s, dependsOn: [Test], requires: { all: true } }
+- { name: Later, type: wait, duration: 1s, dependsOn: [Test], alwaysRun: false, requires: [Test] }";
+    insta::assert_snapshot!(stages(lines), @r#"
+    line 11: environments[0].stages[2].requires[0]: `Tset` is not one of the stages in `dependsOn`; did you mean `Test`?
+    line 11: environments[0].stages[2].requires[1]: `Later` is not one of the stages in `dependsOn`; add `Later` to `dependsOn`
+    line 12: environments[0].stages[3].requires: no stage is named; leave it out to require all, or write `alwaysRun: true` to require none
+    line 13: environments[0].stages[4].requires: the stage depends on no other stage; name the stages to wait for in `dependsOn`
+    line 14: environments[0].stages[5].requires: a stage that always runs requires nothing of those before it; remove `requires`, or `alwaysRun`
+    line 15: environments[0].stages[6].requires: `some` is not known here: expected one of `all`, `any`
+    line 15: environments[0].stages[6].alwaysRun: expected true or false, found "sometimes"
+    line 16: environments[0].stages[7].requires: expected text or a list, found a map
+    "#);
+}
+
+#[test]
+fn what_a_stage_requires_is_written_as_it_was_read() {
+    let text = |requires: &str| {
+        format!(
+            "application: a\npipeline: p\nenvironments: [{{ name: e, namespace: n, stages: [{{ name: A, type: wait, duration: 1s }}, \
+            {{ name: B, type: wait, duration: 1s, dependsOn: [A], {requires} }}] }}]\n"
+        )
+    };
+    let written = |requires: &str| {
+        let spec = parse_pipeline(&text(requires), &catalog()).unwrap();
+        let stage = serde_json::to_value(&spec.environments[0].stages[1]).unwrap();
+        (stage["requires"].clone(), stage["alwaysRun"].clone())
+    };
+    assert_eq!(written("requires: all"), (Value::Null, Value::Null));
+    assert_eq!(written("requires: any"), (Value::from("any"), Value::Null));
+    assert_eq!(written("requires: [A]"), (serde_json::json!(["A"]), Value::Null));
+    assert_eq!(written("alwaysRun: true"), (Value::Null, Value::from(true)));
 }
 
 #[test]

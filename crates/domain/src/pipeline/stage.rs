@@ -20,6 +20,13 @@ pub struct StageSpec {
     /// The stages that must have ended first (T26); none: it starts with the environment.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub depends_on: Vec<String>,
+    /// Which of the stages in `dependsOn` must have succeeded (T28); all when absent.
+    #[serde(default, skip_serializing_if = "Requires::is_default")]
+    pub requires: Requires,
+    /// Runs whatever the stages in `dependsOn` came to, also after a failure that ends the deployment and while it is
+    /// cancelled or stopped; begins when they are at their end, and all before them. A cancel does not end it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub always_run: bool,
     /// What its failure does to the others (T27).
     #[serde(default, skip_serializing_if = "FailurePolicy::is_default")]
     pub on_failure: FailurePolicy,
@@ -33,6 +40,68 @@ pub struct StageSpec {
     #[serde(flatten)]
     #[schemars(skip)]
     pub options: Map<String, Value>,
+}
+
+/// Which of the stages that a stage depends on must have succeeded before it may begin (T28). All of them are at
+/// their end by then, whatever this says. A stage that was skipped by its condition, and one whose failure is ignored,
+/// count as succeeded.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(from = "RequiresWritten", into = "RequiresWritten")]
+#[schemars(with = "RequiresWritten")]
+pub enum Requires {
+    /// All of them.
+    #[default]
+    All,
+    /// At least one of them.
+    Any,
+    /// These; the others are only waited for.
+    Named(Vec<String>),
+}
+
+impl Requires {
+    fn is_default(&self) -> bool {
+        *self == Self::All
+    }
+}
+
+/// How [`Requires`] is written in a file.
+#[derive(Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+#[schemars(rename = "Requires")]
+enum RequiresWritten {
+    /// How many of them.
+    Word(RequiresWord),
+    /// These; the others are only waited for.
+    Names(Vec<String>),
+}
+
+#[derive(Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+enum RequiresWord {
+    /// All of them.
+    All,
+    /// At least one of them.
+    Any,
+}
+
+impl From<RequiresWritten> for Requires {
+    fn from(written: RequiresWritten) -> Self {
+        match written {
+            RequiresWritten::Word(RequiresWord::All) => Self::All,
+            RequiresWritten::Word(RequiresWord::Any) => Self::Any,
+            RequiresWritten::Names(names) => Self::Named(names),
+        }
+    }
+}
+
+impl From<Requires> for RequiresWritten {
+    fn from(requires: Requires) -> Self {
+        match requires {
+            Requires::All => Self::Word(RequiresWord::All),
+            Requires::Any => Self::Word(RequiresWord::Any),
+            Requires::Named(names) => Self::Names(names),
+        }
+    }
 }
 
 /// What the failure of a stage does to the others (T27).

@@ -25,8 +25,8 @@ struct Walker<'s, 'r> {
 #[derive(Default)]
 struct Rules<'s> {
     parts: Vec<&'s Schema>,
-    /// An alternative could not be chosen, which was reported: other keys may belong to it.
-    undecided: bool,
+    /// The keys of the alternatives of which none could be chosen, which was reported: one may be meant by them.
+    elsewhere: Vec<&'s str>,
     /// The key that would have chosen it, if that is what is missing.
     tag: Option<&'s str>,
 }
@@ -117,7 +117,7 @@ impl<'s> Walker<'s, '_> {
         let value_of = |branch: &&'s Value| branch["properties"][tag]["const"].as_str();
         let options: Vec<&str> = branches.iter().filter_map(value_of).collect();
         let Some(value) = node.get(tag) else {
-            rules.undecided = true;
+            self.note_keys(branches, rules);
             rules.tag = Some(tag);
             // The map itself may require the tag, and then reports it with the other missing keys.
             if !rules.parts.iter().any(|part| requires(part).any(|key| key == tag)) {
@@ -129,7 +129,7 @@ impl<'s> Walker<'s, '_> {
         match branches.iter().find(|branch| value_of(branch) == value.text()) {
             Some(branch) => self.gather(node, branch, path, rules),
             None => {
-                rules.undecided = true;
+                self.note_keys(branches, rules);
                 if let Some((message, hint)) = scalar::not_an_option(value, &options) {
                     self.report.add(value.at, &path.key(tag), message, hint);
                 }
@@ -147,13 +147,24 @@ impl<'s> Walker<'s, '_> {
         match chosen.as_slice() {
             [only] => self.gather(node, only, path, rules),
             _ => {
-                rules.undecided = true;
+                self.note_keys(branches, rules);
                 let unknown = node.entries().iter().filter(|entry| !options.contains(&entry.key.as_str()));
                 let hint =
                     unknown.filter_map(|entry| did_you_mean(&entry.key, options.iter().copied())).next();
                 let message = format!("expected exactly one of the keys {}", scalar::listed(&options));
                 self.report.add(node.at, path, message, hint);
             }
+        }
+    }
+
+    /// Notes the keys that any of these alternatives has.
+    fn note_keys(&self, branches: &[&'s Value], rules: &mut Rules<'s>) {
+        for branch in branches {
+            let target = branch.get("$ref").and_then(Value::as_str);
+            let target = target.and_then(|target| self.root.pointer(target.trim_start_matches('#')));
+            let parts = [Some(*branch), target].into_iter().flatten();
+            let properties = parts.filter_map(|part| part.get("properties")?.as_object());
+            rules.elsewhere.extend(properties.flat_map(|keys| keys.keys().map(String::as_str)));
         }
     }
 
@@ -186,8 +197,8 @@ impl<'s> Walker<'s, '_> {
                     let free: Vec<&str> = free.collect();
                     let near = nearest(&entry.key, free.iter().copied());
                     meant.extend(near);
-                    // A key that is near to none may belong to the alternative that could not be chosen.
-                    if near.is_some() || !rules.undecided {
+                    // It may belong to the alternative that could not be chosen.
+                    if !rules.elsewhere.contains(&entry.key.as_str()) {
                         self.report.add(
                             entry.at,
                             &below,

@@ -3,16 +3,30 @@
 use std::collections::BTreeMap;
 
 use super::StageStatus;
-use crate::attempt::{Control, StagesVerdict};
-use crate::pipeline::{FailurePolicy, StageSpec};
+use crate::attempt::StagesVerdict;
+use crate::pipeline::{FailurePolicy, Requires, StageSpec, upstreams};
 
 /// The status of each stage that has a record, by its name.
 pub type StageOutcomes = BTreeMap<String, StageStatus>;
 
+/// Whether an attempt lets stages start that have not begun.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Admission {
+    /// They may start.
+    Open,
+    /// They wait: the attempt is paused (N13), or has no slot (A26, A27).
+    Held,
+    /// They never will, but those that always run: the attempt is cancelled or stopped (A28, N12).
+    Closed {
+        /// Why, in a sentence.
+        reason: String,
+    },
+}
+
 /// What a stage that has not begun may do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Readiness {
-    /// A stage it depends on is not at its end.
+    /// A stage before it is not at its end, or the attempt holds it back.
     Wait,
     /// It may begin.
     Ready,
@@ -25,38 +39,37 @@ pub enum Readiness {
 
 /// Whether `stage` may begin.
 ///
-/// A failed stage with policy `fail_pipeline` stops every stage that has not begun; with `fail_branch` or
-/// `stop_branch` only those that depend on it; with `ignore` none. A stage that was skipped by its own condition
-/// counts as passed; one that was not run ends its branch.
+/// Nothing begins before every stage before it, near and far, is at its end. A failed stage with policy `fail_pipeline`
+/// stops every stage that has not begun; with `fail_branch` or `stop_branch` it has not succeeded for those that depend on
+/// it; with `ignore` it counts as succeeded, as does a stage that was skipped by its own condition. What of its
+/// upstreams must have succeeded is each stage's own word (`requires`). A stage with `alwaysRun` asks for nothing but
+/// their end, and only a pause holds it back.
 #[must_use]
 pub fn readiness(
     stages: &[StageSpec],
     outcomes: &StageOutcomes,
-    control: Control,
+    admission: &Admission,
     stage: &StageSpec,
 ) -> Readiness {
-    if control != Control::Running {
-        return Readiness::Never { reason: "the deployment was canceled".to_owned() };
-    }
-    if let Some(failed) = stopped_by(stages, outcomes) {
-        return Readiness::Never { reason: format!("stage `{failed}` failed") };
-    }
-    let mut waits = false;
-    for name in &stage.depends_on {
-        let policy =
-            stages.iter().find(|s| &s.name == name).map_or(FailurePolicy::FailPipeline, |s| s.on_failure);
-        match outcomes.get(name) {
-            None | Some(StageStatus::Running | StageStatus::AwaitingAnswer { .. }) => waits = true,
-            Some(StageStatus::Succeeded | StageStatus::Skipped { .. }) => {}
-            Some(StageStatus::Failed { .. }) if policy == FailurePolicy::Ignore => {}
-            Some(StageStatus::Failed { .. } | StageStatus::NotRun { .. } | StageStatus::Canceled { .. }) => {
-                return Readiness::Never { reason: format!("stage `{name}` before it did not succeed") };
-            }
+    let failed = stopped_by(stages, outcomes);
+    if !stage.always_run {
+        if let Admission::Closed { reason } = admission {
+            return Readiness::Never { reason: reason.clone() };
+        }
+        if let Some(failed) = failed {
+            return Readiness::Never { reason: format!("stage `{failed}` failed") };
+        }
+        if let Some(reason) = unmet(stages, outcomes, stage) {
+            return Readiness::Never { reason };
         }
     }
-    if waits { Readiness::Wait } else { Readiness::Ready }
+    // What cleans up after a failure that ends the deployment does not wait until somebody resumes it.
+    let held = *admission == Admission::Held && failed.is_none();
+    let over = |name: &&str| outcomes.get(*name).is_some_and(StageStatus::is_terminal);
+    if held || !upstreams(stages, &stage.name).iter().all(over) { Readiness::Wait } else { Readiness::Ready }
 }
 
+/// The stage whose failure lets nothing new start.
 fn stopped_by<'a>(stages: &'a [StageSpec], outcomes: &StageOutcomes) -> Option<&'a str> {
     stages
         .iter()
@@ -65,108 +78,82 @@ fn stopped_by<'a>(stages: &'a [StageSpec], outcomes: &StageOutcomes) -> Option<&
         .map(|s| s.name.as_str())
 }
 
-/// What the stages of an attempt came to, once each is at its end (T27, A29-A31).
-#[must_use]
-pub fn verdict(stages: &[StageSpec], outcomes: &StageOutcomes) -> StagesVerdict {
-    let mut ignored = false;
-    let mut first_failure = None;
-    for stage in stages {
-        match (outcomes.get(&stage.name), stage.on_failure) {
-            (Some(StageStatus::Failed { .. }), FailurePolicy::Ignore) => ignored = true,
-            (Some(StageStatus::Failed { .. }), FailurePolicy::StopBranch) => {}
-            (
-                Some(StageStatus::Failed { reason, .. }),
-                FailurePolicy::FailPipeline | FailurePolicy::FailBranch,
-            ) => {
-                first_failure.get_or_insert_with(|| format!("stage `{}` failed: {reason}", stage.name));
-            }
-            (None | Some(StageStatus::Running | StageStatus::AwaitingAnswer { .. }), _) => {
-                first_failure.get_or_insert_with(|| format!("stage `{}` did not come to an end", stage.name));
-            }
-            (Some(StageStatus::Canceled { .. }), _) => {
-                first_failure.get_or_insert_with(|| format!("stage `{}` was canceled", stage.name));
-            }
-            (Some(StageStatus::Succeeded | StageStatus::Skipped { .. } | StageStatus::NotRun { .. }), _) => {}
+/// How a stage stands for one that depends on it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Standing {
+    Pending,
+    Passed,
+    NotPassed,
+}
+
+fn standing(stages: &[StageSpec], outcomes: &StageOutcomes, name: &str) -> Standing {
+    match outcomes.get(name) {
+        None | Some(StageStatus::Running | StageStatus::AwaitingAnswer { .. }) => Standing::Pending,
+        Some(StageStatus::Succeeded | StageStatus::Skipped { .. }) => Standing::Passed,
+        Some(StageStatus::Failed { .. }) if ignores(stages, name) => Standing::Passed,
+        Some(StageStatus::Failed { .. } | StageStatus::NotRun { .. } | StageStatus::Canceled { .. }) => {
+            Standing::NotPassed
         }
     }
-    match (first_failure, ignored) {
-        (Some(reason), _) => StagesVerdict::Failed { reason },
-        (None, true) => StagesVerdict::PartiallySucceeded,
-        (None, false) => StagesVerdict::Succeeded,
+}
+
+fn ignores(stages: &[StageSpec], name: &str) -> bool {
+    stages.iter().any(|s| s.name == name && s.on_failure == FailurePolicy::Ignore)
+}
+
+/// Why what the stage requires of those before it cannot come true any more (T28).
+fn unmet(stages: &[StageSpec], outcomes: &StageOutcomes, stage: &StageSpec) -> Option<String> {
+    let standing = |name: &String| standing(stages, outcomes, name);
+    let missing = |names: &[String]| {
+        let name = names.iter().find(|name| standing(name) == Standing::NotPassed)?;
+        Some(format!("stage `{name}` before it did not succeed"))
+    };
+    match &stage.requires {
+        Requires::All => missing(&stage.depends_on),
+        Requires::Named(names) => missing(names),
+        Requires::Any => {
+            let none = !stage.depends_on.is_empty()
+                && stage.depends_on.iter().all(|n| standing(n) == Standing::NotPassed);
+            none.then(|| "none of the stages before it succeeded".to_owned())
+        }
+    }
+}
+
+/// What the stages of an attempt came to, once each is at its end (T27, A29-A31).
+///
+/// It failed if a stage failed whose policy is `fail_pipeline` or `fail_branch`, was cancelled, or is not at its end;
+/// otherwise it partially succeeded if a stage failed whose policy is `ignore`. What was skipped or not run, and what
+/// failed with `stop_branch`, leaves the verdict to the others.
+#[must_use]
+pub fn verdict(stages: &[StageSpec], outcomes: &StageOutcomes) -> StagesVerdict {
+    if let Some(reason) = stages.iter().find_map(|stage| failure(stage, outcomes.get(&stage.name))) {
+        return StagesVerdict::Failed { reason };
+    }
+    let failed = |stage: &&StageSpec| matches!(outcomes.get(&stage.name), Some(StageStatus::Failed { .. }));
+    match stages.iter().filter(failed).any(|stage| stage.on_failure == FailurePolicy::Ignore) {
+        true => StagesVerdict::PartiallySucceeded,
+        false => StagesVerdict::Succeeded,
+    }
+}
+
+/// What of a stage makes the attempt fail.
+fn failure(stage: &StageSpec, status: Option<&StageStatus>) -> Option<String> {
+    let name = &stage.name;
+    match status {
+        None | Some(StageStatus::Running | StageStatus::AwaitingAnswer { .. }) => {
+            Some(format!("stage `{name}` did not come to an end"))
+        }
+        Some(StageStatus::Canceled { .. }) => Some(format!("stage `{name}` was canceled")),
+        Some(StageStatus::Failed { reason, .. }) => match stage.on_failure {
+            FailurePolicy::FailPipeline | FailurePolicy::FailBranch => {
+                Some(format!("stage `{name}` failed: {reason}"))
+            }
+            FailurePolicy::StopBranch | FailurePolicy::Ignore => None,
+        },
+        Some(StageStatus::Succeeded | StageStatus::Skipped { .. } | StageStatus::NotRun { .. }) => None,
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn stage(name: &str, depends_on: &[&str], on_failure: FailurePolicy) -> StageSpec {
-        StageSpec {
-            name: name.to_owned(),
-            stage_type: "wait".to_owned(),
-            depends_on: depends_on.iter().map(|s| (*s).to_owned()).collect(),
-            on_failure,
-            timeout: None,
-            condition: None,
-            options: serde_json::Map::new(),
-        }
-    }
-
-    fn outcomes(of: &[(&str, StageStatus)]) -> StageOutcomes {
-        of.iter().map(|(n, s)| ((*n).to_owned(), s.clone())).collect()
-    }
-
-    fn failed() -> StageStatus {
-        StageStatus::Failed { reason: "no".to_owned(), evidence: None }
-    }
-
-    #[test]
-    fn a_stage_waits_for_all_it_depends_on() {
-        let stages = [
-            stage("a", &[], FailurePolicy::FailPipeline),
-            stage("b", &[], FailurePolicy::FailPipeline),
-            stage("c", &["a", "b"], FailurePolicy::FailPipeline),
-        ];
-        let half = outcomes(&[("a", StageStatus::Succeeded), ("b", StageStatus::Running)]);
-        assert_eq!(readiness(&stages, &half, Control::Running, &stages[2]), Readiness::Wait);
-        let both =
-            outcomes(&[("a", StageStatus::Succeeded), ("b", StageStatus::Skipped { reason: "if".into() })]);
-        assert_eq!(readiness(&stages, &both, Control::Running, &stages[2]), Readiness::Ready);
-    }
-
-    #[test]
-    fn each_failure_policy_stops_what_it_names_and_gives_its_verdict() {
-        let run = |policy| {
-            let stages = [
-                stage("a", &[], policy),
-                stage("after-a", &["a"], FailurePolicy::FailPipeline),
-                stage("other", &[], FailurePolicy::FailPipeline),
-            ];
-            let now = outcomes(&[("a", failed())]);
-            let after = readiness(&stages, &now, Control::Running, &stages[1]) == Readiness::Ready;
-            let other = readiness(&stages, &now, Control::Running, &stages[2]) == Readiness::Ready;
-            let rest =
-                if after { StageStatus::Succeeded } else { StageStatus::NotRun { reason: "x".into() } };
-            let end = outcomes(&[("a", failed()), ("after-a", rest), ("other", StageStatus::Succeeded)]);
-            (after, other, verdict(&stages, &end))
-        };
-        let fails = StagesVerdict::Failed { reason: "stage `a` failed: no".to_owned() };
-        assert_eq!(run(FailurePolicy::FailPipeline), (false, false, fails.clone()));
-        assert_eq!(run(FailurePolicy::FailBranch), (false, true, fails));
-        assert_eq!(run(FailurePolicy::StopBranch), (false, true, StagesVerdict::Succeeded));
-        assert_eq!(run(FailurePolicy::Ignore), (true, true, StagesVerdict::PartiallySucceeded));
-    }
-
-    #[test]
-    fn a_cancel_keeps_every_stage_from_beginning() {
-        let stages = [stage("a", &[], FailurePolicy::FailPipeline)];
-        let never = readiness(&stages, &outcomes(&[]), Control::Stopping, &stages[0]);
-        assert!(matches!(never, Readiness::Never { .. }));
-    }
-
-    #[test]
-    fn a_stage_without_a_record_keeps_the_verdict_from_being_a_success() {
-        let stages = [stage("a", &[], FailurePolicy::FailPipeline)];
-        assert!(matches!(verdict(&stages, &outcomes(&[])), StagesVerdict::Failed { .. }));
-    }
-}
+#[path = "flow_tests.rs"]
+mod tests;

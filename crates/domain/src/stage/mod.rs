@@ -2,14 +2,16 @@
 
 mod flow;
 mod plan;
+mod transition;
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-pub use flow::{Readiness, StageOutcomes, readiness, verdict};
+pub use flow::{Admission, Readiness, StageOutcomes, readiness, verdict};
 pub use plan::{UNDO, stages_of, undo_name};
+pub use transition::{StageEvent, StageRefused};
 
 use crate::attempt::AttemptRef;
 use crate::ids::{ApprovalId, StageRunId};
@@ -50,6 +52,9 @@ pub enum StageStatus {
     Canceled {
         /// Who cancelled it.
         by: String,
+        /// What it left behind, where it had changed something: "Deployment dev/web: 1 of 2 pods updated, left as it is".
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        left: Option<String>,
     },
 }
 
@@ -126,12 +131,17 @@ pub struct StageRun {
 }
 
 impl StageRun {
-    /// The run after it ended at `now` with `status`; unchanged if it had ended before.
-    #[must_use]
-    pub fn ended(&self, status: StageStatus, now: Timestamp) -> Self {
-        if self.status.is_terminal() {
-            return self.clone();
+    /// The run after `event` happened to it at `now`.
+    ///
+    /// # Errors
+    /// [`StageRefused`] when its present status does not allow it.
+    pub fn apply(&self, event: StageEvent, now: Timestamp) -> Result<Self, StageRefused> {
+        let status = self.status.apply(event)?;
+        let mut next = Self { status, ..self.clone() };
+        if next.status.is_terminal() {
+            next.ended_at = Some(now);
+            next.progress = None;
         }
-        Self { status, ended_at: Some(now), progress: None, ..self.clone() }
+        Ok(next)
     }
 }

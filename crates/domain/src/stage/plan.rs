@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use crate::attempt::{Attempt, AttemptKind};
 use crate::duration::Span;
-use crate::pipeline::{FailurePolicy, StageSpec};
+use crate::pipeline::{FailurePolicy, Requires, StageSpec};
 use crate::release::Release;
 
 /// The stage type that takes back what another stage changed.
@@ -47,6 +47,8 @@ fn undo_stage(stage: &str, previous: Option<&str>) -> StageSpec {
         name: undo_name(stage),
         stage_type: UNDO.to_owned(),
         depends_on: previous.map(undo_name).into_iter().collect(),
+        requires: Requires::All,
+        always_run: false,
         on_failure: FailurePolicy::FailPipeline,
         timeout: Some(UNDO_TIMEOUT),
         condition: None,

@@ -5,9 +5,11 @@ use crate::pipeline::path::Path;
 use crate::pipeline::report::Report;
 use crate::pipeline::tree::{Data, Node};
 use crate::pipeline::{StageCatalog, StageScope};
+use crate::problem::did_you_mean;
 
 /// The keys that every stage has; the others are its type's.
-const COMMON: [&str; 6] = ["name", "type", "dependsOn", "onFailure", "timeout", "if"];
+const COMMON: [&str; 8] =
+    ["name", "type", "dependsOn", "requires", "alwaysRun", "onFailure", "timeout", "if"];
 
 pub(super) fn check(root: &Node, catalog: &StageCatalog, file: &Names, report: &mut Report) {
     for (path, environment) in items(root, "environments", &Path::default()) {
@@ -49,6 +51,7 @@ fn check_stage(
     {
         report.add(node.at, &path.key("timeout"), "a stage cannot end in no time", None);
     }
+    check_requires(stage, path, report);
     if let Some(node) = stage.get("if")
         && let Some(text) = node.text()
     {
@@ -63,5 +66,35 @@ fn check_stage(
         for problem in (info.validate)(&options, scope) {
             report.add_at_path(root, &path.join(&problem.path), problem.message, problem.hint);
         }
+    }
+}
+
+/// What a stage requires of those before it (T28) must be something that they can give, and that is asked of them.
+fn check_requires(stage: &Node, path: &Path, report: &mut Report) {
+    let Some(requires) = stage.get("requires") else { return };
+    let path = path.key("requires");
+    let before: Vec<&str> = stage.list("dependsOn").iter().filter_map(Node::text).collect();
+    let problem = if stage.get("alwaysRun").is_some_and(|always| always.data == Data::Bool(true)) {
+        Some((
+            "a stage that always runs requires nothing of those before it",
+            "remove `requires`, or `alwaysRun`",
+        ))
+    } else if before.is_empty() {
+        Some(("the stage depends on no other stage", "name the stages to wait for in `dependsOn`"))
+    } else if matches!(&requires.data, Data::List(names) if names.is_empty()) {
+        Some(("no stage is named", "leave it out to require all, or write `alwaysRun: true` to require none"))
+    } else {
+        None
+    };
+    if let Some((message, hint)) = problem {
+        report.add(requires.at, &path, message, Some(hint.to_owned()));
+        return;
+    }
+    for (index, node) in requires.items().iter().enumerate() {
+        let Some(name) = node.text().filter(|name| !before.contains(name)) else { continue };
+        let hint = did_you_mean(name, before.iter().copied())
+            .unwrap_or_else(|| format!("add `{name}` to `dependsOn`"));
+        let message = format!("`{name}` is not one of the stages in `dependsOn`");
+        report.add(node.at, &path.index(index), message, Some(hint));
     }
 }
