@@ -178,10 +178,7 @@ fn stage(records: &ReleaseRecords, attempt: &Attempt, spec: &StageSpec) -> Stage
     let passed_over = matches!(run.status, StageStatus::NotRun { .. });
     StageView {
         status: StageState::from(&run.status),
-        reason: match &run.status {
-            StageStatus::Canceled { by } => Some(format!("canceled by {by}")),
-            status => status.reason().map(str::to_owned),
-        },
+        reason: run.status.explanation(),
         evidence: match &run.status {
             StageStatus::Failed { evidence, .. } => evidence.as_deref().cloned(),
             _ => None,

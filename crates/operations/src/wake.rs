@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use pilothouse_domain::attempt::{Attempt, AttemptState, AttemptStatus, Control};
+use pilothouse_domain::attempt::{Admission, Attempt, AttemptState, AttemptStatus};
 use pilothouse_domain::callback::Awaited;
 use pilothouse_domain::ids::StageRunId;
 use pilothouse_domain::pipeline::StageSpec;
@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use crate::advance::{not_run, run_it};
 use crate::load::{SYSTEM, outcomes};
-use crate::stage_steps::is_answered;
+use crate::stage_steps::{end_overdue, is_answered};
 use crate::{Context, OperationError};
 
 /// Wakes whatever of the attempt waits for what has come already. Whoever ends a wait wakes it, but may die in between:
@@ -28,21 +28,27 @@ pub(crate) async fn wake_again(context: &Context, attempt: &Attempt) -> Result<(
         }
         state if state.is_terminal() => Ok(()),
         _ => {
+            end_overdue(context, attempt).await?;
             wake_answered(context, attempt).await?;
             wake_stages(context, attempt).await
         }
     }
 }
 
-/// Answers the stages whose question has been answered, or does not matter any more.
-async fn wake_answered(context: &Context, attempt: &Attempt) -> Result<(), OperationError> {
+/// Answers the stages whose question has been answered, or does not matter any more, and those that were held back
+/// although they had been let through.
+pub(crate) async fn wake_answered(context: &Context, attempt: &Attempt) -> Result<(), OperationError> {
     for callback in context.answer_callbacks(&attempt.at).await? {
         let Awaited::Answer { stage } = &callback.record.awaited else { continue };
-        let Some(run) = context.store.stage_run(&attempt.at, stage).await? else { continue };
-        if run.record.status.is_terminal() {
-            continue;
-        }
-        if attempt.control != Control::Running || is_answered(context, &run).await? {
+        // An answer too many is harmless: the step looks again, and waits on.
+        let over = match context.store.stage_run(&attempt.at, stage).await? {
+            None => attempt.admission() != Admission::Held,
+            Some(run) if run.record.status.is_terminal() => false,
+            Some(run) => {
+                matches!(attempt.state, AttemptState::Cancelling { .. }) || is_answered(context, &run).await?
+            }
+        };
+        if over {
             context.executions.answer(&callback.record.token, &json!({})).await?;
         }
     }
@@ -112,7 +118,7 @@ pub(crate) async fn wake_stages(context: &Context, attempt: &Attempt) -> Result<
                 Some(_) => continue,
                 None => {}
             }
-            match readiness(&stages, &known, attempt.control, spec) {
+            match readiness(&stages, &known, &attempt.admission(), spec) {
                 Readiness::Wait => {}
                 Readiness::Ready => {
                     context

@@ -70,6 +70,20 @@ pub enum Control {
     Stopped,
 }
 
+/// Whether stages that have not begun may begin.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Admission {
+    /// They may.
+    Open,
+    /// Not now: it is paused, or waits for room.
+    Held,
+    /// Never, but for those that always run.
+    Closed {
+        /// Why.
+        reason: String,
+    },
+}
+
 /// What follows a cancel, once it has been carried out.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -151,6 +165,17 @@ impl Attempt {
         next.state = state;
         by.clone_into(&mut next.last_modified_by);
         Ok(next)
+    }
+
+    /// Whether its stages that have not begun may begin.
+    #[must_use]
+    pub fn admission(&self) -> Admission {
+        match self.control {
+            Control::Running => Admission::Open,
+            Control::Stopping | Control::Stopped => {
+                Admission::Closed { reason: "the deployment was canceled".to_owned() }
+            }
+        }
     }
 
     /// Whether it takes another attempt back.

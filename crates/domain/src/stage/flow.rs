@@ -3,25 +3,11 @@
 use std::collections::BTreeMap;
 
 use super::StageStatus;
-use crate::attempt::StagesVerdict;
+use crate::attempt::{Admission, StagesVerdict};
 use crate::pipeline::{FailurePolicy, Requires, StageSpec, upstreams};
 
 /// The status of each stage that has a record, by its name.
 pub type StageOutcomes = BTreeMap<String, StageStatus>;
-
-/// Whether an attempt lets stages start that have not begun.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Admission {
-    /// They may start.
-    Open,
-    /// They wait: the attempt is paused (N13), or has no slot (A26, A27).
-    Held,
-    /// They never will, but those that always run: the attempt is cancelled or stopped (A28, N12).
-    Closed {
-        /// Why, in a sentence.
-        reason: String,
-    },
-}
 
 /// What a stage that has not begun may do.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-pub use flow::{Admission, Readiness, StageOutcomes, readiness, verdict};
+pub use flow::{Readiness, StageOutcomes, readiness, verdict};
 pub use plan::{UNDO, stages_of, undo_name};
 pub use transition::{StageEvent, StageRefused};
 
@@ -85,6 +85,16 @@ impl StageStatus {
         match self {
             Self::Skipped { reason } | Self::NotRun { reason } | Self::Failed { reason, .. } => Some(reason),
             _ => None,
+        }
+    }
+
+    /// Why, and for one that was cancelled by whom and what it left behind: a sentence for people.
+    #[must_use]
+    pub fn explanation(&self) -> Option<String> {
+        match self {
+            Self::Canceled { by, left: None } => Some(format!("canceled by {by}")),
+            Self::Canceled { by, left: Some(left) } => Some(format!("canceled by {by}: {left}")),
+            status => status.reason().map(str::to_owned),
         }
     }
 }

@@ -52,7 +52,7 @@ async fn resolve(context: &Context, attempt: &Attempt, stage: &str) -> Result<Op
         let over = run.record.status.is_terminal();
         return Ok(Some(if over { not_run() } else { run_it(attempt, &stages, stage) }));
     }
-    match readiness(&stages, &outcomes(&runs), attempt.control, spec) {
+    match readiness(&stages, &outcomes(&runs), &attempt.admission(), spec) {
         Readiness::Wait => Ok(None),
         Readiness::Ready => Ok(Some(run_it(attempt, &stages, stage))),
         Readiness::Never { reason } => {

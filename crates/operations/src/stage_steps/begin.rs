@@ -1,20 +1,22 @@
 //! A stage begins: condition, options, snapshot, lease, first action; in this order, each stored before the next.
 
 use pilothouse_domain::approval::{Approval, ApprovalStatus, Subject};
-use pilothouse_domain::attempt::{AttemptEvent, AttemptState, Control};
+use pilothouse_domain::attempt::AttemptEvent;
 use pilothouse_domain::expression::{Template, evaluate_all};
 use pilothouse_domain::ids::{ApprovalId, StageRunId};
 use pilothouse_domain::pipeline::StageSpec;
 use pilothouse_domain::problem::Problems;
 use pilothouse_domain::snapshot::SnapshotRecord;
-use pilothouse_domain::stage::{Readiness, StageRun, StageStatus, readiness};
+use pilothouse_domain::stage::{Readiness, StageEvent, StageRun, StageStatus, readiness};
 use pilothouse_domain::timeline::Happening;
 use pilothouse_store::{Transaction, Versioned};
 use serde_json::{Map, Value};
 
-use super::end::{end_run, start_and_end, told_again};
-use super::wait::{awaiting, seconds_left};
+use super::cancel::{cancels, end_canceled, too_late};
+use super::end::{end_run, not_allowed, start_and_end, told_again};
+use super::wait::seconds_left;
 use super::{Loaded, StageInput, StageNext, scope};
+use crate::advance::LONGEST_SECONDS;
 use crate::load::{SYSTEM, outcomes};
 use crate::stages::{Begun, Question, StageEnd, StageType};
 use crate::{Context, OperationError};
@@ -33,68 +35,78 @@ pub async fn begin(context: &Context, input: &StageInput) -> Result<StageNext, O
         None if loaded.attempt.record.state.is_terminal() => return Ok(StageNext::Ended),
         Some(run) => run.clone(),
         None => match open(context, &loaded, spec, kind).await? {
-            Some(run) => run,
-            None => return Ok(StageNext::Ended),
+            Opened::Run(run) => *run,
+            Opened::Next(next) => return Ok(next),
         },
     };
-    if let Some(next) = resume(context, &loaded, &run).await? {
+    if let Some(next) = resume(context, &loaded, spec, &run).await? {
         return Ok(next);
     }
-    act(context, &loaded, kind, run).await
+    act(context, &loaded, spec, kind, run).await
 }
 
 /// Where a stage stands that has begun before; `None` when its first action is still to be done.
 async fn resume(
     context: &Context,
     loaded: &Loaded,
+    spec: &StageSpec,
     run: &Versioned<StageRun>,
 ) -> Result<Option<StageNext>, OperationError> {
-    if loaded.attempt.record.control != Control::Running {
-        end_run(context, run, canceled(loaded), None, SYSTEM).await?;
-        return Ok(Some(StageNext::Ended));
+    let attempt = &loaded.attempt.record;
+    if let Some(cancel) = cancels(context, attempt, spec, &run.record) {
+        return end_canceled(context, loaded, run, &cancel).await.map(Some);
     }
     Ok(match &run.record.status {
         StageStatus::AwaitingAnswer { .. } => {
-            Some(StageNext::Await { timeout_seconds: seconds_left(context, &run.record) })
+            Some(StageNext::Await { timeout_seconds: seconds_left(context, attempt, &run.record) })
         }
         _ if !run.record.action.is_null() => Some(StageNext::Observe),
         _ => None,
     })
 }
 
-pub(super) fn canceled(loaded: &Loaded) -> StageStatus {
-    let by = match &loaded.attempt.record.state {
-        AttemptState::Cancelling { by } => by.clone(),
-        _ => loaded.attempt.record.last_modified_by.clone(),
-    };
-    StageStatus::Canceled { by }
+/// What came of opening a run.
+enum Opened {
+    /// It is there, and its first action is to be taken.
+    Run(Box<Versioned<StageRun>>),
+    /// It has no first action now, or never.
+    Next(StageNext),
 }
 
-/// Creates the run with its options evaluated, or ends the stage here and now. `None`: it is at its end.
+/// Creates the run with its options evaluated, or ends the stage here and now.
 async fn open(
     context: &Context,
     loaded: &Loaded,
     spec: &StageSpec,
     kind: &dyn StageType,
-) -> Result<Option<Versioned<StageRun>>, OperationError> {
-    let runs = context.store.stage_runs(&loaded.attempt.record.at).await?;
-    let control = loaded.attempt.record.control;
-    if let Readiness::Never { reason } = readiness(&loaded.stages, &outcomes(&runs), control, spec) {
-        crate::wake::pass_over(context, &loaded.attempt.record, spec, &reason).await?;
-        crate::wake::wake_stages(context, &loaded.attempt.record).await?;
-        return Ok(None);
+) -> Result<Opened, OperationError> {
+    let attempt = &loaded.attempt.record;
+    let runs = context.store.stage_runs(&attempt.at).await?;
+    let ready = readiness(&loaded.stages, &outcomes(&runs), &attempt.admission(), spec);
+    let never = match (ready, too_late(context, attempt)) {
+        (_, Some(reason)) | (Readiness::Never { reason }, None) => Some(reason),
+        // It was let through, and a pause came in between: it waits as those do that have not been let through.
+        (Readiness::Wait, None) => {
+            return Ok(Opened::Next(StageNext::Await { timeout_seconds: LONGEST_SECONDS }));
+        }
+        (Readiness::Ready, None) => None,
+    };
+    if let Some(reason) = never {
+        crate::wake::pass_over(context, attempt, spec, &reason).await?;
+        crate::wake::wake_stages(context, attempt).await?;
+        return Ok(Opened::Next(StageNext::Ended));
     }
     let scope = scope::scope(&loaded.release, &loaded.attempt.record, runs.iter().map(|r| &r.record));
     let mut run = blank(context, loaded, spec);
     match evaluate(spec, kind, &scope) {
         Ok(Evaluated::Skip(reason)) => {
             let end = StageEnd { status: StageStatus::Skipped { reason }, output: Value::Null };
-            start_and_end(context, &loaded.attempt.record, &run, end).await?;
-            return Ok(None);
+            start_and_end(context, attempt, &run, end).await?;
+            return Ok(Opened::Next(StageNext::Ended));
         }
         Err(reason) => {
-            start_and_end(context, &loaded.attempt.record, &run, StageEnd::failed(reason)).await?;
-            return Ok(None);
+            start_and_end(context, attempt, &run, StageEnd::failed(reason)).await?;
+            return Ok(Opened::Next(StageNext::Ended));
         }
         Ok(Evaluated::Options(options)) => run.options = options,
     }
@@ -102,13 +114,18 @@ async fn open(
     let started = Happening::StageStarted { stage_type: spec.stage_type.clone() };
     let event = context.stage_event(&run.at, &run.stage, SYSTEM, started);
     match context.store.commit(Transaction::new().create(&run).event(event)).await {
-        Ok(committed) => Ok(Some(Versioned::created_by(run, &committed))),
-        Err(e) if e.is_conflict() => Ok(context.store.stage_run(&run.at, &run.stage).await?),
+        Ok(committed) => Ok(Opened::Run(Box::new(Versioned::created_by(run, &committed)))),
+        // Another call of this step opened it; what it made of it is read in the step after.
+        Err(e) if e.is_conflict() => match context.store.stage_run(&run.at, &run.stage).await? {
+            Some(run) if !run.record.status.is_terminal() => Ok(Opened::Run(Box::new(run))),
+            _ => Ok(Opened::Next(StageNext::Ended)),
+        },
         Err(e) => Err(e.into()),
     }
 }
 
-fn blank(context: &Context, loaded: &Loaded, spec: &StageSpec) -> StageRun {
+/// The record of a stage that begins now, with nothing done yet.
+pub(super) fn blank(context: &Context, loaded: &Loaded, spec: &StageSpec) -> StageRun {
     let now = context.now();
     StageRun {
         id: StageRunId::new(context.ids.ulid()),
@@ -159,6 +176,7 @@ fn evaluate(spec: &StageSpec, kind: &dyn StageType, scope: &Value) -> Result<Eva
 async fn act(
     context: &Context,
     loaded: &Loaded,
+    spec: &StageSpec,
     kind: &dyn StageType,
     mut run: Versioned<StageRun>,
 ) -> Result<StageNext, OperationError> {
@@ -168,9 +186,9 @@ async fn act(
             Err(error) => return verdict(context, &run, error).await,
         };
     }
-    if context.check_fence(&loaded.attempt.record).await?.control != Control::Running {
-        end_run(context, &run, canceled(loaded), None, SYSTEM).await?;
-        return Ok(StageNext::Ended);
+    let attempt = context.check_fence(&loaded.attempt.record).await?;
+    if let Some(cancel) = cancels(context, &attempt, spec, &run.record) {
+        return end_canceled(context, loaded, &run, &cancel).await;
     }
     let begun = match kind.begin(&loaded.stage(context, &run.record)?).await {
         Ok(begun) => begun,
@@ -236,8 +254,9 @@ async fn ask(
     progress: String,
 ) -> Result<StageNext, OperationError> {
     let approval = question.map(|q| approval(context, loaded, &run.record, q));
-    let next =
-        StageRun { status: awaiting(approval.as_ref()), progress: Some(progress), ..run.record.clone() };
+    let event = StageEvent::Asked { approval: approval.as_ref().map(|a| a.id.clone()) };
+    let asking = run.record.apply(event, context.now()).map_err(|e| not_allowed(&run.record, &e))?;
+    let next = StageRun { progress: Some(progress), ..asking };
     let mut tx = Transaction::new().replace(run, &next);
     if let Some(approval) = &approval {
         let asked = Happening::ApprovalRequested {
@@ -251,7 +270,7 @@ async fn ask(
         tx = tx.replace(&loaded.attempt, opened.as_ref().unwrap_or(&loaded.attempt.record));
     }
     context.store.commit(tx).await?;
-    Ok(StageNext::Await { timeout_seconds: seconds_left(context, &next) })
+    Ok(StageNext::Await { timeout_seconds: seconds_left(context, &loaded.attempt.record, &next) })
 }
 
 fn approval(context: &Context, loaded: &Loaded, run: &StageRun, question: Question) -> Approval {

@@ -2,11 +2,13 @@
 
 use pilothouse_domain::approval::ApprovalStatus;
 use pilothouse_domain::attempt::{Attempt, AttemptEvent, AttemptState};
-use pilothouse_domain::stage::{StageRun, StageStatus};
+use pilothouse_domain::stage::{StageEvent, StageRefused, StageRun, StageStatus};
 use pilothouse_domain::timeline::{EventDraft, Happening};
 use pilothouse_store::{Transaction, Versioned};
 use serde_json::Value;
 
+use super::begin::blank;
+use super::cancel::broken;
 use super::{Loaded, StageInput, StageNext};
 use crate::load::SYSTEM;
 use crate::stages::StageEnd;
@@ -24,7 +26,8 @@ pub(crate) async fn end_run(
     let mut seen = run.clone();
     let mut tries = 0;
     while !seen.record.status.is_terminal() {
-        let mut next = seen.record.ended(status.clone(), context.now());
+        let ended = seen.record.apply(StageEvent::Ended(status.clone()), context.now());
+        let mut next = ended.map_err(|e| not_allowed(&seen.record, &e))?;
         if let Some(output) = output.clone() {
             next.output = output;
         }
@@ -43,6 +46,11 @@ pub(crate) async fn end_run(
     }
     let attempt = context.attempt(&run.record.at).await?.record;
     wake_stages(context, &attempt).await
+}
+
+/// What no step may ask of a run.
+pub(super) fn not_allowed(run: &StageRun, refused: &StageRefused) -> OperationError {
+    OperationError::Inconsistent(format!("stage `{}`: {refused}", run.stage))
 }
 
 /// A stage that is at its end, however it came there, asks nobody any more.
@@ -94,7 +102,7 @@ fn event(context: &Context, run: &StageRun, actor: &str) -> EventDraft {
     };
     let ended = Happening::StageEnded {
         status: run.status.name().to_owned(),
-        reason: run.status.reason().map(str::to_owned),
+        reason: run.status.explanation(),
         evidence,
     };
     context.stage_event(&run.at, &run.stage, actor, ended)
@@ -107,7 +115,8 @@ pub(super) async fn start_and_end(
     run: &StageRun,
     end: StageEnd,
 ) -> Result<(), OperationError> {
-    let ended = StageRun { output: end.output, ..run.ended(end.status, context.now()) };
+    let status = StageStatus::first(StageEvent::Ended(end.status)).map_err(|e| not_allowed(run, &e))?;
+    let ended = StageRun { status, output: end.output, ended_at: Some(context.now()), ..run.clone() };
     let tx = Transaction::new().create(&ended).event(event(context, &ended, SYSTEM));
     match context.store.commit(tx).await {
         Err(e) if !e.is_conflict() => return Err(e.into()),
@@ -129,27 +138,12 @@ pub async fn fail(
     let loaded = Loaded::new(context, input).await?;
     let cause: String = cause.chars().take(500).collect();
     let end = StageEnd::failed(format!("{error}: {cause}"));
+    let attempt = &loaded.attempt.record;
     match &loaded.run {
-        Some(run) => end_run(context, run, end.status, None, SYSTEM).await,
+        Some(run) => end_run(context, run, broken(attempt, &run.record, end.status), None, SYSTEM).await,
         None => {
-            let spec = loaded.spec(&input.stage)?;
-            let now = context.now();
-            let run = StageRun {
-                id: pilothouse_domain::ids::StageRunId::new(context.ids.ulid()),
-                at: input.execution.at.clone(),
-                stage: spec.name.clone(),
-                stage_type: spec.stage_type.clone(),
-                status: StageStatus::Running,
-                started_at: now,
-                deadline: now,
-                ended_at: None,
-                progress: None,
-                options: Value::Null,
-                action: Value::Null,
-                output: Value::Null,
-                has_snapshot: false,
-            };
-            start_and_end(context, &loaded.attempt.record, &run, end).await
+            let run = blank(context, &loaded, loaded.spec(&input.stage)?);
+            start_and_end(context, attempt, &run, end).await
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The steps of `stage.asl.json`. Each reads the records again; calling one twice is harmless (invariant 2).
 
 mod begin;
+mod cancel;
 mod end;
 mod observe;
 mod scope;
@@ -14,6 +15,7 @@ use pilothouse_store::Versioned;
 use serde::{Deserialize, Serialize};
 
 pub use begin::begin;
+pub(crate) use cancel::end_overdue;
 pub(crate) use end::end_run;
 pub use end::fail;
 pub use observe::observe;
@@ -45,6 +47,8 @@ pub enum StageNext {
         /// At most so long.
         timeout_seconds: i64,
     },
+    /// Begin again: it was held back, and may not be any more.
+    Begin,
     /// It is at its end.
     Ended,
 }

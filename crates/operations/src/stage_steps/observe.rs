@@ -1,11 +1,11 @@
 //! Watching a running stage: returns as soon as there is a verdict, "not yet" otherwise.
 
-use pilothouse_domain::attempt::Control;
 use pilothouse_domain::duration::Span;
 use pilothouse_domain::stage::{StageRun, StageStatus};
 use pilothouse_store::{Transaction, Versioned};
 
-use super::begin::{canceled, verdict};
+use super::begin::verdict;
+use super::cancel::{asked_to_end, cancels, end_canceled};
 use super::end::{end_run, told_again};
 use super::{Loaded, StageInput, StageNext};
 use crate::load::SYSTEM;
@@ -32,19 +32,20 @@ pub async fn observe(context: &Context, input: &StageInput) -> Result<StageNext,
         if run.record.status.is_terminal() {
             return told_again(context, &loaded).await;
         }
-        if loaded.attempt.record.control != Control::Running {
-            end_run(context, run, canceled(&loaded), None, SYSTEM).await?;
-            return Ok(StageNext::Ended);
+        let spec = loaded.spec(&input.stage)?;
+        if let Some(cancel) = cancels(context, &loaded.attempt.record, spec, &run.record) {
+            return end_canceled(context, &loaded, run, &cancel).await;
         }
         let kind = context.stages.get(&run.record.stage_type)?;
-        let observed = match kind.observe(&loaded.stage(context, &run.record)?, LOOK_UP).await {
+        let stage = loaded.stage(context, &run.record)?;
+        let observed = tokio::select! {
+            observed = kind.observe(&stage, LOOK_UP) => observed,
+            // A call that takes longer does not keep a cancel waiting.
+            () = asked_to_end(context, input, spec, &run.record, LOOK_UP.as_duration()) => continue,
+        };
+        let observed = match observed {
             Ok(observed) => observed,
-            Err(error) => {
-                return match verdict(context, run, error).await? {
-                    StageNext::Ended => Ok(StageNext::Ended),
-                    other => Ok(other),
-                };
-            }
+            Err(error) => return verdict(context, run, error).await,
         };
         match observed {
             Observed::Ended(end) => {

@@ -1,27 +1,23 @@
 //! A stage waits: for a person's answer, or for the end of a wait that may be skipped (T35, T37).
 
-use pilothouse_domain::approval::{Approval, ApprovalStatus};
-use pilothouse_domain::attempt::Control;
+use pilothouse_domain::approval::ApprovalStatus;
+use pilothouse_domain::attempt::Attempt;
 use pilothouse_domain::callback::{Awaited, Callback};
-use pilothouse_domain::stage::{StageRun, StageStatus};
+use pilothouse_domain::stage::{Readiness, StageRun, StageStatus, readiness};
 use pilothouse_store::{Transaction, Versioned};
 use serde_json::json;
 
-use super::begin::canceled;
+use super::cancel::{cancels, deadline, end_canceled};
 use super::end::{end_run, told_again};
 use super::{Loaded, StageInput, StageNext};
-use crate::load::SYSTEM;
+use crate::load::{SYSTEM, outcomes};
 use crate::stages::Answer;
 use crate::{Context, OperationError};
 
-/// Whole seconds until the run's deadline, at least one.
-pub(super) fn seconds_left(context: &Context, run: &StageRun) -> i64 {
-    let left = run.deadline.as_millisecond() - context.now().as_millisecond();
+/// Whole seconds until the run must have ended, at least one.
+pub(super) fn seconds_left(context: &Context, attempt: &Attempt, run: &StageRun) -> i64 {
+    let left = deadline(attempt, run).as_millisecond() - context.now().as_millisecond();
     left.saturating_add(999).div_euclid(1000).clamp(1, crate::advance::LONGEST_SECONDS)
-}
-
-pub(super) fn awaiting(approval: Option<&Approval>) -> StageStatus {
-    StageStatus::AwaitingAnswer { approval: approval.map(|a| a.id.clone()) }
 }
 
 /// Stores the token of the step that waits, then looks whether the answer came before it.
@@ -38,12 +34,26 @@ pub async fn await_answer(context: &Context, input: &StageInput, token: &str) ->
     };
     context.store.commit(Transaction::new().put(&callback)).await?;
     let loaded = Loaded::new(context, input).await?;
-    let Some(run) = &loaded.run else { return Ok(()) };
-    let stopped = loaded.attempt.record.control != Control::Running;
-    if stopped || run.record.status.is_terminal() || answer_of(context, run, false).await?.is_some() {
+    let over = match &loaded.run {
+        None => !is_held(context, &loaded, &input.stage).await?,
+        Some(run) => {
+            run.record.status.is_terminal()
+                || cancels(context, &loaded.attempt.record, loaded.spec(&input.stage)?, &run.record).is_some()
+                || answer_of(context, run, false).await?.is_some()
+        }
+    };
+    if over {
         context.executions.answer(token, &json!({})).await?;
     }
     Ok(())
+}
+
+/// Whether a stage that was let through, and has not begun, has to wait nevertheless.
+async fn is_held(context: &Context, loaded: &Loaded, stage: &str) -> Result<bool, OperationError> {
+    let attempt = &loaded.attempt.record;
+    let runs = context.store.stage_runs(&attempt.at).await?;
+    let ready = readiness(&loaded.stages, &outcomes(&runs), &attempt.admission(), loaded.spec(stage)?);
+    Ok(ready == Readiness::Wait)
 }
 
 /// Reads what was answered from the records and ends the stage accordingly.
@@ -56,19 +66,17 @@ pub async fn answered(
     timed_out: bool,
 ) -> Result<StageNext, OperationError> {
     let loaded = Loaded::new(context, input).await?;
-    let run = loaded.run.as_ref().ok_or_else(|| {
-        OperationError::Inconsistent(format!("stage `{}` was answered, but never began", input.stage))
-    })?;
+    let Some(run) = &loaded.run else { return Ok(StageNext::Begin) };
     if run.record.status.is_terminal() {
         return told_again(context, &loaded).await;
     }
-    if loaded.attempt.record.control != Control::Running {
-        end_run(context, run, canceled(&loaded), None, SYSTEM).await?;
-        return Ok(StageNext::Ended);
+    if let Some(cancel) = cancels(context, &loaded.attempt.record, loaded.spec(&input.stage)?, &run.record) {
+        return end_canceled(context, &loaded, run, &cancel).await;
     }
     let over = timed_out && run.record.deadline <= context.now();
     let Some(answer) = answer_of(context, run, over).await? else {
-        return Ok(StageNext::Await { timeout_seconds: seconds_left(context, &run.record) });
+        let timeout_seconds = seconds_left(context, &loaded.attempt.record, &run.record);
+        return Ok(StageNext::Await { timeout_seconds });
     };
     if answer == Answer::TimedOut {
         expire(context, run).await?;

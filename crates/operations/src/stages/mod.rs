@@ -207,6 +207,14 @@ pub trait StageType: Send + Sync {
         })
     }
 
+    /// Ends what the stage has under way, where that can be done, because its deployment is cancelled; gives what it
+    /// leaves behind, truthfully, or nothing when it changed nothing (A28, X3). It is given ten seconds.
+    fn cancel<'a>(&'a self, stage: &'a StageContext<'a>) -> Stepped<'a, Option<String>> {
+        let seen = stage.run.progress.as_ref().filter(|_| stage.run.has_snapshot);
+        let left = seen.map(|progress| format!("{progress}; left as it is"));
+        Box::pin(async { Ok(left) })
+    }
+
     /// The end that an answer leads to.
     fn answered(&self, stage: &StageContext<'_>, answer: Answer) -> StageEnd {
         let _ = stage;

@@ -94,6 +94,10 @@ impl StageType for PatchImage {
     fn observe<'a>(&'a self, stage: &'a StageContext<'a>, within: Span) -> Stepped<'a, Observed> {
         Box::pin(async move { stage.action::<Action>()?.observe(stage, within).await })
     }
+
+    fn cancel<'a>(&'a self, stage: &'a StageContext<'a>) -> Stepped<'a, Option<String>> {
+        Box::pin(Action::left(stage))
+    }
 }
 
 fn validate(options: &Map<String, Value>, scope: &StageScope<'_>) -> Vec<Problem> {

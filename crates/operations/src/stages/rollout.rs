@@ -13,6 +13,9 @@ use crate::OperationError;
 /// How long a rollout may take when the pipeline does not say.
 pub(super) const TIMEOUT: Span = Span::from_secs(600);
 
+/// How long the cluster is asked how far a cancelled rollout came.
+const LAST_LOOK: Span = Span::from_secs(1);
+
 /// What a stage that changed objects leaves behind: each with the generation to wait for, and the images it put there.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Action {
@@ -52,11 +55,28 @@ impl Action {
         Ok(observed(rollout, || self.output()))
     }
 
+    /// What a cancel leaves in the cluster; `None` when the stage's first action is not recorded.
+    pub(super) async fn left(stage: &StageContext<'_>) -> Result<Option<String>, OperationError> {
+        if stage.run.action.is_null() {
+            return Ok(unknown(stage));
+        }
+        let action: Self = stage.action()?;
+        Ok(Some(left(stage, &action.objects).await))
+    }
+
     /// What later stages may read: `objects`, and the `images` that were put into them.
     fn output(&self) -> Value {
         let objects: Vec<&ObjectRef> = self.objects.iter().map(|watched| &watched.object).collect();
         json!({ "objects": objects, "images": self.images })
     }
+}
+
+/// What is known of a stage that was about to change something, and recorded no change.
+pub(super) fn unknown(stage: &StageContext<'_>) -> Option<String> {
+    stage
+        .run
+        .has_snapshot
+        .then(|| "no change was recorded; the snapshot of what it would have changed is kept".to_owned())
 }
 
 /// Who changes the objects, written on each of them.
@@ -76,6 +96,18 @@ pub(super) async fn watch(
 ) -> Result<Rollout, OperationError> {
     let options = ObserveOptions::new(within.as_duration(), stage.context.now());
     Ok(stage.cluster().await?.observe(workloads, &options).await?)
+}
+
+/// What a rollout that is cancelled leaves in the cluster, as the cluster tells it. A cluster that does not tell keeps
+/// no cancel waiting: then it is what was seen last.
+pub(super) async fn left(stage: &StageContext<'_>, workloads: &[Watched]) -> String {
+    match watch(stage, workloads, LAST_LOOK).await {
+        Ok(rollout) => format!("{}; left as it is", rollout.summary()),
+        Err(error) => {
+            let seen = stage.run.progress.as_deref().unwrap_or("nothing");
+            format!("left as it is, but the cluster could not be read ({error}); last seen: {seen}")
+        }
+    }
 }
 
 /// What a rollout's state means to its stage; `output` is asked for when it succeeded.

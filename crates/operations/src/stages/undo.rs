@@ -59,6 +59,10 @@ impl StageType for Undo {
     fn observe<'a>(&'a self, stage: &'a StageContext<'a>, within: Span) -> Stepped<'a, Observed> {
         Box::pin(observe(stage, within))
     }
+
+    fn cancel<'a>(&'a self, stage: &'a StageContext<'a>) -> Stepped<'a, Option<String>> {
+        Box::pin(left(stage))
+    }
 }
 
 async fn begin(stage: &StageContext<'_>) -> Result<Begun, OperationError> {
@@ -78,6 +82,16 @@ async fn observe(stage: &StageContext<'_>, within: Span) -> Result<Observed, Ope
     }
     let differences = stage.cluster().await?.verify(&snapshot(stage).await?).await?;
     Ok(Observed::Ended(verdict(&restored, &differences)))
+}
+
+/// What a rollback that is cancelled leaves in the cluster.
+async fn left(stage: &StageContext<'_>) -> Result<Option<String>, OperationError> {
+    if stage.run.action.is_null() {
+        return Ok(Some("nothing was recorded as changed back".to_owned()));
+    }
+    let Action { restored } = stage.action()?;
+    let told = format!("{} of {} objects changed back", changed(&restored), restored.len());
+    Ok(Some(format!("{told}; {}", rollout::left(stage, &workloads(&restored)).await)))
 }
 
 /// What the undone stage stored before it changed anything.

@@ -69,6 +69,13 @@ impl StageType for Webhook {
     fn observe<'a>(&'a self, stage: &'a StageContext<'a>, within: Span) -> Stepped<'a, Observed> {
         Box::pin(observe(stage, within))
     }
+
+    /// A request cannot be taken back: what is known of it is said.
+    fn cancel<'a>(&'a self, stage: &'a StageContext<'a>) -> Stepped<'a, Option<String>> {
+        let seen = stage.run.progress.as_deref().filter(|_| !stage.run.action.is_null());
+        let left = seen.map(|progress| format!("the request may have been received ({progress})"));
+        Box::pin(async { Ok(left) })
+    }
 }
 
 fn value(action: &Action) -> Result<Value, OperationError> {
