@@ -1,5 +1,7 @@
 //! An environment of a release: its status is derived from its latest attempt, and stored nowhere.
 
+use std::collections::BTreeSet;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -45,18 +47,48 @@ impl EnvironmentStatus {
     }
 }
 
-/// The names of the environments that may start by themselves now: never attempted, automatic, and all that they
-/// come after have ended in success by a deployment (not by a rollback).
+/// The environments that may start by themselves now: not skipped, never attempted, automatic, and all that they come
+/// after have passed.
+///
+/// An environment has passed when its latest attempt is a deployment (not a rollback) that succeeded, or succeeded in part
+/// where the one that follows takes that (`acceptPartial`). A skipped one has passed as soon as those before it have.
 #[must_use]
-pub fn startable<'a>(environments: &'a [EnvironmentSpec], attempts: &[Attempt]) -> Vec<&'a EnvironmentSpec> {
-    let latest =
-        |name: &str| attempts.iter().filter(|a| a.at.environment == name).max_by_key(|a| a.at.number);
-    let deployed = |name: &str| {
-        latest(name).is_some_and(|a| a.state.is_success() && !matches!(a.kind, AttemptKind::Rollback { .. }))
-    };
+pub fn startable<'a>(
+    environments: &'a [EnvironmentSpec],
+    skipped: &BTreeSet<String>,
+    attempts: &[Attempt],
+) -> Vec<&'a EnvironmentSpec> {
+    let standing = Standing { environments, skipped, attempts };
     environments
         .iter()
-        .filter(|e| e.start == Start::Automatic && latest(&e.name).is_none())
-        .filter(|e| e.after.iter().all(|before| deployed(before)))
+        .filter(|e| e.start == Start::Automatic && !skipped.contains(&e.name))
+        .filter(|e| standing.latest(&e.name).is_none())
+        .filter(|e| e.after.iter().all(|before| standing.passed(before, e)))
         .collect()
+}
+
+struct Standing<'a> {
+    environments: &'a [EnvironmentSpec],
+    skipped: &'a BTreeSet<String>,
+    attempts: &'a [Attempt],
+}
+
+impl Standing<'_> {
+    fn latest(&self, name: &str) -> Option<&Attempt> {
+        self.attempts.iter().filter(|a| a.at.environment == name).max_by_key(|a| a.at.number)
+    }
+
+    /// Whether the environment `name` lets `follower` start. The order of environments has no cycle: that was checked when
+    /// the pipeline was saved.
+    fn passed(&self, name: &str, follower: &EnvironmentSpec) -> bool {
+        if self.skipped.contains(name) {
+            let skipped = self.environments.iter().find(|e| e.name == name);
+            return skipped.is_some_and(|e| e.after.iter().all(|before| self.passed(before, follower)));
+        }
+        self.latest(name).is_some_and(|a| {
+            let enough = a.state.status() == AttemptStatus::Succeeded
+                || (follower.accept_partial && a.state.is_success());
+            enough && !matches!(a.kind, AttemptKind::Rollback { .. })
+        })
+    }
 }

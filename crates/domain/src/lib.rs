@@ -19,6 +19,7 @@ pub mod problem;
 pub mod proof;
 pub mod release;
 pub mod saved;
+pub mod schedule;
 pub mod secret;
 pub mod snapshot;
 pub mod stage;

@@ -1,6 +1,9 @@
 //! A release: one pipeline revision, its artifacts and parameters, and what started it.
 
-use std::collections::BTreeMap;
+mod draft;
+mod status;
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
@@ -10,16 +13,8 @@ use crate::artifact::Artifact;
 use crate::ids::{DeliveryId, ReleaseId};
 use crate::pipeline::{EnvironmentSpec, PipelineSpec};
 
-/// Whether a release may still act (A2-A4).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
-pub enum ReleaseStatus {
-    /// Editable, nothing started (A2).
-    Draft,
-    /// Deployments run, or wait for a trigger; its artifacts cannot change (A3).
-    Active,
-    /// Final: no action is allowed (A4).
-    Abandoned,
-}
+pub use draft::{DraftEdit, check_skipped};
+pub use status::{ReleaseEvent, ReleaseRefused, ReleaseStatus};
 
 /// What started a release (T4, T66).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -58,6 +53,15 @@ pub enum Cause {
         /// The name of the token used.
         by: String,
     },
+    /// A person, who wanted what an earlier release did done again with the same inputs (X14).
+    Rerun {
+        /// The earlier release.
+        of: ReleaseId,
+        /// The name of the token used.
+        by: String,
+        /// What had started the first of them: what expressions read as `trigger`.
+        original: Box<Cause>,
+    },
 }
 
 impl Cause {
@@ -70,8 +74,39 @@ impl Cause {
             Self::Webhook { hook, .. } => format!("webhook (hook {hook})"),
             Self::Cron { trigger, intended } => format!("schedule {trigger} of {intended}"),
             Self::Manual { by } => format!("started by {by}"),
+            Self::Rerun { of, by, .. } => format!("rerun of {of} by {by}"),
         }
     }
+
+    /// What had started the first of its reruns; itself, when it is none.
+    #[must_use]
+    pub fn origin(&self) -> &Self {
+        match self {
+            Self::Rerun { original, .. } => original.origin(),
+            first => first,
+        }
+    }
+
+    /// Who or what acted: a token's name, a hook, a schedule.
+    #[must_use]
+    pub fn actor(&self) -> String {
+        match self {
+            Self::Registry { hook, .. } | Self::Webhook { hook, .. } => format!("hook {hook}"),
+            Self::Cron { trigger, .. } => format!("schedule {trigger}"),
+            Self::Manual { by } | Self::Rerun { by, .. } => by.clone(),
+        }
+    }
+}
+
+/// Who gave a release up, and why (A4).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Abandoned {
+    /// Who.
+    pub by: String,
+    /// When.
+    pub at: Timestamp,
+    /// Why.
+    pub reason: String,
 }
 
 /// A release's record. The pipeline revision is copied in: later saves of the pipeline do not change it (A2, X14).
@@ -94,8 +129,14 @@ pub struct Release {
     pub artifacts: Vec<Artifact>,
     /// Its launch parameters (T19), complete with defaults.
     pub parameters: BTreeMap<String, String>,
+    /// The environments that it leaves out: chosen while it is a draft, or when it starts (A2).
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub skipped: BTreeSet<String>,
     /// What started it.
     pub cause: Cause,
+    /// Who gave it up, once somebody did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub abandoned: Option<Abandoned>,
     /// When it was created.
     pub created_at: Timestamp,
 }

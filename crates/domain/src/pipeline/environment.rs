@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::schema::DNS_LABEL;
 use super::{Approvals, StageSpec};
+use crate::schedule::Schedule;
 
 /// The most stages of one environment.
 pub(super) const MOST_STAGES: usize = 200;
@@ -22,6 +23,12 @@ pub struct EnvironmentSpec {
     /// Whether it starts by itself.
     #[serde(default, skip_serializing_if = "Start::is_default")]
     pub start: Start,
+    /// Whether those of `after` that succeeded only in part are enough; `true` when absent.
+    #[serde(default = "yes", skip_serializing_if = "is_true")]
+    pub accept_partial: bool,
+    /// When its deployments start: at a time of the day, or within windows; at once when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schedule: Option<Schedule>,
     /// The cluster account; `default` when absent.
     #[serde(default = "default_cluster")]
     #[schemars(regex(pattern = DNS_LABEL), length(max = 63))]
@@ -121,4 +128,13 @@ fn stage_failed() -> Vec<RollbackCause> {
 
 fn default_cluster() -> String {
     "default".to_owned()
+}
+
+const fn yes() -> bool {
+    true
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde asks for")]
+const fn is_true(flag: &bool) -> bool {
+    *flag
 }

@@ -495,3 +495,51 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_schedule_is_checked_with_its_time_zone_and_its_times() {
+    let schedule = |text: &str| {
+        let environment = "application: shop\npipeline: web\nenvironments:\n  - name: dev\n    namespace: dev\n    stages: [{ name: A, type: wait, duration: 1s }]\n";
+        parse_pipeline(&format!("{environment}    schedule: {text}\n"), &catalog())
+            .map(|spec| spec.environments[0].schedule.as_ref().map(ToString::to_string).unwrap_or_default())
+            .map_err(|problems| problems.to_string())
+    };
+    let right = [
+        ("{ at: 22:00 }", "daily at 22:00, UTC"),
+        ("{ at: \"22:00\", days: weekdays, timezone: Europe/Berlin }", "weekdays at 22:00, Europe/Berlin"),
+        ("{ windows: [{ days: [mon, tue], from: 08:00, to: 17:00 }] }", "mon+tue 08:00-17:00, UTC"),
+    ];
+    for (text, expected) in right {
+        assert_eq!(schedule(text).as_deref(), Ok(expected), "{text}");
+    }
+    let wrong = [
+        (
+            "{ at: \"22:00\", timezone: Europe/Berln }",
+            "schedule.timezone: there is no time zone `Europe/Berln`",
+        ),
+        ("{ at: \"22:00\", timezone: Europe/Berln }", "did you mean `Europe/Berlin`?"),
+        ("{ at: \"25:00\" }", "schedule.at: `25:00` is not a time of the day"),
+        ("{ at: \"24:00\" }", "schedule.at: no clock shows `24:00`; write `\"00:00\"`"),
+        ("{ at: 8 }", "schedule.at: expected text, found the number 8"),
+        ("{ days: weekdays }", "schedule: expected exactly one of the keys `at`, `windows`"),
+        ("{ at: \"22:00\", windows: [] }", "schedule: expected exactly one of the keys `at`, `windows`"),
+        ("{ at: \"22:00\", days: [mo] }", "schedule.days[0]: `mo` is not known here"),
+        ("{ at: \"22:00\", days: [] }", "schedule.days: the list is empty"),
+        ("{ at: \"22:00\", days: weekday }", "did you mean `weekdays`?"),
+        ("{ at: \"22:00\", day: [mon] }", "schedule.day: unknown key; did you mean `days`?"),
+        ("{ windows: [] }", "schedule.windows: the list is empty"),
+        ("{ windows: [{ from: \"08:00\" }] }", "schedule.windows[0]: the key `to` is missing"),
+        (
+            "{ windows: [{ from: \"08:00\", to: \"08:00\" }] }",
+            "schedule.windows[0]: the window closes when it opens",
+        ),
+        (
+            "{ windows: [{ from: \"24:00\", to: \"08:00\" }] }",
+            "schedule.windows[0].from: no clock shows `24:00`",
+        ),
+    ];
+    for (text, expected) in wrong {
+        let told = schedule(text).unwrap_err();
+        assert!(told.contains(expected), "{text}: {told}");
+    }
+}

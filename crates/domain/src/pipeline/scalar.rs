@@ -9,6 +9,7 @@ use super::schema::{DNS_LABEL, FREE_NAME};
 use super::tree::{Data, Node};
 use crate::duration::Span;
 use crate::problem::did_you_mean;
+use crate::schedule::TimeOfDay;
 use crate::secret::SecretRef;
 
 // Every name of a file is matched against one of these: compiled once.
@@ -194,6 +195,9 @@ fn text_problem(text: &str, schema: &Map<String, Value>) -> Option<(String, Opti
     }
     let outcome = match schema.get("format").and_then(Value::as_str) {
         Some("pilothouse-duration") => text.parse::<Span>().map(drop).map_err(|error| error.to_string()),
+        Some("pilothouse-time-of-day") => {
+            text.parse::<TimeOfDay>().map(drop).map_err(|error| error.to_string())
+        }
         Some("pilothouse-secret-ref") => {
             text.parse::<SecretRef>().map(drop).map_err(|error| error.to_string())
         }

@@ -15,7 +15,7 @@ const MOST_TRIES: usize = 2000;
 /// A schedule or time zone that cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
-pub struct ScheduleError(String);
+pub struct ScheduleError(pub(crate) String);
 
 /// The first time after `after` at which a schedule of five fields fires in a time zone; none if it never does again.
 ///
@@ -70,7 +70,11 @@ pub(crate) fn nearest_timezone(given: &str) -> Option<String> {
     crate::problem::nearest(given, names.iter().map(String::as_str)).map(ToOwned::to_owned)
 }
 
-fn zone(timezone: &str) -> Result<TimeZone, ScheduleError> {
+/// The time zone of that name, of those compiled in.
+///
+/// # Errors
+/// There is none.
+pub(crate) fn zone(timezone: &str) -> Result<TimeZone, ScheduleError> {
     let error = |_| {
         ScheduleError(format!("there is no time zone `{timezone}`; write one like `Europe/Berlin` or `UTC`"))
     };

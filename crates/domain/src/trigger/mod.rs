@@ -12,11 +12,11 @@ mod redaction;
 mod secrets;
 
 pub use cron::{ScheduleError, next_fire};
-pub(crate) use cron::{check_schedule, check_timezone, nearest_timezone};
+pub(crate) use cron::{check_schedule, check_timezone, nearest_timezone, zone};
 pub use image::{InvalidImage, check_digest, check_tag, split_image};
 pub use matching::{ImagePush, Match, Signal, match_trigger};
 pub use mismatch::Mismatch;
-pub(crate) use parameters::check_value;
+pub(crate) use parameters::{check_value, draft_parameters};
 pub use parameters::{release_artifacts, resolve_parameters};
 pub(crate) use pattern::whole;
 pub(crate) use payload::PayloadPath;

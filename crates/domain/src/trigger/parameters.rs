@@ -18,6 +18,25 @@ pub fn resolve_parameters(
     spec: &PipelineSpec,
     given: &BTreeMap<String, String>,
 ) -> Result<BTreeMap<String, String>, Vec<Problem>> {
+    resolve(spec, given, true)
+}
+
+/// The same for a draft, which may lack what is required until it starts (A2).
+///
+/// # Errors
+/// Everything that is wrong, with paths like `parameters.replicas`.
+pub(crate) fn draft_parameters(
+    spec: &PipelineSpec,
+    given: &BTreeMap<String, String>,
+) -> Result<BTreeMap<String, String>, Vec<Problem>> {
+    resolve(spec, given, false)
+}
+
+fn resolve(
+    spec: &PipelineSpec,
+    given: &BTreeMap<String, String>,
+    complete: bool,
+) -> Result<BTreeMap<String, String>, Vec<Problem>> {
     let path = |name: &str| format!("parameters{}", key_step(name, false));
     let known = || spec.parameters.iter().map(|parameter| parameter.name.as_str());
     let mut problems: Vec<Problem> = given
@@ -32,7 +51,7 @@ pub fn resolve_parameters(
         let value = given.get(&parameter.name).or(parameter.default.as_ref());
         let outcome = match value {
             Some(value) => check_value(parameter, value),
-            None if parameter.required => Err("a value is required".to_owned()),
+            None if parameter.required && complete => Err("a value is required".to_owned()),
             None => Ok(()),
         };
         match (outcome, value) {

@@ -1,9 +1,11 @@
 //! Environments: their order, and what their approvals ask for.
 
+use super::triggers::check_zone;
 use super::{graph, items};
 use crate::pipeline::path::Path;
 use crate::pipeline::report::Report;
 use crate::pipeline::tree::{Data, Node};
+use crate::schedule::TimeOfDay;
 
 pub(super) fn check(root: &Node, report: &mut Report) {
     graph::check(
@@ -14,6 +16,9 @@ pub(super) fn check(root: &Node, report: &mut Report) {
         report,
     );
     for (path, environment) in items(root, "environments", &Path::default()) {
+        if let Some(schedule) = environment.get("schedule") {
+            check_schedule(schedule, &path.key("schedule"), report);
+        }
         let Some(approvals) = environment.get("approvals") else { continue };
         let path = path.key("approvals");
         if let Some(after) = approvals.get("after").filter(|after| after.data != Data::Null) {
@@ -44,5 +49,31 @@ fn check_quorum(policy: &Node, path: &Path, report: &mut Report) {
     {
         let message = format!("{number} approvals are required, but only {} may approve", users.len());
         report.add(required.at, &path.key("required"), message, None);
+    }
+}
+
+/// A time zone that exists, and times that a clock can show.
+fn check_schedule(schedule: &Node, path: &Path, report: &mut Report) {
+    if let Some(node) = schedule.get("timezone") {
+        check_zone(node, &path.key("timezone"), report);
+    }
+    let time = |node: &Node, key: &str| node.text_at(key).and_then(|text| text.parse::<TimeOfDay>().ok());
+    let check_clock = |node: &Node, key: &str, path: &Path, report: &mut Report| {
+        if let Some(place) = node.get(key)
+            && time(node, key).is_some_and(|time| time.on_the_clock().is_none())
+        {
+            let hint = Some("write `\"00:00\"`".to_owned());
+            report.add(place.at, &path.key(key), "no clock shows `24:00`", hint);
+        }
+    };
+    check_clock(schedule, "at", path, report);
+    for (path, window) in items(schedule, "windows", path) {
+        check_clock(window, "from", &path, report);
+        if let (Some(from), Some(to)) = (time(window, "from"), time(window, "to"))
+            && from == to
+        {
+            let hint = "for the whole day write `from: \"00:00\"` and `to: \"24:00\"`".to_owned();
+            report.add(window.at, &path, "the window closes when it opens", Some(hint));
+        }
     }
 }

@@ -113,12 +113,8 @@ impl Scope<'_> {
         {
             report.add(node.at, &self.path.key("schedule"), error.to_string(), None);
         }
-        if let Some(node) = self.trigger.get("timezone")
-            && let Some(text) = node.text()
-            && let Err(error) = check_timezone(text)
-        {
-            let hint = nearest_timezone(text).map(|name| format!("did you mean `{name}`?"));
-            report.add(node.at, &self.path.key("timezone"), error.to_string(), hint);
+        if let Some(node) = self.trigger.get("timezone") {
+            check_zone(node, &self.path.key("timezone"), report);
         }
     }
 
@@ -190,6 +186,16 @@ impl Scope<'_> {
                 report.add(self.trigger.at, self.path, message, hint);
             }
         }
+    }
+}
+
+/// The name of a time zone, with the nearest one there is.
+pub(super) fn check_zone(node: &Node, path: &Path, report: &mut Report) {
+    if let Some(text) = node.text()
+        && let Err(error) = check_timezone(text)
+    {
+        let hint = nearest_timezone(text).map(|name| format!("did you mean `{name}`?"));
+        report.add(node.at, path, error.to_string(), hint);
     }
 }
 
