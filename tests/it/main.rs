@@ -9,6 +9,8 @@ mod cancel;
 #[cfg(test)]
 mod crash;
 #[cfg(test)]
+mod drafts;
+#[cfg(test)]
 mod examples;
 #[cfg(test)]
 mod intake;

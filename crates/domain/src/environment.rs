@@ -92,3 +92,59 @@ impl Standing<'_> {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::attempt::{AttemptRef, Control};
+    use crate::ids::{AttemptId, ReleaseId};
+
+    /// dev, then test, then prod; `prod` takes nothing partial.
+    fn chain() -> Vec<EnvironmentSpec> {
+        let stages = serde_json::json!([{ "name": "A", "type": "wait" }]);
+        let chain = serde_json::json!([
+            { "name": "dev", "namespace": "x", "stages": stages },
+            { "name": "test", "namespace": "x", "after": ["dev"], "stages": stages },
+            { "name": "prod", "namespace": "x", "after": ["test"], "acceptPartial": false, "stages": stages },
+        ]);
+        serde_json::from_value(chain).unwrap()
+    }
+
+    fn attempt(environment: &str, state: AttemptState) -> Attempt {
+        let release = ReleaseId::new(ulid::Ulid::from_parts(1, 1));
+        let attempt = serde_json::json!({
+            "id": AttemptId::new(ulid::Ulid::from_parts(2, 1)), "application": "shop", "kind": { "kind": "deploy" },
+            "state": state, "control": Control::Running, "restarts": 0, "createdAt": "2026-11-21T09:00:00Z",
+            "createdBy": "system", "lastModifiedBy": "system",
+            "release": release, "environment": environment, "number": 1,
+        });
+        let at = AttemptRef { release, environment: environment.to_owned(), number: 1 };
+        Attempt { at, ..serde_json::from_value(attempt).unwrap() }
+    }
+
+    fn names(skipped: &[&str], attempts: &[Attempt]) -> Vec<String> {
+        let skipped = skipped.iter().map(|name| (*name).to_owned()).collect();
+        startable(&chain(), &skipped, attempts).into_iter().map(|e| e.name.clone()).collect()
+    }
+
+    #[test]
+    fn a_skipped_environment_has_passed_once_those_before_it_have() {
+        assert_eq!(names(&[], &[]), ["dev"]);
+        assert_eq!(names(&["dev"], &[]), ["test"]);
+        assert_eq!(names(&["dev", "test"], &[]), ["prod"]);
+        assert_eq!(names(&["test"], &[]), ["dev"], "prod waits for dev, by way of test");
+        assert_eq!(names(&["test"], &[attempt("dev", AttemptState::Succeeded)]), ["prod"]);
+        let failed = AttemptState::PhaseFailed { reason: "x".to_owned() };
+        assert!(names(&["test"], &[attempt("dev", failed)]).is_empty());
+    }
+
+    #[test]
+    fn a_partial_success_is_enough_only_where_the_follower_takes_it() {
+        let partial = |environment| attempt(environment, AttemptState::PartiallySucceeded);
+        assert_eq!(names(&[], &[partial("dev")]), ["test"]);
+        let dev = attempt("dev", AttemptState::Succeeded);
+        assert!(names(&[], &[dev.clone(), partial("test")]).is_empty());
+        assert_eq!(names(&[], &[dev, attempt("test", AttemptState::Succeeded)]), ["prod"]);
+        assert!(names(&["test"], &[partial("dev")]).is_empty(), "also by way of a skipped one");
+    }
+}

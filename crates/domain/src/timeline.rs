@@ -18,6 +18,33 @@ pub enum Happening {
         /// What it carries.
         artifacts: String,
     },
+    /// A release was created as a draft: nothing of it starts yet (A2).
+    DraftCreated {
+        /// Who asked for it, for people.
+        cause: String,
+        /// What it carries.
+        artifacts: String,
+    },
+    /// A draft was changed.
+    DraftEdited {
+        /// What changed, a line for each.
+        changes: Vec<String>,
+    },
+    /// A draft was started (A3).
+    DraftStarted {
+        /// What it carries from now on.
+        artifacts: String,
+    },
+    /// Environments are left out of the release.
+    EnvironmentsSkipped {
+        /// Their names.
+        environments: Vec<String>,
+    },
+    /// The release was given up: no action is allowed in it any more (A4).
+    ReleaseAbandoned {
+        /// Why.
+        reason: String,
+    },
     /// An attempt was created.
     DeploymentQueued {
         /// `deploy`, `redeploy` or `rollback`.

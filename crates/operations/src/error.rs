@@ -4,6 +4,7 @@ use pilothouse_cluster::ClusterError;
 use pilothouse_domain::approval::DecisionRefused;
 use pilothouse_domain::attempt::Refused;
 use pilothouse_domain::problem::Problems;
+use pilothouse_domain::release::ReleaseRefused;
 use pilothouse_store::StoreError;
 
 use crate::executions::EngineError;
@@ -15,6 +16,9 @@ pub enum OperationError {
     /// The present state does not allow it.
     #[error(transparent)]
     Refused(#[from] Refused),
+    /// The release's status does not allow it (A2-A4).
+    #[error(transparent)]
+    ReleaseRefused(#[from] ReleaseRefused),
     /// The approval's state or its approvers do not allow it.
     #[error(transparent)]
     DecisionRefused(#[from] DecisionRefused),
@@ -78,6 +82,7 @@ impl OperationError {
     pub fn code(&self) -> &'static str {
         match self {
             Self::Refused(_) => "illegal_transition",
+            Self::ReleaseRefused(_) => "release_status",
             Self::DecisionRefused(DecisionRefused::NotAnApprover { .. }) => "not_an_approver",
             Self::DecisionRefused(DecisionRefused::UnknownInput { .. }) => "unknown_input",
             Self::DecisionRefused(_) => "approval_ended",

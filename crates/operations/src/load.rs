@@ -2,7 +2,7 @@
 
 use pilothouse_domain::attempt::{Attempt, AttemptRef};
 use pilothouse_domain::ids::ReleaseId;
-use pilothouse_domain::release::{Release, ReleaseStatus};
+use pilothouse_domain::release::{Release, ReleaseEvent};
 use pilothouse_domain::stage::{StageOutcomes, StageRun};
 use pilothouse_domain::timeline::{EventDraft, Happening};
 use pilothouse_store::Versioned;
@@ -20,14 +20,30 @@ impl Context {
     }
 
     /// The release, if actions are allowed in it (A3).
+    ///
+    /// # Errors
+    /// [`OperationError::ReleaseRefused`] when it is a draft or abandoned.
     pub(crate) async fn active_release(&self, id: &ReleaseId) -> Result<Versioned<Release>, OperationError> {
         let release = self.release(id).await?;
-        if release.record.status == ReleaseStatus::Active {
-            return Ok(release);
+        release.record.status.apply(&ReleaseEvent::ActedIn { action: "act in the release" })?;
+        Ok(release)
+    }
+
+    /// Checks that a person may start something of the pipeline (T21).
+    ///
+    /// # Errors
+    /// [`OperationError::Conflicting`] when it is disabled.
+    pub(crate) async fn check_enabled(
+        &self,
+        application: &str,
+        pipeline: &str,
+    ) -> Result<(), OperationError> {
+        let head = self.store.pipeline_head(application, pipeline).await?;
+        if head.is_some_and(|head| head.record.enabled) {
+            return Ok(());
         }
         Err(OperationError::Conflicting(format!(
-            "the release is {:?}: no action is allowed",
-            release.record.status
+            "the pipeline `{application}/{pipeline}` is disabled; enable it first"
         )))
     }
 

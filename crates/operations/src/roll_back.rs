@@ -23,7 +23,8 @@ pub async fn roll_back(
     by: &str,
 ) -> Result<Attempt, OperationError> {
     for _ in 0..20 {
-        let record = context.active_release(release).await?.record;
+        let active = context.active_release(release).await?;
+        let record = &active.record;
         let spec = record.environment(environment).ok_or_else(|| OperationError::NotFound {
             what: format!("environment `{environment}` of release `{release}`"),
             hint: "see `pilothouse release show`".to_owned(),
@@ -39,10 +40,11 @@ pub async fn roll_back(
         let number = context.last_attempt_number(release, environment).await? + 1;
         let reason = RollbackReason::Requested { by: by.to_owned() };
         let rollback =
-            rollback_of(context, &record, &target.record, &runs, number, reason).ok_or_else(|| {
+            rollback_of(context, record, &target.record, &runs, number, reason).ok_or_else(|| {
                 refuse(format!("the deployment to `{environment}` changed nothing in the cluster"))
             })?;
-        if write(context, &target, &rollback, by).await? {
+        let tx = Transaction::new().check(&active);
+        if write(context, tx, &target, &rollback, by).await? {
             context.executions.start_or_leave(&rollback).await;
             return Ok(rollback);
         }
@@ -93,6 +95,7 @@ fn failed(attempt: &Attempt) -> bool {
 
 async fn write(
     context: &Context,
+    tx: Transaction,
     target: &Versioned<Attempt>,
     rollback: &Attempt,
     by: &str,
@@ -100,7 +103,7 @@ async fn write(
     let undone = Attempt { rolled_back_by: Some(rollback.at.clone()), ..target.record.clone() };
     let started =
         Happening::RollbackStarted { rollback: rollback.at.number, trigger: format!("requested by {by}") };
-    let mut tx = Transaction::new().replace(target, &undone).create(rollback);
+    let mut tx = tx.replace(target, &undone).create(rollback);
     // One that ended and is not completed holds its environment, and waits for its rollback: that one needs the lease.
     if let Some(lease) = context.store.lease(&undone.application, &undone.at.environment).await?
         && let Some(handed) = lease.record.hand_over(&undone.at, &rollback.at, context.now())

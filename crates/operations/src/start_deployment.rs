@@ -18,12 +18,18 @@ pub async fn start_deployment(
     by: &str,
 ) -> Result<Attempt, OperationError> {
     for _ in 0..20 {
-        let record = context.active_release(release).await?.record;
+        let active = context.active_release(release).await?;
+        let record = &active.record;
         if record.environment(environment).is_none() {
             return Err(OperationError::NotFound {
                 what: format!("environment `{environment}` of release `{release}`"),
                 hint: "see `pilothouse release show`".to_owned(),
             });
+        }
+        if record.skipped.contains(environment) {
+            return Err(OperationError::Conflicting(format!(
+                "cannot deploy: this release skips `{environment}`; start another one to deploy there"
+            )));
         }
         let attempts = context.store.attempts(release).await?;
         let here = attempts.iter().filter(|a| a.record.at.environment == environment);
@@ -39,8 +45,9 @@ pub async fn start_deployment(
             None => (1, AttemptKind::Deploy),
             Some(last) => (last.at.number + 1, AttemptKind::Redeploy),
         };
-        let attempt = new_attempt(context, &record, environment, number, kind, by);
-        let tx = Transaction::new().create(&attempt).event(queued(context, &attempt));
+        let attempt = new_attempt(context, record, environment, number, kind, by);
+        // Whoever abandons the release meanwhile must not find it at rest (A4).
+        let tx = Transaction::new().check(&active).create(&attempt).event(queued(context, &attempt));
         match context.store.commit(tx).await {
             Ok(_) => {
                 context.executions.start_or_leave(&attempt).await;

@@ -1,6 +1,6 @@
 //! Starting a release: admitted once per artifact, in one transaction with its first deployments (X1).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -31,6 +31,8 @@ pub struct StartRelease {
     pub artifacts: Vec<Artifact>,
     /// Its parameters, complete.
     pub parameters: BTreeMap<String, String>,
+    /// The environments that it leaves out.
+    pub skipped: BTreeSet<String>,
     /// What started it.
     pub cause: Cause,
 }
@@ -63,12 +65,9 @@ pub async fn start_release(context: &Context, ask: StartRelease) -> Result<Admit
             Earlier::Other => tx.admit(admission),
         };
     }
-    let release = release(ask, id, now);
-    let attempts: Vec<Attempt> = startable(&release.spec.environments, &[])
-        .into_iter()
-        .map(|e| new_attempt(context, &release, &e.name, 1, AttemptKind::Deploy, SYSTEM))
-        .collect();
-    tx = tx.create(&release).event(started(&release));
+    let release = ask.release(id, ReleaseStatus::Active, now);
+    let attempts = first_attempts(context, &release);
+    tx = tx.create(&release).event(started(&release)).events(skips(&release));
     for attempt in &attempts {
         tx = tx.create(attempt).event(queued(context, attempt));
     }
@@ -83,19 +82,32 @@ pub async fn start_release(context: &Context, ask: StartRelease) -> Result<Admit
     Ok(Admitted::Started(release.id))
 }
 
-fn release(ask: StartRelease, id: ReleaseId, now: Timestamp) -> Release {
-    let revision = Arc::unwrap_or_clone(ask.revision);
-    Release {
-        id,
-        application: revision.spec.application.clone(),
-        pipeline: revision.spec.pipeline.clone(),
-        revision: revision.revision,
-        spec: revision.spec,
-        status: ReleaseStatus::Active,
-        artifacts: ask.artifacts,
-        parameters: ask.parameters,
-        cause: ask.cause,
-        created_at: now,
+/// The attempts that a release begins with.
+pub(crate) fn first_attempts(context: &Context, release: &Release) -> Vec<Attempt> {
+    startable(&release.spec.environments, &release.skipped, &[])
+        .into_iter()
+        .map(|e| new_attempt(context, release, &e.name, 1, AttemptKind::Deploy, SYSTEM))
+        .collect()
+}
+
+impl StartRelease {
+    /// The release's record; the revision is copied into it.
+    pub(crate) fn release(self, id: ReleaseId, status: ReleaseStatus, now: Timestamp) -> Release {
+        let revision = Arc::unwrap_or_clone(self.revision);
+        Release {
+            id,
+            application: revision.spec.application.clone(),
+            pipeline: revision.spec.pipeline.clone(),
+            revision: revision.revision,
+            spec: revision.spec,
+            status,
+            artifacts: self.artifacts,
+            parameters: self.parameters,
+            skipped: self.skipped,
+            cause: self.cause,
+            abandoned: None,
+            created_at: now,
+        }
     }
 }
 
@@ -103,7 +115,7 @@ fn admission(ask: &StartRelease, id: &ReleaseId, now: Timestamp) -> Option<Admis
     let spec = &ask.revision.spec;
     let pipeline = format!("{}/{}", spec.application, spec.pipeline);
     match &ask.cause {
-        Cause::Manual { .. } => None,
+        Cause::Manual { .. } | Cause::Rerun { .. } => None,
         Cause::Cron { trigger, intended } => {
             Some(Admission::of_schedule(&pipeline, trigger, *intended, id.clone(), now))
         }
@@ -136,21 +148,29 @@ async fn earlier(context: &Context, admission: &Admission) -> Result<Earlier, Op
 }
 
 fn started(release: &Release) -> EventDraft {
+    let what =
+        Happening::ReleaseStarted { cause: release.cause.summary(), artifacts: release.artifact_summary() };
+    of_release(release, release.created_at, &release.cause.actor(), what)
+}
+
+/// The event that says which environments a new release leaves out, if it does.
+pub(crate) fn skips(release: &Release) -> Option<EventDraft> {
+    let environments: Vec<String> = release.skipped.iter().cloned().collect();
+    let what = Happening::EnvironmentsSkipped { environments };
+    (!release.skipped.is_empty())
+        .then(|| of_release(release, release.created_at, &release.cause.actor(), what))
+}
+
+/// An event of the release as a whole.
+pub(crate) fn of_release(release: &Release, at: Timestamp, actor: &str, what: Happening) -> EventDraft {
     EventDraft {
         release: release.id.clone(),
-        at: release.created_at,
-        actor: match &release.cause {
-            Cause::Registry { hook, .. } | Cause::Webhook { hook, .. } => format!("hook {hook}"),
-            Cause::Cron { trigger, .. } => format!("schedule {trigger}"),
-            Cause::Manual { by } => by.clone(),
-        },
+        at,
+        actor: actor.to_owned(),
         environment: None,
         attempt: None,
         stage: None,
-        what: Happening::ReleaseStarted {
-            cause: release.cause.summary(),
-            artifacts: release.artifact_summary(),
-        },
+        what,
     }
 }
 

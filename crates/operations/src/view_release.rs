@@ -70,6 +70,7 @@ pub fn release_view(records: &ReleaseRecords) -> ReleaseView {
         parameters: release.parameters.clone(),
         cause: release.cause.clone(),
         trigger: release.cause.summary(),
+        abandoned: release.abandoned.clone(),
         created_at: release.created_at,
         environments,
     }
@@ -82,6 +83,7 @@ fn environment(records: &ReleaseRecords, spec: &EnvironmentSpec) -> EnvironmentV
     EnvironmentView {
         name: spec.name.clone(),
         status: EnvironmentStatus::derive(attempts.last().copied()),
+        skipped: records.release.skipped.contains(&spec.name),
         start: spec.start,
         after: spec.after.clone(),
         cluster: spec.cluster.clone(),

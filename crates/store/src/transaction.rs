@@ -150,6 +150,12 @@ impl Transaction {
         self.add(Operation { key: read.record.key(), action: Action::Check, condition })
     }
 
+    /// Writes nothing there, but makes the commit a conflict if there is an item at `key`.
+    #[must_use]
+    pub fn absent(self, key: Key) -> Self {
+        self.add(Operation { key, action: Action::Check, condition: Some(Condition::absent()) })
+    }
+
     /// Appends an event to its release's timeline; the commit numbers it and chains its hash.
     #[must_use]
     pub fn event(mut self, draft: EventDraft) -> Self {

@@ -84,9 +84,10 @@ impl Failure {
         self.status == StatusCode::CONFLICT
     }
 
-    /// The same with how things stand.
+    /// The same with how things stand; what was said about the release stays.
     pub(crate) fn with_current(mut self, current: CurrentState) -> Self {
-        self.detail.current = Some(current);
+        let release = self.detail.current.take().and_then(|before| before.release).or(current.release);
+        self.detail.current = Some(CurrentState { release, ..current });
         self
     }
 
@@ -106,6 +107,10 @@ impl From<OperationError> for Failure {
             OperationError::Invalid(problems) => Self::invalid(problems.0.clone()),
             OperationError::Refused(refused) => {
                 let current = CurrentState { status: Some(refused.status), ..CurrentState::default() };
+                Self::new(StatusCode::CONFLICT, error.code(), message).with_current(current)
+            }
+            OperationError::ReleaseRefused(refused) => {
+                let current = CurrentState { release: Some(refused.status), ..CurrentState::default() };
                 Self::new(StatusCode::CONFLICT, error.code(), message).with_current(current)
             }
             OperationError::Conflicting(_) => Self::new(StatusCode::CONFLICT, error.code(), message),

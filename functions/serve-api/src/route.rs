@@ -54,6 +54,10 @@ impl Route {
         RouteBuilder::new(Method::POST, path, operation, summary, Permission::Administer)
     }
 
+    pub(crate) fn patch(path: &'static str, operation: &'static str, summary: &'static str) -> RouteBuilder {
+        RouteBuilder::new(Method::PATCH, path, operation, summary, Permission::Administer)
+    }
+
     pub(crate) fn delete(path: &'static str, operation: &'static str, summary: &'static str) -> RouteBuilder {
         RouteBuilder::new(Method::DELETE, path, operation, summary, Permission::Administer)
     }
@@ -120,6 +124,7 @@ impl RouteBuilder {
         let filter = match self.method {
             Method::PUT => MethodFilter::PUT,
             Method::POST => MethodFilter::POST,
+            Method::PATCH => MethodFilter::PATCH,
             Method::DELETE => MethodFilter::DELETE,
             _ => MethodFilter::GET,
         };

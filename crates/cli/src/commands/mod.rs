@@ -4,6 +4,7 @@ pub(crate) mod approvals;
 pub(crate) mod completions;
 pub(crate) mod decide;
 pub(crate) mod deploy;
+pub(crate) mod draft;
 pub(crate) mod hook;
 pub(crate) mod pipeline;
 pub(crate) mod proof;

@@ -8,11 +8,12 @@ use clap::{Args, Subcommand};
 use jiff::Timestamp;
 use owo_colors::OwoColorize;
 use pilothouse_domain::artifact::Artifact;
+use pilothouse_domain::release::ReleaseStatus;
 use pilothouse_serve_api::api::{
     ArtifactChoice, HistoryEntry, List, ReleaseSummary, ReleaseView, StartRelease, StartedRelease,
 };
 
-use super::{Session, proof, watch};
+use super::{Session, draft, proof, watch};
 use crate::args::pair;
 use crate::client::{Reply, Request};
 use crate::failure::Failure;
@@ -23,8 +24,16 @@ use crate::view::{ago, elapsed, lines, outcome_in_words, timeline, whole};
 /// What can be done with releases.
 #[derive(Debug, Subcommand)]
 pub(crate) enum ReleaseCommand {
-    /// Start a release by hand.
+    /// Start a release by hand, or make a draft of one.
     Start(StartArgs),
+    /// Change a draft: what it carries, its parameters, what it skips.
+    Edit(draft::EditArgs),
+    /// Start a draft.
+    Activate(draft::ActivateArgs),
+    /// Give a release up for good.
+    Abandon(draft::AbandonArgs),
+    /// Start a new release with the inputs of an earlier one.
+    Rerun(draft::RerunArgs),
     /// List releases, the newest first.
     Ls {
         /// Only those of this application.
@@ -68,6 +77,12 @@ pub(crate) struct StartArgs {
     /// A launch parameter.
     #[arg(long = "param", value_name = "NAME=VALUE", value_parser = pair)]
     pub(crate) parameters: Vec<(String, String)>,
+    /// Leave this environment out; those after it count it as passed.
+    #[arg(long, value_name = "ENVIRONMENT")]
+    skip: Vec<String>,
+    /// Start nothing yet: make a draft, which can be edited until it is activated.
+    #[arg(long, conflicts_with = "watch")]
+    draft: bool,
     /// Follow it.
     #[arg(long)]
     pub(crate) watch: bool,
@@ -103,6 +118,10 @@ pub(crate) struct HistoryArgs {
 pub(crate) async fn run(session: &Session, command: ReleaseCommand) -> Result<ExitCode, Failure> {
     match command {
         ReleaseCommand::Start(args) => return start(session, args).await,
+        ReleaseCommand::Edit(args) => draft::edit(session, args).await?,
+        ReleaseCommand::Activate(args) => return draft::activate(session, args).await,
+        ReleaseCommand::Abandon(args) => draft::abandon(session, args).await?,
+        ReleaseCommand::Rerun(args) => return draft::rerun(session, args).await,
         ReleaseCommand::Ls { application, limit, cursor } => {
             list(session, application, limit, cursor).await?;
         }
@@ -132,6 +151,8 @@ async fn start(session: &Session, args: StartArgs) -> Result<ExitCode, Failure> 
         pipeline: args.pipeline,
         artifacts,
         parameters: args.parameters.into_iter().collect(),
+        skipped_environments: args.skip,
+        draft: args.draft,
     };
     let reply: Reply<StartedRelease> =
         session.client.send(Request::post(&["v1", "releases"]).json(&ask)).await?;
@@ -140,12 +161,7 @@ async fn start(session: &Session, args: StartArgs) -> Result<ExitCode, Failure> 
         // The stream of events that follows is JSON lines: so is this.
         print::line(&reply.json.to_string());
     } else {
-        session.output.answer(&reply.json, || {
-            format!(
-                "started {} of {}/{}, revision {}",
-                started.id, started.application, started.pipeline, started.revision
-            )
-        });
+        session.output.answer(&reply.json, || draft::made(started));
     }
     if args.watch {
         watch::run(session, &started.id, args.until_approval, 0).await
@@ -181,7 +197,10 @@ fn summary_row(release: &ReleaseSummary, now: Timestamp) -> Vec<String> {
     vec![
         release.id.to_string(),
         format!("{}/{} r{}", release.application, release.pipeline, release.revision),
-        outcome_in_words(release.outcome).to_owned(),
+        match release.status {
+            ReleaseStatus::Active => outcome_in_words(release.outcome).to_owned(),
+            other => other.to_string(),
+        },
         environments.collect::<Vec<_>>().join(", "),
         short_images(&release.artifacts),
         format!("{} ({})", ago(now, release.created_at), release.trigger),
@@ -213,8 +232,21 @@ fn shown(release: &ReleaseView, now: Timestamp) -> String {
     };
     row("release", release.id.as_str());
     row("pipeline", &format!("{}/{}, revision {}", release.application, release.pipeline, release.revision));
+    match (&release.abandoned, release.status) {
+        (Some(given_up), _) => {
+            let when = ago(now, given_up.at);
+            row("status", &format!("abandoned {when} by {}: {}", given_up.by, given_up.reason));
+        }
+        (None, ReleaseStatus::Draft) => {
+            row("status", "draft: edit it with `release edit`, start it with `release activate`");
+        }
+        (None, _) => {}
+    }
     row("outcome", outcome_in_words(release.outcome));
-    row("started", &format!("{}, {}", ago(now, release.created_at), release.trigger));
+    row(
+        if release.status == ReleaseStatus::Draft { "made" } else { "started" },
+        &format!("{}, {}", ago(now, release.created_at), release.trigger),
+    );
     for artifact in &release.artifacts {
         row("artifact", &format!("{} = {}", artifact.name, artifact.reference()));
     }

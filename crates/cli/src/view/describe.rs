@@ -50,6 +50,17 @@ fn in_full(event: &Event) -> String {
             format!("release started: {cause}")
         }
         Happening::ReleaseStarted { cause, artifacts } => format!("release started: {cause}: {artifacts}"),
+        Happening::DraftCreated { cause, artifacts } if artifacts.is_empty() => {
+            format!("draft made: {cause}")
+        }
+        Happening::DraftCreated { cause, artifacts } => format!("draft made: {cause}: {artifacts}"),
+        Happening::DraftEdited { changes } => format!("{by} edited the draft: {}", changes.join("; ")),
+        Happening::DraftStarted { artifacts } if artifacts.is_empty() => {
+            format!("{by} started the draft")
+        }
+        Happening::DraftStarted { artifacts } => format!("{by} started the draft: {artifacts}"),
+        Happening::EnvironmentsSkipped { environments } => format!("skips {}", environments.join(", ")),
+        Happening::ReleaseAbandoned { reason } => format!("{by} abandoned the release: {reason}"),
         Happening::DeploymentQueued { kind } => format!("{kind} queued by {by}"),
         Happening::LaneAwaited { holder } => format!("waits: {holder} holds the environment"),
         Happening::LaneEntered { fence } => format!("holds its environment (fence {fence})"),
@@ -163,7 +174,9 @@ fn tone(event: &Event) -> Tone {
         Happening::StageEnded { status, .. } if status == "failed" => Tone::Bad,
         Happening::StageEnded { status, .. } if status == "succeeded" => Tone::Good,
         Happening::DeploymentEnded { status, .. } if status == "Succeeded" => Tone::Good,
-        Happening::DeploymentEnded { .. } | Happening::ApprovalExpired {} => Tone::Bad,
+        Happening::DeploymentEnded { .. }
+        | Happening::ApprovalExpired {}
+        | Happening::ReleaseAbandoned { .. } => Tone::Bad,
         Happening::ApprovalDecided { approve, .. } => {
             if *approve {
                 Tone::Good

@@ -68,6 +68,7 @@ pub(crate) fn lines(view: &ReleaseView, now: Timestamp) -> Vec<Line> {
 
 fn not_started(environment: &EnvironmentView) -> Line {
     let note = match (environment.start, environment.after.as_slice()) {
+        _ if environment.skipped => "is skipped in this release".to_owned(),
         (Start::Manual, _) => "starts when somebody deploys it".to_owned(),
         (Start::Automatic, []) => String::new(),
         (Start::Automatic, after) => format!("after {}", after.join(", ")),

@@ -116,6 +116,7 @@ fn of(environments: Vec<EnvironmentView>) -> ReleaseView {
         parameters: BTreeMap::from([("replicas".to_owned(), "2".to_owned())]),
         cause: Cause::Manual { by: "ann".to_owned() },
         trigger: "started by ann".to_owned(),
+        abandoned: None,
         created_at: at(0),
         environments,
     }
@@ -125,6 +126,7 @@ fn environment(name: &str, attempts: Vec<AttemptView>) -> EnvironmentView {
     EnvironmentView {
         name: name.to_owned(),
         status: EnvironmentStatus::InProgress,
+        skipped: false,
         start: Start::Automatic,
         after: Vec::new(),
         cluster: "default".to_owned(),

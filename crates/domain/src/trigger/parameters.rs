@@ -25,7 +25,7 @@ pub fn resolve_parameters(
 ///
 /// # Errors
 /// Everything that is wrong, with paths like `parameters.replicas`.
-pub(crate) fn draft_parameters(
+pub fn draft_parameters(
     spec: &PipelineSpec,
     given: &BTreeMap<String, String>,
 ) -> Result<BTreeMap<String, String>, Vec<Problem>> {

@@ -64,7 +64,7 @@ async fn following(context: &Context, ended: &Attempt) -> Result<Vec<Attempt>, O
     let release = context.release(&ended.at.release).await?.record;
     let attempts: Vec<Attempt> =
         context.store.attempts(&release.id).await?.into_iter().map(|a| a.record).collect();
-    Ok(startable(&release.spec.environments, &attempts)
+    Ok(startable(&release.spec.environments, &release.skipped, &attempts)
         .into_iter()
         .map(|e| new_attempt(context, &release, &e.name, 1, AttemptKind::Deploy, SYSTEM))
         .collect())

@@ -1,5 +1,6 @@
 //! Starting what matched, with bounded patience for a busy table.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -31,6 +32,7 @@ pub(super) async fn start(
         revision: Arc::clone(&considered.pipeline.revision),
         artifacts: found.artifacts.clone(),
         parameters: found.parameters.clone(),
+        skipped: BTreeSet::new(),
         cause,
     };
     let what = describe(&found.artifacts);

@@ -30,7 +30,7 @@ pub(super) fn scope<'a>(
             (r.stage.clone(), view)
         })
         .collect();
-    let mut trigger = serde_json::to_value(&release.cause).unwrap_or_default();
+    let mut trigger = serde_json::to_value(release.cause.origin()).unwrap_or_default();
     if let (Some(trigger), Some(first)) = (trigger.as_object_mut(), release.artifacts.first()) {
         trigger.insert("artifact".to_owned(), artifact(first));
     }

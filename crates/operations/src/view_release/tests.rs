@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use pilothouse_domain::approval::{ApprovalStatus, Subject};
@@ -36,7 +36,9 @@ fn release() -> Release {
         status: ReleaseStatus::Active,
         artifacts: Vec::new(),
         parameters: BTreeMap::new(),
+        skipped: BTreeSet::new(),
         cause: Cause::Manual { by: "ann".to_owned() },
+        abandoned: None,
         created_at: at(0),
     }
 }

@@ -9,7 +9,7 @@ use pilothouse_domain::attempt::{AttemptRef, AttemptStatus, Control, OperationSt
 use pilothouse_domain::environment::EnvironmentStatus;
 use pilothouse_domain::ids::{ApprovalId, AttemptId, ReleaseId};
 use pilothouse_domain::pipeline::{RollbackMode, Start};
-use pilothouse_domain::release::{Cause, ReleaseStatus};
+use pilothouse_domain::release::{Abandoned, Cause, ReleaseStatus};
 use pilothouse_domain::stage::StageStatus;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -41,6 +41,9 @@ pub struct ReleaseView {
     pub cause: Cause,
     /// The same in one phrase.
     pub trigger: String,
+    /// Who gave it up, and why, once somebody did (A4).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub abandoned: Option<Abandoned>,
     /// When it was created.
     pub created_at: Timestamp,
     /// Its environments, each after those that it comes after.
@@ -87,6 +90,9 @@ pub struct EnvironmentView {
     pub name: String,
     /// Its status, derived from its latest attempt (A5-A11).
     pub status: EnvironmentStatus,
+    /// Whether this release leaves it out.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub skipped: bool,
     /// Whether it starts by itself.
     pub start: Start,
     /// The environments that must have succeeded first.

@@ -48,6 +48,18 @@ async fn creating_what_is_there_conflicts_alone_and_among_others() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_must_be_absent_conflicts_once_it_is_there() {
+    let store = store().await;
+    let both = || Transaction::new().create(&release(2)).absent(release(1).key());
+    store.commit(both()).await.unwrap();
+    store.commit(Transaction::new().create(&release(1))).await.unwrap();
+    let gone = store.release(&release(2).id).await.unwrap().unwrap();
+    store.commit(Transaction::new().delete(&gone)).await.unwrap();
+    assert_eq!(conflict_on(&store.commit(both()).await.unwrap_err()), &release(1).key());
+    assert!(store.release(&release(2).id).await.unwrap().is_none());
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_item_deleted_and_created_again_is_not_the_one_that_was_read() {
     let store = store().await;
     let lease = Lease::vacant("shop", "prod", at(0)).acquire(&attempt_ref(1, "prod", 1), at(0)).unwrap();

@@ -1,6 +1,6 @@
 //! Records to write, and a table to write them to.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use pilothouse_connector::dynamodb::{Connector, open};
@@ -50,7 +50,9 @@ pub(crate) fn release(n: u128) -> Release {
             digest: None,
         }],
         parameters: BTreeMap::from([("replicas".into(), "2".into())]),
+        skipped: BTreeSet::new(),
         cause: Cause::Manual { by: "alice".into() },
+        abandoned: None,
         created_at: at(0),
     }
 }

@@ -3,6 +3,7 @@
 use pilothouse_domain::attempt::{AttemptStatus, OperationStatus};
 use pilothouse_domain::environment::EnvironmentStatus;
 use pilothouse_domain::problem::Problem;
+use pilothouse_domain::release::ReleaseStatus;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -36,6 +37,9 @@ pub struct ErrorDetail {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct CurrentState {
+    /// The release's status.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub release: Option<ReleaseStatus>,
     /// The environment.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub environment: Option<String>,

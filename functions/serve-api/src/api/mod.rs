@@ -23,9 +23,9 @@ pub use pipeline::{
     SavedPipeline, ValidPipeline,
 };
 pub use release::{
-    ArtifactChoice, AttemptPurpose, AttemptView, EnvironmentStanding, EnvironmentView, EventPage,
-    ExecutionName, FollowEvents, ListReleases, Outcome, ReleaseSummary, ReleaseView, StageState, StageView,
-    StartRelease, StartedRelease,
+    AbandonRelease, ArtifactChoice, AttemptPurpose, AttemptView, EditRelease, EnvironmentStanding,
+    EnvironmentView, EventPage, ExecutionName, FollowEvents, ListReleases, Outcome, ReleaseSummary,
+    ReleaseView, StageState, StageView, StartRelease, StartedRelease,
 };
 pub use system::{Health, SkippedStage, Whoami};
 pub use token::{CreateToken, IssuedToken, TokenView};

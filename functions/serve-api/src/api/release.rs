@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use pilothouse_domain::artifact::Artifact;
 use pilothouse_domain::environment::EnvironmentStatus;
 use pilothouse_domain::ids::ReleaseId;
+use pilothouse_domain::release::{Release, ReleaseStatus};
 use pilothouse_domain::timeline::Event;
 pub use pilothouse_operations::view_release::{
     AttemptPurpose, AttemptView, EnvironmentView, ExecutionName, Outcome, ReleaseView, StageState, StageView,
@@ -27,6 +28,36 @@ pub struct StartRelease {
     /// Its launch parameters (T19).
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub parameters: BTreeMap<String, String>,
+    /// The environments to leave out; those that come after them count them as passed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub skipped_environments: Vec<String>,
+    /// Whether to make a draft: nothing starts, and it can be edited until somebody starts it (A2).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub draft: bool,
+}
+
+/// What to change in a draft (A2). What is not named stays as it is; the pipeline's revision always does.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct EditRelease {
+    /// What it carries, by the pipeline's names; `null` takes an artifact out.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub artifacts: BTreeMap<String, Option<ArtifactChoice>>,
+    /// Its launch parameters; `null` goes back to the default.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub parameters: BTreeMap<String, Option<String>>,
+    /// The environments to leave out, all of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub skipped_environments: Option<Vec<String>>,
+}
+
+/// Giving a release up (A4).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct AbandonRelease {
+    /// Why, for those who find it later: 1 to 1000 characters.
+    #[schemars(length(min = 1, max = 1000))]
+    pub reason: String,
 }
 
 /// Which image of the artifact's repository is meant.
@@ -74,8 +105,23 @@ pub struct StartedRelease {
     pub pipeline: String,
     /// The pipeline's revision.
     pub revision: u32,
+    /// `Draft` or `Active`.
+    pub status: ReleaseStatus,
     /// What it carries.
     pub artifacts: Vec<Artifact>,
+}
+
+impl From<Release> for StartedRelease {
+    fn from(release: Release) -> Self {
+        Self {
+            id: release.id,
+            application: release.application,
+            pipeline: release.pipeline,
+            revision: release.revision,
+            status: release.status,
+            artifacts: release.artifacts,
+        }
+    }
 }
 
 /// A release in a list.
@@ -90,6 +136,8 @@ pub struct ReleaseSummary {
     pub pipeline: String,
     /// The pipeline's revision.
     pub revision: u32,
+    /// Whether it may still act (A2-A4).
+    pub status: ReleaseStatus,
     /// What it came to so far.
     pub outcome: Outcome,
     /// What it carries.

@@ -95,6 +95,7 @@ async fn explain(context: &Context, decision: &DecideApproval, failure: Failure)
     let attempt = context.store.attempt(&approval.record.at).await.ok().flatten();
     let pair = attempt.as_ref().map(|a| a.record.state.pair());
     failure.with_current(CurrentState {
+        release: None,
         environment: Some(approval.record.at.environment.clone()),
         environment_status: None,
         attempt: Some(approval.record.at.number),

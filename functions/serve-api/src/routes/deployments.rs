@@ -6,8 +6,11 @@ use axum::http::StatusCode;
 use pilothouse_domain::attempt::{Attempt, AttemptRef};
 use pilothouse_domain::environment::EnvironmentStatus;
 use pilothouse_domain::ids::ReleaseId;
+use pilothouse_domain::release::ReleaseEvent;
 use pilothouse_domain::token::Permission;
-use pilothouse_operations::{Context, cancel_deployment, roll_back, skip_wait, start_deployment};
+use pilothouse_operations::{
+    Context, OperationError, cancel_deployment, roll_back, skip_wait, start_deployment,
+};
 
 use crate::api::{CurrentState, Deployment, SkippedStage, StageState};
 use crate::auth::Caller;
@@ -70,16 +73,18 @@ impl Place {
     }
 
     /// The latest attempt; refused where there is none, whatever the reason.
-    async fn attempt(&self, context: &Context, action: &str) -> Result<AttemptRef, Failure> {
-        if let Some(latest) = self.latest(context).await? {
-            return Ok(latest.at);
-        }
+    async fn attempt(&self, context: &Context, action: &'static str) -> Result<AttemptRef, Failure> {
         let release = context.store.release(&self.release).await?.ok_or_else(|| {
             Failure::not_found(
                 &format!("release `{}`", self.release),
                 "list releases with `pilothouse release ls`",
             )
         })?;
+        let event = ReleaseEvent::ActedIn { action };
+        release.record.status.apply(&event).map_err(OperationError::from)?;
+        if let Some(latest) = self.latest(context).await? {
+            return Ok(latest.at);
+        }
         if release.record.environment(&self.environment).is_none() {
             let what = format!("environment `{}` of release `{}`", self.environment, self.release);
             return Err(Failure::not_found(&what, "see `pilothouse release show`"));
@@ -91,6 +96,7 @@ impl Place {
     fn standing(&self, latest: Option<&Attempt>) -> CurrentState {
         let pair = latest.map(|a| a.state.pair());
         CurrentState {
+            release: None,
             environment: Some(self.environment.clone()),
             environment_status: Some(EnvironmentStatus::derive(latest)),
             attempt: latest.map(|a| a.at.number),

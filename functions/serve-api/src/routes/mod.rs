@@ -2,6 +2,7 @@
 
 mod approvals;
 mod deployments;
+mod drafts;
 mod environments;
 mod hooks;
 mod pipelines;
@@ -17,6 +18,7 @@ pub(crate) fn all() -> Vec<Route> {
     [
         pipelines::routes(),
         releases::routes(),
+        drafts::routes(),
         deployments::routes(),
         approvals::routes(),
         environments::routes(),

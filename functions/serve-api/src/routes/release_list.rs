@@ -55,6 +55,7 @@ async fn summary(context: &Context, release: Release) -> Result<ReleaseSummary, 
         .map(|i| EnvironmentStanding { name: specs[i].name.clone(), status: standing(&specs[i].name) })
         .collect();
     Ok(ReleaseSummary {
+        status: release.status,
         outcome: outcome(&attempts, &approvals),
         trigger: release.cause.summary(),
         environments,

@@ -1,5 +1,6 @@
 //! Releases: started by hand (T61, T64), shown (T66), followed.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use axum::Json;
@@ -7,13 +8,15 @@ use axum::extract::State;
 use axum::http::header::LOCATION;
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use pilothouse_domain::artifact::Artifact;
+use pilothouse_domain::ids::ReleaseId;
 use pilothouse_domain::proof::Export;
-use pilothouse_domain::release::Cause;
+use pilothouse_domain::release::{Cause, Release, check_skipped};
+use pilothouse_domain::saved::PipelineRevision;
 use pilothouse_domain::timeline::Event;
 use pilothouse_domain::token::Permission;
-use pilothouse_domain::trigger::{release_artifacts, resolve_parameters};
+use pilothouse_domain::trigger::{draft_parameters, release_artifacts, resolve_parameters};
 use pilothouse_operations::view_release::{ReleaseView, view_release};
-use pilothouse_operations::{Admitted, Context, export_release, start_release};
+use pilothouse_operations::{Admitted, Context, create_draft, export_release, start_release};
 use tokio::time::{Instant, sleep};
 
 use super::pipelines::head;
@@ -32,10 +35,10 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 
 pub(super) fn routes() -> Vec<Route> {
     vec![
-        Route::post("/v1/releases", "startRelease", "Start a release by hand.")
+        Route::post("/v1/releases", "startRelease", "Start a release by hand, or make a draft of one.")
             .needs(Permission::Operate)
             .takes::<StartRelease>()
-            .answers::<StartedRelease>(201, "The release that was started.")
+            .answers::<StartedRelease>(201, "The release that was started, or the draft.")
             .handled_by(start),
         Route::get("/v1/releases", "listReleases", "List releases, the newest first.")
             .query::<ListReleases>()
@@ -66,11 +69,14 @@ pub(super) fn routes() -> Vec<Route> {
     ]
 }
 
+/// Where a new release is, and what it is.
+pub(super) type Created = (StatusCode, HeaderMap, Json<StartedRelease>);
+
 async fn start(
     State(context): State<Context>,
     Caller(who): Caller,
     JsonBody(ask): JsonBody<StartRelease>,
-) -> Result<(StatusCode, HeaderMap, Json<StartedRelease>), Failure> {
+) -> Result<Created, Failure> {
     let head = head(&context, &ask.application, &ask.pipeline).await?;
     if !head.enabled {
         let name = format!("{}/{}", ask.application, ask.pipeline);
@@ -80,37 +86,56 @@ async fn start(
     let revision = found.ok_or_else(|| {
         Failure::not_found(&format!("revision {} of the pipeline", head.revision), "save the pipeline again")
     })?;
-    let given: Vec<Artifact> = ask.artifacts.iter().map(|(name, choice)| choice.bind(name)).collect();
-    let (artifacts, parameters) = match (
-        release_artifacts(&revision.spec, &given),
-        resolve_parameters(&revision.spec, &ask.parameters),
-    ) {
-        (Ok(artifacts), Ok(parameters)) => (artifacts, parameters),
-        (artifacts, parameters) => {
-            let problems = [artifacts.err(), parameters.err()].into_iter().flatten().flatten();
-            return Err(Failure::invalid(problems.collect()));
-        }
-    };
-    let number = revision.revision;
-    let ask_to_start = pilothouse_operations::StartRelease {
+    let inputs = inputs(&revision, &ask)?;
+    let asked = pilothouse_operations::StartRelease {
         revision,
-        artifacts: artifacts.clone(),
-        parameters,
+        artifacts: inputs.artifacts,
+        parameters: inputs.parameters,
+        skipped: inputs.skipped,
         cause: Cause::Manual { by: who.name },
     };
-    let (Admitted::Started(id) | Admitted::Before(id)) = start_release(&context, ask_to_start).await?;
+    if ask.draft {
+        return Ok(created(create_draft(&context, asked).await?));
+    }
+    let (Admitted::Started(id) | Admitted::Before(id)) = start_release(&context, asked).await?;
+    let release = context.store.release(&id).await?.ok_or_else(|| gone(&id))?;
+    Ok(created(release.record))
+}
+
+/// What a release is started with, complete.
+struct Inputs {
+    artifacts: Vec<Artifact>,
+    parameters: BTreeMap<String, String>,
+    skipped: BTreeSet<String>,
+}
+
+/// Checks all that was given at once. A draft may lack what is required until it starts.
+fn inputs(revision: &PipelineRevision, ask: &StartRelease) -> Result<Inputs, Failure> {
+    let spec = &revision.spec;
+    let given: Vec<Artifact> = ask.artifacts.iter().map(|(name, choice)| choice.bind(name)).collect();
+    let resolve = if ask.draft { draft_parameters } else { resolve_parameters };
+    let skipped: BTreeSet<String> = ask.skipped_environments.iter().cloned().collect();
+    let wrong = check_skipped(spec, &skipped);
+    match (release_artifacts(spec, &given), resolve(spec, &ask.parameters)) {
+        (Ok(artifacts), Ok(parameters)) if wrong.is_empty() => Ok(Inputs { artifacts, parameters, skipped }),
+        (artifacts, parameters) => {
+            let problems = [artifacts.err(), parameters.err(), Some(wrong)].into_iter().flatten().flatten();
+            Err(Failure::invalid(problems.collect()))
+        }
+    }
+}
+
+/// The answer that a release was created.
+pub(super) fn created(release: Release) -> Created {
     let mut headers = HeaderMap::new();
-    if let Ok(location) = HeaderValue::from_str(&format!("/v1/releases/{id}")) {
+    if let Ok(location) = HeaderValue::from_str(&format!("/v1/releases/{}", release.id)) {
         headers.insert(LOCATION, location);
     }
-    let started = StartedRelease {
-        id,
-        application: ask.application,
-        pipeline: ask.pipeline,
-        revision: number,
-        artifacts,
-    };
-    Ok((StatusCode::CREATED, headers, Json(started)))
+    (StatusCode::CREATED, headers, Json(release.into()))
+}
+
+fn gone(id: &ReleaseId) -> Failure {
+    Failure::not_found(&format!("release `{id}`"), "list releases with `pilothouse release ls`")
 }
 
 async fn show(
@@ -134,10 +159,7 @@ async fn events(
 ) -> Result<Json<EventPage>, Failure> {
     let id = release_id(&id)?;
     if context.store.release(&id).await?.is_none() {
-        return Err(Failure::not_found(
-            &format!("release `{id}`"),
-            "list releases with `pilothouse release ls`",
-        ));
+        return Err(gone(&id));
     }
     let after = ask.after.unwrap_or(0);
     let limit = page_size(ask.limit, 100);

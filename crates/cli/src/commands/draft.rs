@@ -1,0 +1,163 @@
+//! `pilothouse release edit`, `activate`, `abandon` and `rerun`.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::process::ExitCode;
+
+use clap::Args;
+use pilothouse_domain::release::ReleaseStatus;
+use pilothouse_serve_api::api::{AbandonRelease, ArtifactChoice, EditRelease, ReleaseView, StartedRelease};
+
+use super::{Session, watch};
+use crate::args::pair;
+use crate::client::{Reply, Request};
+use crate::failure::Failure;
+
+#[derive(Debug, Args)]
+pub(crate) struct EditArgs {
+    /// The draft: its id, a part of it, or `latest`.
+    release: String,
+    /// What an artifact is bound to: `web=1.0.0`, `web=1.0.0@sha256:…`.
+    #[arg(long = "artifact", value_name = "NAME=TAG[@DIGEST]", value_parser = pair)]
+    artifacts: Vec<(String, String)>,
+    /// Take an artifact out.
+    #[arg(long = "remove-artifact", value_name = "NAME")]
+    removed: Vec<String>,
+    /// A launch parameter.
+    #[arg(long = "param", value_name = "NAME=VALUE", value_parser = pair)]
+    parameters: Vec<(String, String)>,
+    /// Go back to a parameter's default.
+    #[arg(long = "reset-param", value_name = "NAME")]
+    reset: Vec<String>,
+    /// Leave this environment out; those after it count it as passed.
+    #[arg(long, value_name = "ENVIRONMENT")]
+    skip: Vec<String>,
+    /// Do not leave this environment out any more.
+    #[arg(long, value_name = "ENVIRONMENT")]
+    unskip: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ActivateArgs {
+    /// The draft: its id, a part of it, or `latest`.
+    release: String,
+    /// Follow it.
+    #[arg(long)]
+    watch: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AbandonArgs {
+    /// The release: its id, a part of it, or `latest`.
+    release: String,
+    /// Why, for those who find it later.
+    #[arg(long)]
+    reason: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RerunArgs {
+    /// The release: its id, a part of it, or `latest`.
+    release: String,
+    /// Follow the new one.
+    #[arg(long)]
+    watch: bool,
+}
+
+/// What was made: a release that runs, or a draft.
+pub(super) fn made(release: &StartedRelease) -> String {
+    let what = match release.status {
+        ReleaseStatus::Draft => "made a draft,",
+        ReleaseStatus::Active | ReleaseStatus::Abandoned => "started",
+    };
+    format!(
+        "{what} {} of {}/{}, revision {}",
+        release.id, release.application, release.pipeline, release.revision
+    )
+}
+
+pub(crate) async fn edit(session: &Session, args: EditArgs) -> Result<(), Failure> {
+    let id = session.client.find_release(&args.release).await?;
+    let skipped = if args.skip.is_empty() && args.unskip.is_empty() {
+        None
+    } else {
+        Some(skips(&session.client.release(&id).await?.body, &args.skip, &args.unskip))
+    };
+    let ask = EditRelease { skipped_environments: skipped, ..changes(args) };
+    if ask == EditRelease::default() {
+        return Err(Failure::usage("say what to change: --artifact, --param, --skip, --unskip"));
+    }
+    let request = Request::patch(&["v1", "releases", id.as_str()]).json(&ask);
+    let reply: Reply<ReleaseView> = session.client.send(request).await?;
+    session.output.answer(&reply.json, || format!("edited {id}; see `pilothouse release show {id}`"));
+    Ok(())
+}
+
+fn changes(args: EditArgs) -> EditRelease {
+    let mut artifacts: BTreeMap<String, Option<ArtifactChoice>> =
+        args.artifacts.into_iter().map(|(name, text)| (name, Some(ArtifactChoice::Text(text)))).collect();
+    artifacts.extend(args.removed.into_iter().map(|name| (name, None)));
+    let mut parameters: BTreeMap<String, Option<String>> =
+        args.parameters.into_iter().map(|(name, value)| (name, Some(value))).collect();
+    parameters.extend(args.reset.into_iter().map(|name| (name, None)));
+    EditRelease { artifacts, parameters, skipped_environments: None }
+}
+
+/// All environments to leave out, once these are added and those taken away.
+fn skips(release: &ReleaseView, skip: &[String], unskip: &[String]) -> Vec<String> {
+    let present = release.environments.iter().filter(|e| e.skipped).map(|e| e.name.clone());
+    let mut all: BTreeSet<String> = present.chain(skip.iter().cloned()).collect();
+    all.retain(|name| !unskip.contains(name));
+    all.into_iter().collect()
+}
+
+pub(crate) async fn activate(session: &Session, args: ActivateArgs) -> Result<ExitCode, Failure> {
+    let id = session.client.find_release(&args.release).await?;
+    let request = Request::post(&["v1", "releases", id.as_str(), "start"]);
+    let reply: Reply<ReleaseView> = session.client.send(request).await?;
+    if args.watch {
+        return watch::run(session, &id, false, 0).await;
+    }
+    session.output.answer(&reply.json, || {
+        format!(
+            "started {id}, revision {}; follow it with `pilothouse release watch {id}`",
+            reply.body.revision
+        )
+    });
+    Ok(ExitCode::SUCCESS)
+}
+
+pub(crate) async fn abandon(session: &Session, args: AbandonArgs) -> Result<(), Failure> {
+    let id = session.client.find_release(&args.release).await?;
+    let ask = AbandonRelease { reason: args.reason };
+    let request = Request::post(&["v1", "releases", id.as_str(), "abandon"]).json(&ask);
+    let reply: Reply<ReleaseView> = session.client.send(request).await?;
+    session.output.answer(&reply.json, || format!("abandoned {id}: no action is allowed in it any more"));
+    Ok(())
+}
+
+pub(crate) async fn rerun(session: &Session, args: RerunArgs) -> Result<ExitCode, Failure> {
+    let id = session.client.find_release(&args.release).await?;
+    let request = Request::post(&["v1", "releases", id.as_str(), "rerun"]);
+    let reply: Reply<StartedRelease> = session.client.send(request).await?;
+    if args.watch {
+        return watch::run(session, &reply.body.id, false, 0).await;
+    }
+    session.output.answer(&reply.json, || format!("{}, as a rerun of {id}", made(&reply.body)));
+    Ok(ExitCode::SUCCESS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::view::samples::full;
+
+    #[test]
+    fn skips_are_added_to_those_there_are_and_taken_away() {
+        let mut release = full();
+        release.environments[1].skipped = true;
+        let name = |text: &str| vec![text.to_owned()];
+        assert_eq!(skips(&release, &name("dev"), &[]), ["dev", "prod"]);
+        assert_eq!(skips(&release, &name("dev"), &name("prod")), ["dev"]);
+        assert!(skips(&release, &[], &name("prod")).is_empty());
+    }
+}
