@@ -110,7 +110,7 @@ mod tests {
         serde_json::from_value(chain).unwrap()
     }
 
-    fn attempt(environment: &str, state: AttemptState) -> Attempt {
+    fn attempt(environment: &str, state: &AttemptState) -> Attempt {
         let release = ReleaseId::new(ulid::Ulid::from_parts(1, 1));
         let attempt = serde_json::json!({
             "id": AttemptId::new(ulid::Ulid::from_parts(2, 1)), "application": "shop", "kind": { "kind": "deploy" },
@@ -133,18 +133,18 @@ mod tests {
         assert_eq!(names(&["dev"], &[]), ["test"]);
         assert_eq!(names(&["dev", "test"], &[]), ["prod"]);
         assert_eq!(names(&["test"], &[]), ["dev"], "prod waits for dev, by way of test");
-        assert_eq!(names(&["test"], &[attempt("dev", AttemptState::Succeeded)]), ["prod"]);
+        assert_eq!(names(&["test"], &[attempt("dev", &AttemptState::Succeeded)]), ["prod"]);
         let failed = AttemptState::PhaseFailed { reason: "x".to_owned() };
-        assert!(names(&["test"], &[attempt("dev", failed)]).is_empty());
+        assert!(names(&["test"], &[attempt("dev", &failed)]).is_empty());
     }
 
     #[test]
     fn a_partial_success_is_enough_only_where_the_follower_takes_it() {
-        let partial = |environment| attempt(environment, AttemptState::PartiallySucceeded);
+        let partial = |environment| attempt(environment, &AttemptState::PartiallySucceeded);
         assert_eq!(names(&[], &[partial("dev")]), ["test"]);
-        let dev = attempt("dev", AttemptState::Succeeded);
+        let dev = attempt("dev", &AttemptState::Succeeded);
         assert!(names(&[], &[dev.clone(), partial("test")]).is_empty());
-        assert_eq!(names(&[], &[dev, attempt("test", AttemptState::Succeeded)]), ["prod"]);
+        assert_eq!(names(&[], &[dev, attempt("test", &AttemptState::Succeeded)]), ["prod"]);
         assert!(names(&["test"], &[partial("dev")]).is_empty(), "also by way of a skipped one");
     }
 }
