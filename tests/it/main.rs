@@ -15,6 +15,8 @@ mod examples;
 #[cfg(test)]
 mod intake;
 #[cfg(test)]
+mod joins;
+#[cfg(test)]
 mod lanes;
 #[cfg(test)]
 mod main_story;

@@ -1,0 +1,182 @@
+//! Joins, branches, failures and cancels: each a pipeline file in `joins/` that says at its head what is done to it and
+//! how it ends. 01 to 19 are the behaviours that the suite of Spinnaker's queue names (orca, `QueueIntegrationTest`).
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use crate::world::{World, attempt, attempts};
+
+/// What is done to the release, in order.
+#[derive(Debug)]
+struct Step {
+    /// The stage that is waited for, and its status; none: the release at rest. `attempt`: its operation status.
+    when: Option<(String, String)>,
+    act: String,
+}
+
+/// What a pipeline file says at its head.
+#[derive(Debug, Default)]
+struct Script {
+    steps: Vec<Step>,
+    /// How many seconds it may take from its creation to its end.
+    within: Option<i64>,
+    /// For each attempt its pair, and for each stage its status and what its reason contains.
+    attempts: Vec<(String, BTreeMap<String, (String, String)>)>,
+}
+
+impl Script {
+    fn read(file: &str) -> Self {
+        let mut script = Self::default();
+        let head = file.lines().map_while(|line| line.strip_prefix('#'));
+        for line in head {
+            let line = line.strip_prefix(' ').unwrap_or(line);
+            if let Some((when, act)) = line.strip_prefix("when ").and_then(|l| l.split_once(": ")) {
+                let (stage, status) = when.rsplit_once(' ').unwrap();
+                script
+                    .steps
+                    .push(Step { when: Some((stage.to_owned(), status.to_owned())), act: act.to_owned() });
+            } else if let Some(act) = line.strip_prefix("then: ") {
+                script.steps.push(Step { when: None, act: act.to_owned() });
+            } else if let Some(within) = line.strip_prefix("within: ") {
+                script.within = Some(within.trim_end_matches('s').parse().unwrap());
+            } else if let Some((_, pair)) = line.strip_prefix("attempt ").and_then(|l| l.split_once(": ")) {
+                script.attempts.push((pair.to_owned(), BTreeMap::new()));
+            } else if let (Some(stage), Some((_, stages))) =
+                (line.strip_prefix("  "), script.attempts.last_mut())
+            {
+                let (name, end) = stage.split_once(": ").unwrap_or_else(|| panic!("no stage: {line}"));
+                let (status, why) = end.split_once(" (").unwrap_or((end, ""));
+                let why = why.strip_suffix(')').unwrap_or(why);
+                stages.insert(name.to_owned(), (status.to_owned(), why.to_owned()));
+            }
+        }
+        assert!(!script.attempts.is_empty(), "the file says not how it ends");
+        script
+    }
+}
+
+/// The latest attempt.
+fn latest(view: &Value) -> Value {
+    attempts(view).into_iter().max_by_key(|a| a["number"].as_u64()).unwrap_or_default()
+}
+
+fn stage<'a>(attempt: &'a Value, name: &str) -> &'a Value {
+    let stages = attempt["stages"].as_array().unwrap();
+    stages.iter().find(|s| s["name"] == name).unwrap_or_else(|| panic!("no stage {name}: {attempt:#}"))
+}
+
+async fn play(world: &World, release: &str, step: &Step) {
+    let Some((name, status)) = &step.when else {
+        world.at_rest(release).await;
+        return act(world, release, "", &step.act).await;
+    };
+    let seen = |view: &Value| {
+        let latest = latest(view);
+        match name.as_str() {
+            "attempt" => latest["operationStatus"] == *status,
+            name => latest["stages"].is_array() && stage(&latest, name)["status"] == *status,
+        }
+    };
+    world.until(release, &format!("{name} {status}"), seen).await;
+    act(world, release, name, &step.act).await;
+}
+
+async fn act(world: &World, release: &str, stage: &str, act: &str) {
+    let environment = format!("/v1/releases/{release}/environments/dev");
+    let (path, body) = match act.split_once(' ').unwrap_or((act, "")) {
+        ("look", _) => return,
+        ("approve", input) => {
+            let approval = world.pending_approval(release).await;
+            let body = if input.is_empty() { json!({}) } else { json!({ "input": input }) };
+            (format!("/v1/releases/{release}/approvals/{approval}/approve"), body)
+        }
+        ("skip", _) => (format!("{environment}/stages/{stage}/skip"), json!({})),
+        (action, _) => (format!("{environment}/{action}"), json!({})),
+    };
+    let answer = world.post(&path, &body).await;
+    assert!(answer.status.is_success(), "{act}: {:#}", answer.body);
+}
+
+fn at(value: &Value) -> Option<Timestamp> {
+    value.as_str().map(|text| text.parse().unwrap())
+}
+
+/// No stage began before all those before it, near and far, were at their end.
+fn check_order(attempt: &Value) {
+    for one in attempt["stages"].as_array().unwrap() {
+        let Some(began) = at(&one["startedAt"]) else { continue };
+        let mut before: Vec<String> = serde_json::from_value(one["dependsOn"].clone()).unwrap();
+        while let Some(name) = before.pop() {
+            let other = stage(attempt, &name);
+            before.extend(serde_json::from_value::<Vec<String>>(other["dependsOn"].clone()).unwrap());
+            let ended = at(&other["endedAt"]).or_else(|| at(&other["startedAt"]));
+            assert!(ended.is_none_or(|ended| ended <= began), "{} began before {name} ended", one["name"]);
+        }
+    }
+}
+
+fn check_ends(script: &Script, view: &Value) {
+    assert_eq!(attempts(view).len(), script.attempts.len(), "{view:#}");
+    for (number, (pair, stages)) in script.attempts.iter().enumerate() {
+        let found = attempt(view, "dev", number as u64 + 1);
+        let status = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let came_to = format!("{}, {}", status(&found["status"]), status(&found["operationStatus"]));
+        assert_eq!(came_to, *pair, "{found:#}");
+        let ends: BTreeMap<String, String> = found["stages"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|s| (status(&s["name"]), status(&s["status"])))
+            .collect();
+        let wanted: BTreeMap<String, String> =
+            stages.iter().map(|(name, (status, _))| (name.clone(), status.clone())).collect();
+        assert_eq!(ends, wanted, "{found:#}");
+        for (name, (_, why)) in stages {
+            let reason = status(&stage(&found, name)["reason"]);
+            assert!(reason.contains(why), "{name}: {reason}");
+        }
+        check_order(&found);
+        if let Some(within) = script.within {
+            let took = at(&found["endedAt"]).unwrap().duration_since(at(&found["createdAt"]).unwrap());
+            assert!(took.as_secs() <= within, "it took {took:?}");
+        }
+    }
+}
+
+/// T26-T31 and A28: every file of `joins/` ends as it says.
+#[test]
+fn every_pipeline_ends_as_its_file_says() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("it/joins");
+    let mut files: Vec<_> = std::fs::read_dir(folder).unwrap().map(|f| f.unwrap().path()).collect();
+    files.sort();
+    let mut failed = Vec::new();
+    for file in &files {
+        let text = std::fs::read_to_string(file).unwrap();
+        let name = file.file_name().unwrap().to_string_lossy().into_owned();
+        let played = std::panic::catch_unwind(|| {
+            // Each has a clock and a process of its own.
+            let runtime =
+                tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build();
+            runtime.unwrap().block_on(Box::pin(play_file(&text)))
+        });
+        if played.is_err() {
+            failed.push(name);
+        }
+    }
+    assert!(failed.is_empty(), "other ends than the files say: {failed:#?}");
+    assert!(files.len() >= 19, "only {} files", files.len());
+}
+
+async fn play_file(file: &str) {
+    let script = Script::read(file);
+    let world = World::new().await;
+    world.save(file).await;
+    let release = world.start("1.0.0").await;
+    for step in &script.steps {
+        play(&world, &release, step).await;
+    }
+    check_ends(&script, &world.at_rest(&release).await);
+}
