@@ -23,9 +23,12 @@ struct Script {
     steps: Vec<Step>,
     /// How many seconds it may take from its creation to its end.
     within: Option<i64>,
-    /// For each attempt its pair, and for each stage its status and what its reason contains.
-    attempts: Vec<(String, BTreeMap<String, (String, String)>)>,
+    /// For each attempt its pair, and how its stages end.
+    attempts: Vec<(String, Ends)>,
 }
+
+/// For each stage its status, and what its reason contains.
+type Ends = BTreeMap<String, (String, String)>;
 
 impl Script {
     fn read(file: &str) -> Self {
@@ -160,7 +163,7 @@ fn every_pipeline_ends_as_its_file_says() {
             // Each has a clock and a process of its own.
             let runtime =
                 tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build();
-            runtime.unwrap().block_on(Box::pin(play_file(&text)))
+            runtime.unwrap().block_on(Box::pin(play_file(&text)));
         });
         if played.is_err() {
             failed.push(name);

@@ -1,5 +1,5 @@
 use pilothouse_cluster::parse_manifests;
-use pilothouse_domain::stage::StageStatus;
+use pilothouse_domain::stage::{StageRun, StageStatus};
 use pilothouse_sim_cluster::{Behaviour, ImageRule};
 use serde_json::{Value, json};
 
@@ -190,4 +190,20 @@ async fn every_object_is_a_target_of_the_snapshot() {
     let objects: Vec<_> =
         parse_manifests(&shop("hello"), "dev").unwrap().into_iter().map(|m| m.object).collect();
     assert_eq!(targets, objects);
+}
+
+/// X3: what a cancel leaves behind is what the cluster has, or nothing when nothing was done.
+#[tokio::test(start_paused = true)]
+async fn a_cancelled_rollout_tells_what_it_leaves_in_the_cluster() {
+    let never = ImageRule::new("*", Behaviour::NeverReady { message: None });
+    let scene = Scene::with_rules([never]).await;
+    let options = json!({ "manifests": shop("hello") });
+    let blank = scene.run(&DeployManifest, "Deploy", options);
+    assert_eq!(DeployManifest.cancel(&scene.stage(&blank)).await.unwrap(), None, "nothing was changed");
+    let run = scene.begin(&DeployManifest, blank).await.unwrap().unwrap();
+    let left = DeployManifest.cancel(&scene.stage(&run)).await.unwrap().unwrap();
+    assert!(left.starts_with("Deployment dev/web: ") && left.ends_with("; left as it is"), "{left}");
+    let lost = StageRun { action: Value::Null, has_snapshot: true, ..run };
+    let left = DeployManifest.cancel(&scene.stage(&lost)).await.unwrap().unwrap();
+    assert!(left.starts_with("no change was recorded"), "{left}");
 }
