@@ -246,8 +246,7 @@ async fn a_judgment_that_the_machinery_ended_asks_nobody_any_more() {
 
 #[tokio::test(start_paused = true)]
 async fn an_approval_before_a_deployment_that_the_machinery_ended_asks_nobody_any_more() {
-    let faults =
-        Arc::new(|step: &str| (step == "advance-deployment:await-approval").then_some(StepFault::Lost));
+    let faults = Arc::new(|step: &str| (step == "advance-deployment:await").then_some(StepFault::Lost));
     let world = World::with(|b| b.step_faults(faults)).await;
     world.save(WEB).await;
     let release = world.start("1.0.0").await;

@@ -58,6 +58,12 @@ pub(crate) enum Command {
     Deploy(deploy::DeployArgs),
     /// Cancel what a release does in an environment.
     Cancel(deploy::CancelArgs),
+    /// Let what runs come to its end, and start nothing new until it is resumed.
+    Pause(deploy::CancelArgs),
+    /// Let what runs come to its end, and start nothing more.
+    Stop(deploy::CancelArgs),
+    /// Let a paused or interrupted deployment go on.
+    Resume(deploy::CancelArgs),
     /// Take back what a release deployed to an environment.
     Rollback(deploy::RollbackArgs),
     /// End the wait of a stage early.
@@ -171,6 +177,9 @@ mod tests {
             "approve latest prod --comment ok --input go --approval apr_1",
             "reject latest",
             "cancel latest",
+            "pause latest",
+            "stop latest prod",
+            "resume latest prod",
             "rollback latest prod --yes",
             "deploy latest prod",
             "skip latest prod Settle",

@@ -37,6 +37,8 @@ impl fmt::Display for Approver {
 pub enum Subject {
     /// The deployment may start (A15).
     BeforeDeployment,
+    /// What was deployed may stay (A25).
+    AfterDeployment,
     /// A stage waits for a judgment (A24, T35).
     Stage {
         /// The stage's name.
@@ -193,6 +195,12 @@ impl Approval {
             Some(input) => inputs.contains(input),
         };
         if fits { Ok(()) } else { Err(DecisionRefused::UnknownInput { offered: inputs.join(", ") }) }
+    }
+
+    /// Whether it waits for decisions.
+    #[must_use]
+    pub fn is_pending(&self) -> bool {
+        self.status == ApprovalStatus::Pending
     }
 
     /// The approval after its deadline passed; unchanged if it had ended.

@@ -11,8 +11,14 @@ use crate::attempt::AttemptRef;
 pub enum Awaited {
     /// The environment's lane.
     Lane {},
-    /// The approval before deployment.
+    /// The approval before or after deployment.
     Approval {},
+    /// A time to start at (A14, A18).
+    Time {},
+    /// The next sample of the gates (A34, A36).
+    Gates {},
+    /// A person who resumes it (N13).
+    Resume {},
     /// The stages before this one.
     Upstream {
         /// The stage that waits.
@@ -32,6 +38,9 @@ impl Awaited {
         match self {
             Self::Lane {} => "lane".to_owned(),
             Self::Approval {} => "approval".to_owned(),
+            Self::Time {} => "time".to_owned(),
+            Self::Gates {} => "gates".to_owned(),
+            Self::Resume {} => "resume".to_owned(),
             Self::Upstream { stage } => format!("upstream#{stage}"),
             Self::Answer { stage } => format!("answer#{stage}"),
         }

@@ -33,7 +33,7 @@ impl EnvironmentStatus {
                 Self::Queued
             }
             AttemptState::Scheduled { .. } | AttemptState::Deferred { .. } => Self::Scheduled,
-            AttemptState::EvaluatingGatesBefore | AttemptState::GatesFailedBefore => Self::NotStarted,
+            AttemptState::EvaluatingGatesBefore | AttemptState::GatesFailedBefore { .. } => Self::NotStarted,
             AttemptState::PendingBefore | AttemptState::ApprovedBefore => Self::InProgress,
             AttemptState::RejectedBefore { .. } | AttemptState::RejectedAfter { .. } => Self::Rejected,
             AttemptState::CanceledBefore { .. } | AttemptState::CanceledAfter { .. } => Self::Canceled,

@@ -98,6 +98,16 @@ pub enum Happening {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         evidence: Option<Box<serde_json::Value>>,
     },
+    /// Somebody paused, stopped or resumed it, or that came to be (N12-N15).
+    ControlChanged {
+        /// `pausing`, `paused`, `running`, `stopping`, `stopped`, `interrupted`.
+        control: crate::attempt::Control,
+    },
+    /// It was approved for a later time (A18).
+    DeploymentDeferred {
+        /// When it starts.
+        until: Timestamp,
+    },
     /// Somebody asked to cancel.
     CancelRequested {},
     /// Somebody ended a wait early (T37).

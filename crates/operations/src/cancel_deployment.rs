@@ -1,14 +1,16 @@
 //! Cancelling a deployment (H4, A21, A28, A32).
 
-use pilothouse_domain::attempt::{Attempt, AttemptEvent, AttemptRef, AttemptState, RollbackRequest};
-use pilothouse_domain::callback::Awaited;
+use pilothouse_domain::attempt::{Attempt, AttemptEvent, AttemptRef, RollbackRequest};
+use pilothouse_domain::duration::Span;
 use pilothouse_domain::timeline::Happening;
 use pilothouse_store::{Transaction, Versioned};
-use serde_json::json;
 
 use crate::advance::settle::ended;
-use crate::wake::{answer, wake_stages};
+use crate::wake::wake_again;
 use crate::{Context, OperationError};
+
+/// How long a cancel may take when the environment does not say (X3).
+const CANCEL_WITHIN: Span = Span::from_secs(60);
 
 /// Cancels the attempt: at once when nothing was changed yet, otherwise by asking what runs to end.
 ///
@@ -31,7 +33,10 @@ pub(crate) async fn cancel(
 ) -> Result<Attempt, OperationError> {
     for _ in 0..20 {
         let attempt = context.attempt(at).await?;
-        let event = AttemptEvent::CancelRequested { by: by.to_owned() };
+        let release = context.release(&at.release).await?.record;
+        let within = release.environment(&at.environment).and_then(|e| e.cancel_timeout);
+        let until = Some(within.unwrap_or(CANCEL_WITHIN).after(context.now()));
+        let event = AttemptEvent::CancelRequested { by: by.to_owned(), reason: None, until };
         let mut next = attempt.record.apply(event, by, context.now())?;
         next.rollback_request.clone_from(&rollback);
         if write(context, &attempt, &next, by).await? {
@@ -48,17 +53,9 @@ async fn write(
     next: &Attempt,
     by: &str,
 ) -> Result<bool, OperationError> {
-    let mut tx = Transaction::new().replace(attempt, next).event(context.event(
-        &next.at,
-        by,
-        Happening::CancelRequested {},
-    ));
-    for approval in context.approvals_of(&next.at).await? {
-        let canceled = approval.record.cancel(by);
-        if canceled != approval.record {
-            tx = tx.replace(&approval, &canceled);
-        }
-    }
+    let asked = context.event(&next.at, by, Happening::CancelRequested {});
+    let mut tx = Transaction::new().replace(attempt, next).event(asked);
+    tx = canceling(context, next, by, tx).await?;
     if next.state.is_terminal() {
         tx = tx.event(ended(context, next));
     }
@@ -69,14 +66,23 @@ async fn write(
     }
 }
 
-/// Ends every wait of the attempt: its execution reads the records and finds that it is cancelled.
-async fn wake_all(context: &Context, attempt: &Attempt) -> Result<(), OperationError> {
-    if let AttemptState::CanceledBefore { .. } = attempt.state {
-        answer(context, &attempt.at, &Awaited::Lane {}).await?;
-        return answer(context, &attempt.at, &Awaited::Approval {}).await;
+/// Closes what the attempt asks people.
+pub(crate) async fn canceling(
+    context: &Context,
+    attempt: &Attempt,
+    by: &str,
+    mut tx: Transaction,
+) -> Result<Transaction, OperationError> {
+    for approval in context.approvals_of(&attempt.at).await? {
+        let canceled = approval.record.cancel(by);
+        if canceled != approval.record {
+            tx = tx.replace(&approval, &canceled);
+        }
     }
-    for callback in context.answer_callbacks(&attempt.at).await? {
-        context.executions.answer(&callback.record.token, &json!({})).await?;
-    }
-    wake_stages(context, attempt).await
+    Ok(tx)
+}
+
+/// Ends every wait of the attempt that is over, whatever it waits for: its execution reads the records and finds out.
+pub(crate) async fn wake_all(context: &Context, attempt: &Attempt) -> Result<(), OperationError> {
+    wake_again(context, attempt).await
 }

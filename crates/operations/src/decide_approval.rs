@@ -74,7 +74,7 @@ async fn write(
         standing: next.status_summary(),
     };
     let event = match &next.subject {
-        Subject::BeforeDeployment => context.event(&next.at, &who.name, decided),
+        Subject::BeforeDeployment | Subject::AfterDeployment => context.event(&next.at, &who.name, decided),
         Subject::Stage { stage, .. } => context.stage_event(&next.at, stage, &who.name, decided),
     };
     let attempt = context.attempt(&next.at).await?;
@@ -93,7 +93,8 @@ async fn write(
     }
 }
 
-/// The attempt after a decision before deployment that is complete. A stage's own steps carry out theirs.
+/// The attempt after a decision before deployment that is complete. A stage's own steps carry out theirs, and the
+/// decision after deployment is carried out by the attempt's execution: it may lead to a rollback.
 fn moved(
     context: &Context,
     attempt: &Attempt,
@@ -116,7 +117,7 @@ async fn wake(context: &Context, approval: &Approval) -> Result<(), OperationErr
         return Ok(());
     }
     let awaited = match &approval.subject {
-        Subject::BeforeDeployment => Awaited::Approval {},
+        Subject::BeforeDeployment | Subject::AfterDeployment => Awaited::Approval {},
         Subject::Stage { stage, .. } => Awaited::Answer { stage: stage.clone() },
     };
     answer(context, &approval.at, &awaited).await

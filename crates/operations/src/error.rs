@@ -2,7 +2,7 @@
 
 use pilothouse_cluster::ClusterError;
 use pilothouse_domain::approval::DecisionRefused;
-use pilothouse_domain::attempt::Refused;
+use pilothouse_domain::attempt::{ControlRefused, Refused};
 use pilothouse_domain::problem::Problems;
 use pilothouse_domain::release::ReleaseRefused;
 use pilothouse_store::StoreError;
@@ -25,6 +25,12 @@ pub enum OperationError {
     /// Something else stands in the way, and says what.
     #[error("{0}")]
     Conflicting(String),
+    /// The deployment's control does not allow it (N12-N15).
+    #[error(transparent)]
+    ControlRefused(#[from] ControlRefused),
+    /// The records changed under each of many tries; the definition tries again later.
+    #[error("{0} changes too fast to be decided on; try again")]
+    Contended(String),
     /// What was asked for does not exist.
     #[error("{what} does not exist; {hint}")]
     NotFound {
@@ -73,6 +79,7 @@ impl OperationError {
             Self::Store(e) => e.is_retryable() || e.is_conflict(),
             Self::Cluster(e) => e.is_retryable(),
             Self::Engine(e) => e.is_retryable(),
+            Self::Contended(_) => true,
             _ => false,
         }
     }
@@ -81,7 +88,8 @@ impl OperationError {
     #[must_use]
     pub fn code(&self) -> &'static str {
         match self {
-            Self::Refused(_) => "illegal_transition",
+            Self::Refused(_) | Self::ControlRefused(_) => "illegal_transition",
+            Self::Contended(_) => "contended",
             Self::ReleaseRefused(_) => "release_status",
             Self::DecisionRefused(DecisionRefused::NotAnApprover { .. }) => "not_an_approver",
             Self::DecisionRefused(DecisionRefused::UnknownInput { .. }) => "unknown_input",

@@ -1,7 +1,7 @@
 //! Reads that only use cases need, put together from the store's.
 
 use pilothouse_domain::approval::{Approval, Subject};
-use pilothouse_domain::attempt::{Attempt, AttemptRef};
+use pilothouse_domain::attempt::{Attempt, AttemptRef, AttemptStatus};
 use pilothouse_domain::callback::{Awaited, Callback};
 use pilothouse_domain::duration::Span;
 use pilothouse_domain::ids::ReleaseId;
@@ -22,13 +22,17 @@ impl Context {
         Ok(all.into_iter().filter(|a| a.record.at == *at).collect())
     }
 
-    /// The approval before the attempt's deployment.
-    pub(crate) async fn approval_before(
+    /// The approval that the attempt waits for: the latest of its side.
+    pub(crate) async fn approval_awaited(
         &self,
-        at: &AttemptRef,
+        attempt: &Attempt,
     ) -> Result<Option<Versioned<Approval>>, OperationError> {
-        let approvals = self.approvals_of(at).await?;
-        Ok(approvals.into_iter().find(|a| a.record.subject == Subject::BeforeDeployment))
+        let subject = match attempt.state.status() {
+            AttemptStatus::NotDeployed => Subject::BeforeDeployment,
+            _ => Subject::AfterDeployment,
+        };
+        let approvals = self.approvals_of(&attempt.at).await?;
+        Ok(approvals.into_iter().filter(|a| a.record.subject == subject).max_by_key(|a| a.record.id.clone()))
     }
 
     /// The callbacks of stages that wait for other stages.
@@ -38,15 +42,6 @@ impl Context {
     ) -> Result<Vec<Versioned<Callback>>, OperationError> {
         let all = self.store.callbacks(at).await?;
         Ok(all.into_iter().filter(|c| matches!(c.record.awaited, Awaited::Upstream { .. })).collect())
-    }
-
-    /// The callbacks of stages that wait for an answer.
-    pub(crate) async fn answer_callbacks(
-        &self,
-        at: &AttemptRef,
-    ) -> Result<Vec<Versioned<Callback>>, OperationError> {
-        let all = self.store.callbacks(at).await?;
-        Ok(all.into_iter().filter(|c| matches!(c.record.awaited, Awaited::Answer { .. })).collect())
     }
 
     /// The number of the latest attempt in an environment of a release; 0 when there is none.

@@ -6,8 +6,9 @@ use pilothouse_domain::pipeline::RollbackMode;
 use pilothouse_domain::timeline::Happening;
 use pilothouse_store::{Transaction, Versioned};
 
-use crate::advance::settle::{queued, rollback_of};
+use crate::advance::settle::rollback_of;
 use crate::cancel_deployment::cancel;
+use crate::new_attempt::queued;
 use crate::{Context, OperationError};
 
 /// Takes back what the latest deployment of the release changed in the environment: a running one is cancelled first.

@@ -4,7 +4,7 @@ use pilothouse_domain::attempt::{Attempt, AttemptKind};
 use pilothouse_domain::ids::ReleaseId;
 use pilothouse_store::Transaction;
 
-use crate::advance::settle::{new_attempt, queued};
+use crate::new_attempt::{new_attempt, queued};
 use crate::{Context, OperationError};
 
 /// Creates the next attempt and starts its execution. An earlier attempt stays as it ended.

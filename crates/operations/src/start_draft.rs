@@ -6,7 +6,7 @@ use pilothouse_domain::release::{Release, ReleaseEvent};
 use pilothouse_domain::timeline::Happening;
 use pilothouse_store::Transaction;
 
-use crate::advance::settle::queued;
+use crate::new_attempt::queued;
 use crate::start_release::{first_attempts, of_release};
 use crate::{Context, OperationError};
 

@@ -15,8 +15,8 @@ use pilothouse_domain::saved::PipelineRevision;
 use pilothouse_domain::timeline::{EventDraft, Happening};
 use pilothouse_store::{Transaction, Versioned};
 
-use crate::advance::settle::{new_attempt, queued};
 use crate::load::SYSTEM;
+use crate::new_attempt::{new_attempt, queued};
 use crate::{Context, OperationError};
 
 /// For how long the same artifact is not admitted again at least; longer while its release is under way.

@@ -1,15 +1,20 @@
 //! Every minute, and when an embedded system starts: what lost its execution gets a new one from the records
 //! (invariant 1), and what waits for something that has come already is woken (X3).
 
-use pilothouse_domain::attempt::Attempt;
+use pilothouse_domain::attempt::{Attempt, AttemptState, Control};
 use pilothouse_domain::duration::Span;
 use pilothouse_domain::timeline::Happening;
 use pilothouse_store::{Transaction, Versioned};
 
+use crate::control_deployment::{changed, interrupted};
 use crate::executions::ExecutionState;
 use crate::load::SYSTEM;
+use crate::stage_steps::end_overdue;
 use crate::wake::wake_again;
 use crate::{Context, OperationError};
+
+/// How long after the end of a cancel's time its own steps may take to notice.
+const GRACE: Span = Span::from_secs(30);
 
 /// What a sweep did.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -21,6 +26,10 @@ pub struct Swept {
     pub started: u32,
     /// How many executions had ended too early and were started anew.
     pub restarted: u32,
+    /// How many were lost so often that they wait for a person now (N15).
+    pub interrupted: u32,
+    /// How many waits or cancels had outlived their deadline.
+    pub expired: u32,
     /// How many attempts could not be looked after; the next sweep tries again.
     pub failed: u32,
 }
@@ -60,8 +69,18 @@ async fn look_after(
     attempt: &Versioned<Attempt>,
     swept: &mut Swept,
 ) -> Result<(), OperationError> {
+    if attempt.record.control == Control::Interrupted {
+        return Ok(());
+    }
     match context.executions.state(&attempt.record).await? {
-        ExecutionState::Running => wake_again(context, &attempt.record).await,
+        ExecutionState::Running => {
+            if let AttemptState::Cancelling { until: Some(until), .. } = &attempt.record.state
+                && GRACE.after(*until) < context.now()
+            {
+                swept.expired += end_overdue(context, &attempt.record).await?;
+            }
+            wake_again(context, &attempt.record).await
+        }
         ExecutionState::Missing => {
             context.executions.start(&attempt.record).await?;
             swept.started += 1;
@@ -81,7 +100,21 @@ async fn restart(
     if attempt.record.completed_at.is_some() || attempt.record.restarts != seen.record.restarts {
         return Ok(());
     }
-    let next = Attempt { restarts: attempt.record.restarts + 1, ..attempt.record.clone() };
+    let losses = attempt.record.losses.one_more(context.now());
+    if losses.is_too_often()
+        && let Some(next) = interrupted(&attempt)
+    {
+        let tx = Transaction::new().replace(&attempt, &next).event(changed(context, &next, SYSTEM));
+        return match context.store.commit(tx).await {
+            Ok(_) => {
+                swept.interrupted += 1;
+                Ok(())
+            }
+            Err(e) if e.is_conflict() => Ok(()),
+            Err(e) => Err(e.into()),
+        };
+    }
+    let next = Attempt { restarts: attempt.record.restarts + 1, losses, ..attempt.record.clone() };
     let what = Happening::ExecutionRestarted { restarts: next.restarts };
     let tx = Transaction::new().replace(&attempt, &next).event(context.event(&next.at, SYSTEM, what));
     match context.store.commit(tx).await {

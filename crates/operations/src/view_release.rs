@@ -137,7 +137,9 @@ pub fn purpose(attempt: &Attempt) -> AttemptPurpose {
 
 fn trigger(reason: &RollbackReason) -> String {
     match reason {
-        RollbackReason::StageFailed { reason } => reason.clone(),
+        RollbackReason::StageFailed { reason }
+        | RollbackReason::ApprovalRejected { reason }
+        | RollbackReason::GateFailed { reason } => reason.clone(),
         RollbackReason::Requested { by } => format!("requested by {by}"),
     }
 }
@@ -200,7 +202,7 @@ pub fn outcome(attempts: &[Attempt], approvals: &[Approval]) -> Outcome {
     let mut open = attempts.iter().filter(|a| a.completed_at.is_none()).peekable();
     if open.peek().is_some() {
         let waits = |a: &Attempt| match a.state {
-            AttemptState::PendingBefore | AttemptState::PendingAfter => true,
+            AttemptState::PendingBefore | AttemptState::PendingAfter { .. } => true,
             AttemptState::ManualInterventionPending => {
                 approvals.iter().any(|p| p.at == a.at && ApprovalView::from(p).pending)
             }

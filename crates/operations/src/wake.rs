@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use pilothouse_domain::attempt::{Admission, Attempt, AttemptState, AttemptStatus};
+use pilothouse_domain::attempt::{Admission, Attempt, AttemptState};
 use pilothouse_domain::callback::Awaited;
 use pilothouse_domain::ids::StageRunId;
 use pilothouse_domain::pipeline::StageSpec;
@@ -11,7 +11,7 @@ use pilothouse_domain::timeline::Happening;
 use pilothouse_store::Transaction;
 use serde_json::{Value, json};
 
-use crate::advance::{not_run, run_it};
+use crate::advance::{is_over, not_run, run_it};
 use crate::load::{SYSTEM, outcomes};
 use crate::stage_steps::{end_overdue, is_answered};
 use crate::{Context, OperationError};
@@ -19,40 +19,30 @@ use crate::{Context, OperationError};
 /// Wakes whatever of the attempt waits for what has come already. Whoever ends a wait wakes it, but may die in between:
 /// `sweep` does it again, so that nothing waits out its deadline.
 pub(crate) async fn wake_again(context: &Context, attempt: &Attempt) -> Result<(), OperationError> {
-    match &attempt.state {
-        AttemptState::Queued => wake_lane(context, &attempt.application, &attempt.at.environment).await,
-        AttemptState::PendingBefore => Ok(()),
-        state if state.status() == AttemptStatus::NotDeployed => {
-            answer(context, &attempt.at, &Awaited::Lane {}).await?;
-            answer(context, &attempt.at, &Awaited::Approval {}).await
-        }
-        state if state.is_terminal() => Ok(()),
-        _ => {
-            end_overdue(context, attempt).await?;
-            wake_answered(context, attempt).await?;
-            wake_stages(context, attempt).await
-        }
+    if attempt.state == AttemptState::Queued {
+        wake_lane(context, &attempt.application, &attempt.at.environment).await?;
     }
-}
-
-/// Answers the stages whose question has been answered, or does not matter any more, and those that were held back
-/// although they had been let through.
-pub(crate) async fn wake_answered(context: &Context, attempt: &Attempt) -> Result<(), OperationError> {
-    for callback in context.answer_callbacks(&attempt.at).await? {
-        let Awaited::Answer { stage } = &callback.record.awaited else { continue };
-        // An answer too many is harmless: the step looks again, and waits on.
-        let over = match context.store.stage_run(&attempt.at, stage).await? {
-            None => attempt.admission() != Admission::Held,
-            Some(run) if run.record.status.is_terminal() => false,
-            Some(run) => {
-                matches!(attempt.state, AttemptState::Cancelling { .. }) || is_answered(context, &run).await?
-            }
-        };
-        if over {
+    if attempt.is_canceling() {
+        end_overdue(context, attempt).await?;
+    }
+    for callback in context.store.callbacks(&attempt.at).await? {
+        if has_come(context, attempt, &callback.record.awaited).await? {
             context.executions.answer(&callback.record.token, &json!({})).await?;
         }
     }
-    Ok(())
+    if attempt.state.runs_stages() { wake_stages(context, attempt).await } else { Ok(()) }
+}
+
+/// Whether what is waited for has come, or does not matter any more.
+async fn has_come(context: &Context, attempt: &Attempt, awaited: &Awaited) -> Result<bool, OperationError> {
+    let Awaited::Answer { stage } = awaited else { return is_over(context, attempt, awaited).await };
+    // An answer too many is harmless: the step looks again, and waits on.
+    match context.store.stage_run(&attempt.at, stage).await? {
+        // It was let through, and a pause came in between.
+        None => Ok(attempt.admission() != Admission::Held),
+        Some(_) if attempt.is_canceling() => Ok(true),
+        Some(run) => Ok(!run.record.status.is_terminal() && is_answered(context, &run).await?),
+    }
 }
 
 /// Answers the token of whoever is first in line for a lane that is free.

@@ -1,6 +1,7 @@
 //! The steps of `deployment.asl.json`: one function, told by `step` what to do.
 
 use pilothouse_function_kit::StepError;
+use pilothouse_operations::advance::Wait;
 use pilothouse_operations::executions::ExecutionInput;
 use pilothouse_operations::{Context, advance};
 use serde::{Deserialize, Serialize};
@@ -19,9 +20,15 @@ struct Event {
 #[serde(tag = "step", rename_all = "kebab-case")]
 enum Step {
     Advance,
+    Await {
+        what: Wait,
+        token: String,
+    },
+    /// As executions of the first definition say it.
     AwaitLane {
         token: String,
     },
+    /// As executions of the first definition say it.
     AwaitApproval {
         token: String,
     },
@@ -48,8 +55,9 @@ pub async fn handle(context: &Context, event: Value) -> Result<Value, StepError>
         serde_json::from_value(event).map_err(|e| StepError::broken(format!("the step's input: {e}")))?;
     match step {
         Step::Advance => give(&advance::advance(context, &input).await?),
-        Step::AwaitLane { token } => done(advance::await_lane(context, &input, &token).await?),
-        Step::AwaitApproval { token } => done(advance::await_approval(context, &input, &token).await?),
+        Step::Await { what, token } => done(advance::wait(context, &input, what, &token).await?),
+        Step::AwaitLane { token } => done(advance::wait(context, &input, Wait::Lane, &token).await?),
+        Step::AwaitApproval { token } => done(advance::wait(context, &input, Wait::Approval, &token).await?),
         Step::AwaitUpstream { token, stage } => {
             done(advance::await_upstream(context, &input, &stage, &token).await?)
         }

@@ -113,7 +113,9 @@ impl From<OperationError> for Failure {
                 let current = CurrentState { release: Some(refused.status), ..CurrentState::default() };
                 Self::new(StatusCode::CONFLICT, error.code(), message).with_current(current)
             }
-            OperationError::Conflicting(_) => Self::new(StatusCode::CONFLICT, error.code(), message),
+            OperationError::Conflicting(_)
+            | OperationError::ControlRefused(_)
+            | OperationError::Contended(_) => Self::new(StatusCode::CONFLICT, error.code(), message),
             OperationError::DecisionRefused(DecisionRefused::NotAnApprover { .. }) => {
                 Self::new(StatusCode::FORBIDDEN, error.code(), message)
             }

@@ -53,12 +53,17 @@ pub(crate) async fn deploy(session: &Session, args: DeployArgs) -> Result<(), Fa
 }
 
 pub(crate) async fn cancel(session: &Session, args: CancelArgs) -> Result<(), Failure> {
+    control(session, args, "cancel").await
+}
+
+/// `cancel`, `pause`, `stop` or `resume`: what is done to the one deployment under way.
+pub(crate) async fn control(session: &Session, args: CancelArgs, action: &str) -> Result<(), Failure> {
     let id = session.client.find_release(&args.release).await?;
     let environment = match args.environment {
         Some(environment) => environment,
         None => under_way(&session.client.release(&id).await?.body)?,
     };
-    act(session, id.as_str(), &environment, "cancel").await
+    act(session, id.as_str(), &environment, action).await
 }
 
 /// The one environment in which something is under way.
@@ -72,9 +77,7 @@ fn under_way(release: &ReleaseView) -> Result<String, Failure> {
     match open.as_slice() {
         [one] => Ok((*one).to_owned()),
         [] => Err(Failure::new(Kind::Conflict, format!("nothing is under way in {}", release.id))),
-        several => {
-            Err(Failure::usage(format!("it is under way in {}: say which to cancel", several.join(" and "))))
-        }
+        several => Err(Failure::usage(format!("it is under way in {}: say which", several.join(" and ")))),
     }
 }
 
@@ -110,11 +113,12 @@ async fn act(session: &Session, release: &str, environment: &str, action: &str) 
     let attempt = &reply.body;
     session.output.answer(&reply.json, || {
         format!(
-            "{environment}, attempt {}: {} is {:?} ({:?}); follow it with `pilothouse release watch {release}`",
+            "{environment}, attempt {}: {} is {:?} ({:?}), {}; follow it with `pilothouse release watch {release}`",
             attempt.attempt,
             format!("{:?}", attempt.kind).to_lowercase(),
             attempt.status,
-            attempt.operation_status
+            attempt.operation_status,
+            format!("{:?}", attempt.control).to_lowercase()
         )
     });
     Ok(())

@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use jiff::Timestamp;
 use owo_colors::OwoColorize;
+use pilothouse_domain::attempt::Control;
 use pilothouse_domain::timeline::{Event, Happening};
 use serde_json::Value;
 
@@ -76,6 +77,8 @@ fn in_full(event: &Event) -> String {
         Happening::DeploymentStarted {} => "deployment started".to_owned(),
         Happening::StageStarted { stage_type } => format!("started ({stage_type})"),
         Happening::StageEnded { status, reason, .. } => ended(in_words(status), reason.as_deref()),
+        Happening::ControlChanged { control } => format!("{} ({by})", in_control(*control)),
+        Happening::DeploymentDeferred { until } => format!("approved, to start at {until}"),
         Happening::CancelRequested {} => format!("{by} asked to cancel"),
         Happening::WaitSkipped {} => format!("{by} ended the wait early"),
         Happening::DeploymentEnded { status, operation_status, reason } => {
@@ -94,6 +97,19 @@ fn ended(what: &str, reason: Option<&str>) -> String {
     match reason {
         Some(reason) => format!("{what}: {reason}"),
         None => what.to_owned(),
+    }
+}
+
+fn in_control(control: Control) -> &'static str {
+    match control {
+        Control::Running => "resumed",
+        Control::Pausing => "pausing: what runs comes to its end",
+        Control::Paused => "paused",
+        Control::Stopping => "stopping: what runs comes to its end",
+        Control::Stopped => "stopped",
+        Control::Interrupted => {
+            "interrupted: its execution is lost again and again, resume it when the cause is gone"
+        }
     }
 }
 
@@ -185,6 +201,7 @@ fn tone(event: &Event) -> Tone {
             }
         }
         Happening::ApprovalRequested { .. }
+        | Happening::ControlChanged { .. }
         | Happening::RollbackStarted { .. }
         | Happening::LaneAwaited { .. } => Tone::Waiting,
         _ => Tone::Plain,

@@ -1,5 +1,8 @@
 //! A deployment attempt: one click of deploy, redeploy or roll back in one environment of a release (A1).
 
+mod control;
+mod hurdle;
+pub mod samples;
 mod state;
 mod transition;
 
@@ -7,6 +10,8 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use control::{Control, ControlEvent, ControlRefused};
+pub use hurdle::{Aftermath, Course, Hurdle};
 pub use state::{AttemptState, AttemptStatus, OperationStatus};
 pub use transition::{AttemptEvent, Refused, StagesVerdict};
 
@@ -51,23 +56,21 @@ pub enum RollbackReason {
         /// What failed, and why.
         reason: String,
     },
+    /// The environment's policy, after the approval after deployment was refused, or expired (V2).
+    ApprovalRejected {
+        /// By whom.
+        reason: String,
+    },
+    /// The environment's policy, after the gates after deployment did not pass (V2).
+    GateFailed {
+        /// Which did not pass, and why.
+        reason: String,
+    },
     /// A person asked for it.
     Requested {
         /// Who.
         by: String,
     },
-}
-
-/// What may run inside an attempt (N12-N15).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub enum Control {
-    /// New stages may start.
-    Running,
-    /// What runs comes to an end; nothing new starts.
-    Stopping,
-    /// Stopped.
-    Stopped,
 }
 
 /// Whether stages that have not begun may begin.
@@ -82,6 +85,43 @@ pub enum Admission {
         /// Why.
         reason: String,
     },
+}
+
+/// How often an attempt's execution was lost lately: what keeps `sweep` from starting it for ever (X3).
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Losses {
+    /// How often, since then.
+    pub count: u32,
+    /// When the first of them was noticed.
+    pub since: Option<Timestamp>,
+}
+
+impl Losses {
+    /// So many losses within an hour end the attempts to go on by itself.
+    const MOST: u32 = 5;
+    const WITHIN_SECONDS: i64 = 3600;
+
+    fn is_none(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// With one more, noticed at `now`. One hour after the first the count begins anew.
+    #[must_use]
+    pub fn one_more(&self, now: Timestamp) -> Self {
+        match self.since {
+            Some(since) if now.as_second() - since.as_second() < Self::WITHIN_SECONDS => {
+                Self { count: self.count + 1, since: Some(since) }
+            }
+            _ => Self { count: 1, since: Some(now) },
+        }
+    }
+
+    /// Whether it was lost too often to be started again by itself.
+    #[must_use]
+    pub fn is_too_often(&self) -> bool {
+        self.count > Self::MOST
+    }
 }
 
 /// What follows a cancel, once it has been carried out.
@@ -109,6 +149,15 @@ pub struct Attempt {
     pub state: AttemptState,
     /// What may run inside it.
     pub control: Control,
+    /// What it passed on its way to its stages.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub passed: Vec<Hurdle>,
+    /// Who paused, stopped or resumed it last (N12-N14).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub controlled_by: Option<String>,
+    /// How often its execution was lost within an hour of `first_loss`.
+    #[serde(default, skip_serializing_if = "Losses::is_none")]
+    pub losses: Losses,
     /// The lease's fencing number while it holds the lane (X2).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fence: Option<u64>,
@@ -149,33 +198,66 @@ impl Attempt {
     /// # Errors
     /// [`Refused`] when the present state does not allow it.
     pub fn apply(&self, event: AttemptEvent, by: &str, now: Timestamp) -> Result<Self, Refused> {
+        let approved = event == AttemptEvent::Approved;
         let state = self.state.apply(event)?;
         let mut next = self.clone();
+        if approved && matches!(self.state, AttemptState::GatesFailedBefore { .. }) {
+            // Who approves after the gates failed passes them too.
+            next.passed.push(Hurdle::Gates);
+        }
         if state.status() == AttemptStatus::InProgress && next.started_at.is_none() {
             next.started_at = Some(now);
         }
         if state.is_terminal() {
             next.ended_at = Some(now);
         }
-        next.control = match &state {
-            AttemptState::Cancelling { .. } => Control::Stopping,
-            AttemptState::CanceledBefore { .. } | AttemptState::CanceledAfter { .. } => Control::Stopped,
-            _ => next.control,
-        };
+        if let (AttemptState::Cancelling { .. }, Ok(stopping)) =
+            (&state, next.control.apply(ControlEvent::StopRequested))
+        {
+            next.control = stopping;
+        }
+        if matches!(state, AttemptState::CanceledBefore { .. } | AttemptState::CanceledAfter { .. }) {
+            next.control = Control::Stopped;
+        }
         next.state = state;
         by.clone_into(&mut next.last_modified_by);
         Ok(next)
     }
 
+    /// The attempt after it passed `hurdle` and, as `course` has it, waits for the next or begins its stages.
+    ///
+    /// # Errors
+    /// [`Refused`] when the present state waits for no hurdle.
+    pub fn clear(&self, hurdle: Hurdle, course: Course, by: &str, now: Timestamp) -> Result<Self, Refused> {
+        let mut passed = self.passed.clone();
+        if !passed.contains(&hurdle) {
+            passed.push(hurdle);
+        }
+        let next = self.apply(AttemptEvent::Cleared { next: course.ahead(&passed) }, by, now)?;
+        Ok(Self { passed, ..next })
+    }
+
     /// Whether its stages that have not begun may begin.
     #[must_use]
     pub fn admission(&self) -> Admission {
-        match self.control {
-            Control::Running => Admission::Open,
-            Control::Stopping | Control::Stopped => {
-                Admission::Closed { reason: "the deployment was canceled".to_owned() }
+        let who = || self.controlled_by.clone().unwrap_or_else(|| self.last_modified_by.clone());
+        match (&self.state, self.control) {
+            (AttemptState::Cancelling { by, .. }, _) => {
+                Admission::Closed { reason: format!("the deployment was canceled by {by}") }
             }
+            (_, Control::Stopping | Control::Stopped) => {
+                Admission::Closed { reason: format!("the deployment was stopped by {}", who()) }
+            }
+            (AttemptState::QueuedForAgentAgain | AttemptState::QueuedForPipelineAgain, _)
+            | (_, Control::Pausing | Control::Paused | Control::Interrupted) => Admission::Held,
+            (_, Control::Running) => Admission::Open,
         }
+    }
+
+    /// Whether it is being cancelled: what runs is asked to end (A28).
+    #[must_use]
+    pub fn is_canceling(&self) -> bool {
+        matches!(self.state, AttemptState::Cancelling { .. })
     }
 
     /// Whether it takes another attempt back.

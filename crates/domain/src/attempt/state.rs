@@ -75,19 +75,37 @@ pub enum AttemptState {
     CanceledBefore {
         /// Who cancelled it.
         by: String,
+        /// Why, when it was not a person's wish.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
     },
     /// A34 `<NotDeployed, EvaluatingGates>`: gates before deployment are sampled.
     EvaluatingGatesBefore,
     /// A35 `<NotDeployed, GatesFailed>`: the gates before deployment did not pass.
-    GatesFailedBefore,
+    GatesFailedBefore {
+        /// Which did not pass, and why.
+        #[serde(default)]
+        reason: String,
+        /// Whether an approval decides nevertheless; otherwise this is the end.
+        #[serde(default)]
+        asks: bool,
+    },
     /// A22 `<InProgress, PhaseInProgress>`: stages run.
     PhaseInProgress,
     /// A23 `<InProgress, PhaseSucceeded>`: stages are done; what follows them comes next.
-    PhaseSucceeded,
+    PhaseSucceeded {
+        /// A stage whose failure is ignored failed: the end will be A30.
+        #[serde(default)]
+        partially: bool,
+    },
     /// A24 `<InProgress, ManualInterventionPending>`: a stage waits for a person.
     ManualInterventionPending,
     /// A25 `<InProgress, Pending>`: waits for an approval after deployment.
-    PendingAfter,
+    PendingAfter {
+        /// A stage whose failure is ignored failed: the end will be A30.
+        #[serde(default)]
+        partially: bool,
+    },
     /// A26 `<InProgress, QueuedForAgent>`: a later phase waits for a slot of its cluster.
     QueuedForAgentAgain,
     /// A27 `<InProgress, QueuedForPipeline>`: a later phase waits for the installation's limit.
@@ -96,11 +114,25 @@ pub enum AttemptState {
     Cancelling {
         /// Who asked for it.
         by: String,
+        /// When it ends, whatever still runs by then (X3).
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        until: Option<Timestamp>,
     },
     /// A36 `<InProgress, EvaluatingGates>`: gates after deployment are sampled.
-    EvaluatingGatesAfter,
+    EvaluatingGatesAfter {
+        /// A stage whose failure is ignored failed: the end will be A30.
+        #[serde(default)]
+        partially: bool,
+    },
     /// A37 `<InProgress, GatesFailed>`: the gates after deployment did not pass, and approval is asked.
-    GatesFailedAfter,
+    GatesFailedAfter {
+        /// Which did not pass, and why.
+        #[serde(default)]
+        reason: String,
+        /// A stage whose failure is ignored failed: the end will be A30.
+        #[serde(default)]
+        partially: bool,
+    },
     /// A29 `<Succeeded, Approved>`.
     Succeeded,
     /// A30 `<PartiallySucceeded, PhasePartiallySucceeded>`.
@@ -121,7 +153,11 @@ pub enum AttemptState {
         by: String,
     },
     /// A38 `<Failed, GatesFailed>`: the gates after deployment did not pass.
-    GatesFailedFinally,
+    GatesFailedFinally {
+        /// Which did not pass, and why.
+        #[serde(default)]
+        reason: String,
+    },
 }
 
 impl AttemptState {
@@ -141,22 +177,22 @@ impl AttemptState {
             Self::QueuedForPipeline => (S::NotDeployed, O::QueuedForPipeline),
             Self::CanceledBefore { .. } => (S::NotDeployed, O::Canceled),
             Self::EvaluatingGatesBefore => (S::NotDeployed, O::EvaluatingGates),
-            Self::GatesFailedBefore => (S::NotDeployed, O::GatesFailed),
+            Self::GatesFailedBefore { .. } => (S::NotDeployed, O::GatesFailed),
             Self::PhaseInProgress => (S::InProgress, O::PhaseInProgress),
-            Self::PhaseSucceeded => (S::InProgress, O::PhaseSucceeded),
+            Self::PhaseSucceeded { .. } => (S::InProgress, O::PhaseSucceeded),
             Self::ManualInterventionPending => (S::InProgress, O::ManualInterventionPending),
-            Self::PendingAfter => (S::InProgress, O::Pending),
+            Self::PendingAfter { .. } => (S::InProgress, O::Pending),
             Self::QueuedForAgentAgain => (S::InProgress, O::QueuedForAgent),
             Self::QueuedForPipelineAgain => (S::InProgress, O::QueuedForPipeline),
             Self::Cancelling { .. } => (S::InProgress, O::Cancelling),
-            Self::EvaluatingGatesAfter => (S::InProgress, O::EvaluatingGates),
-            Self::GatesFailedAfter => (S::InProgress, O::GatesFailed),
+            Self::EvaluatingGatesAfter { .. } => (S::InProgress, O::EvaluatingGates),
+            Self::GatesFailedAfter { .. } => (S::InProgress, O::GatesFailed),
             Self::Succeeded => (S::Succeeded, O::Approved),
             Self::PartiallySucceeded => (S::PartiallySucceeded, O::PhasePartiallySucceeded),
             Self::PhaseFailed { .. } => (S::Failed, O::PhaseFailed),
             Self::CanceledAfter { .. } => (S::Failed, O::Canceled),
             Self::RejectedAfter { .. } => (S::Failed, O::Rejected),
-            Self::GatesFailedFinally => (S::Failed, O::GatesFailed),
+            Self::GatesFailedFinally { .. } => (S::Failed, O::GatesFailed),
         }
     }
 
@@ -172,7 +208,9 @@ impl AttemptState {
         match self.status() {
             AttemptStatus::NotDeployed => matches!(
                 self,
-                Self::RejectedBefore { .. } | Self::CanceledBefore { .. } | Self::GatesFailedBefore
+                Self::RejectedBefore { .. }
+                    | Self::CanceledBefore { .. }
+                    | Self::GatesFailedBefore { asks: false, .. }
             ),
             AttemptStatus::InProgress => false,
             AttemptStatus::Succeeded | AttemptStatus::PartiallySucceeded | AttemptStatus::Failed => true,
@@ -185,14 +223,33 @@ impl AttemptState {
         matches!(self, Self::Succeeded | Self::PartiallySucceeded)
     }
 
+    /// Whether stages run, or may yet begin, in this state.
+    #[must_use]
+    pub fn runs_stages(&self) -> bool {
+        matches!(
+            self,
+            Self::PhaseInProgress
+                | Self::ManualInterventionPending
+                | Self::QueuedForPipelineAgain
+                | Self::QueuedForAgentAgain
+                | Self::Cancelling { .. }
+        )
+    }
+
     /// Why it is in this state, where the state knows more than its name.
     #[must_use]
     pub fn reason(&self) -> Option<String> {
         match self {
             Self::PhaseFailed { reason } => Some(reason.clone()),
             Self::RejectedBefore { by } | Self::RejectedAfter { by } => Some(format!("rejected by {by}")),
-            Self::CanceledBefore { by } | Self::CanceledAfter { by } => Some(format!("canceled by {by}")),
-            Self::Cancelling { by } => Some(format!("cancel asked for by {by}")),
+            Self::CanceledBefore { by, reason: Some(why) } => Some(format!("canceled by {by}: {why}")),
+            Self::CanceledBefore { by, reason: None } | Self::CanceledAfter { by } => {
+                Some(format!("canceled by {by}"))
+            }
+            Self::Cancelling { by, .. } => Some(format!("cancel asked for by {by}")),
+            Self::GatesFailedBefore { reason, .. }
+            | Self::GatesFailedAfter { reason, .. }
+            | Self::GatesFailedFinally { reason } => Some(format!("gates did not pass: {reason}")),
             Self::Scheduled { at } => Some(format!("starts at {at}")),
             Self::Deferred { until } => Some(format!("deferred until {until}")),
             _ => None,

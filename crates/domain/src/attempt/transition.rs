@@ -2,19 +2,28 @@
 //!
 //! | from | event | to |
 //! |---|---|---|
-//! | Queued | `LaneEntered` with approval | `PendingBefore` (A15) |
-//! | Queued | `LaneEntered` without | `PhaseInProgress` (A22) |
-//! | `PendingBefore` | `Approved` | `ApprovedBefore` (A16) |
-//! | `PendingBefore` | `Rejected` | `RejectedBefore` (A17), final |
-//! | `ApprovedBefore` | `StagesStarted` | `PhaseInProgress` (A22) |
-//! | any `NotDeployed`, not final | `CancelRequested` | `CanceledBefore` (A21), final |
+//! | Scheduled, Queued, `QueuedForPipeline`, `EvaluatingGates` before, Approved, Deferred, `QueuedForAgent` | `Cleared` | what waits for the next hurdle (A13-A20, A34), or `PhaseInProgress` (A22) |
+//! | Pending or `GatesFailed` before, when approval is asked | `Approved`, `Rejected` | Approved (A16), Rejected (A17, final) |
+//! | Approved | `Deferred` | Deferred (A18) |
+//! | `EvaluatingGates` before | `GatesFailed` | `GatesFailed` (A35), final unless approval is asked |
 //! | `PhaseInProgress` | `InterventionOpened` | `ManualInterventionPending` (A24) |
 //! | `ManualInterventionPending` | `InterventionAnswered` | `PhaseInProgress` |
-//! | any `InProgress` but Cancelling | `CancelRequested` | Cancelling (A28) |
-//! | `PhaseInProgress`, `ManualInterventionPending` | `StagesEnded` | Succeeded, `PartiallySucceeded`, `PhaseFailed` (A29-A31), final |
-//! | Cancelling | `StagesEnded` | `CanceledAfter` (A32), final |
-//! | any, not final | `MachineryFailed` | `PhaseFailed` or `CanceledBefore`, final |
+//! | `PhaseInProgress`, `ManualInterventionPending` | `Requeued` | `QueuedForPipeline`, `QueuedForAgent` (A26, A27) |
+//! | those two | `Cleared` | each other, `PhaseInProgress` |
+//! | `PhaseInProgress`, `ManualInterventionPending` | `StagesEnded` | Succeeded, `PartiallySucceeded`, `PhaseFailed` (A29-A31, final), or `PhaseSucceeded` (A23) when something follows |
+//! | `PhaseSucceeded` | `Followed` | `EvaluatingGates` after (A36), Pending after (A25) |
+//! | `EvaluatingGates` after | `GatesPassed` | Pending after, Succeeded, `PartiallySucceeded` |
+//! | `EvaluatingGates` after | `GatesFailed` | `GatesFailed` (A37 when approval is asked, else A38, final) |
+//! | Pending or `GatesFailed` after | `Approved`, `Rejected` | Succeeded, `PartiallySucceeded`, Rejected (A33), final |
+//! | any `NotDeployed`, not final | `CancelRequested` | Canceled (A21), final |
+//! | `InProgress` with stages under way | `CancelRequested` | Cancelling (A28) |
+//! | `InProgress` with stages behind it | `CancelRequested` | Canceled (A32), final |
+//! | Cancelling | `StagesEnded` | Canceled (A32), final |
+//! | any, not final | `MachineryFailed` | `PhaseFailed` or Canceled, final |
 
+use jiff::Timestamp;
+
+use super::hurdle::{Aftermath, Hurdle};
 use super::state::{AttemptState, AttemptStatus};
 
 /// What the stages of an attempt came to.
@@ -29,36 +38,75 @@ pub enum StagesVerdict {
         /// Which, and why.
         reason: String,
     },
+    /// Somebody stopped it, and what ran by then ended well (N12).
+    Stopped {
+        /// Who.
+        by: String,
+    },
 }
 
 /// What can happen to an attempt.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AttemptEvent {
-    /// It holds its environment's lease.
-    LaneEntered {
-        /// Whether an approval must be given before its stages start.
-        needs_approval: bool,
+    /// It passed what it waited for.
+    Cleared {
+        /// What it waits for next; `None`: its stages begin.
+        next: Option<Hurdle>,
     },
-    /// The approval before deployment was given.
+    /// The approval that it waits for was given.
     Approved,
-    /// The approval before deployment was refused, or expired.
+    /// The approval was given for a later time (A18).
+    Deferred {
+        /// When it starts.
+        until: Timestamp,
+    },
+    /// The approval that it waits for was refused, or expired.
     Rejected {
         /// By whom.
         by: String,
     },
-    /// Its stages begin.
-    StagesStarted,
+    /// The gates after deployment passed.
+    GatesPassed {
+        /// Whether an approval follows.
+        needs_approval: bool,
+    },
+    /// The gates did not pass in their time.
+    GatesFailed {
+        /// Which, and why.
+        reason: String,
+        /// Whether an approval is asked nevertheless.
+        asks: bool,
+    },
     /// A stage waits for a person.
     InterventionOpened,
     /// No stage waits for a person any more.
     InterventionAnswered,
+    /// It goes on after a pause, and must find room first (A26, A27).
+    Requeued {
+        /// [`Hurdle::Limit`] or [`Hurdle::Slot`].
+        hurdle: Hurdle,
+    },
     /// Somebody asked to cancel it (H4).
     CancelRequested {
         /// Who.
         by: String,
+        /// Why, when it was not a person's wish.
+        reason: Option<String>,
+        /// When it ends, whatever still runs by then.
+        until: Option<Timestamp>,
     },
     /// All its stages are at an end.
-    StagesEnded(StagesVerdict),
+    StagesEnded {
+        /// What they came to.
+        verdict: StagesVerdict,
+        /// What follows a success.
+        then: Option<Aftermath>,
+    },
+    /// What follows its stages begins.
+    Followed {
+        /// What that is.
+        then: Aftermath,
+    },
     /// The machinery broke: no verdict can be had.
     MachineryFailed {
         /// What broke.
@@ -79,16 +127,22 @@ pub struct Refused {
 }
 
 impl AttemptEvent {
-    fn action(&self) -> &'static str {
+    /// What it stands for, in the imperative.
+    #[must_use]
+    pub fn action(&self) -> &'static str {
         match self {
-            Self::LaneEntered { .. } => "enter the lane",
+            Self::Cleared { .. } => "move on",
             Self::Approved => "approve",
+            Self::Deferred { .. } => "defer",
             Self::Rejected { .. } => "reject",
-            Self::StagesStarted => "start the stages",
+            Self::GatesPassed { .. } => "pass the gates",
+            Self::GatesFailed { .. } => "fail the gates",
             Self::InterventionOpened => "ask for an intervention",
             Self::InterventionAnswered => "answer the intervention",
+            Self::Requeued { .. } => "wait for a slot again",
             Self::CancelRequested { .. } => "cancel",
-            Self::StagesEnded(_) => "end the stages",
+            Self::StagesEnded { .. } => "end the stages",
+            Self::Followed { .. } => "go on after the stages",
             Self::MachineryFailed { .. } => "fail",
         }
     }
@@ -100,41 +154,126 @@ impl AttemptState {
     /// # Errors
     /// [`Refused`] when the table at the top of this file has no such row.
     pub fn apply(&self, event: AttemptEvent) -> Result<Self, Refused> {
-        use AttemptEvent as E;
         if self.is_terminal() {
             return Err(self.refuse(&event));
         }
-        let deploying = self.status() == AttemptStatus::InProgress;
+        match self.status() {
+            AttemptStatus::NotDeployed => self.before(event),
+            _ => self.deploying(event),
+        }
+    }
+
+    fn before(&self, event: AttemptEvent) -> Result<Self, Refused> {
+        use AttemptEvent as E;
         Ok(match (self, event) {
-            (Self::Queued, E::LaneEntered { needs_approval: true }) => Self::PendingBefore,
-            (Self::Queued, E::LaneEntered { needs_approval: false })
-            | (Self::ApprovedBefore, E::StagesStarted) => Self::PhaseInProgress,
-            (Self::PendingBefore, E::Approved) => Self::ApprovedBefore,
-            (Self::PendingBefore, E::Rejected { by }) => Self::RejectedBefore { by },
+            (_, E::CancelRequested { by, reason, .. }) => Self::CanceledBefore { by, reason },
+            (_, E::MachineryFailed { reason }) => {
+                Self::CanceledBefore { by: "the system".to_owned(), reason: Some(reason) }
+            }
+            (Self::PendingBefore | Self::GatesFailedBefore { .. }, E::Approved) => Self::ApprovedBefore,
+            (Self::PendingBefore | Self::GatesFailedBefore { .. }, E::Rejected { by }) => {
+                Self::RejectedBefore { by }
+            }
+            (Self::ApprovedBefore, E::Deferred { until }) => Self::Deferred { until },
+            (Self::EvaluatingGatesBefore, E::GatesFailed { reason, asks }) => {
+                Self::GatesFailedBefore { reason, asks }
+            }
+            (_, E::Cleared { next }) if self.may_clear(next) => waiting_for(next),
+            (_, event) => return Err(self.refuse(&event)),
+        })
+    }
+
+    /// Whether the hurdle that this state stands for may be followed by `next`: hurdles are passed in one direction.
+    fn may_clear(&self, next: Option<Hurdle>) -> bool {
+        let rank = |hurdle| match hurdle {
+            Hurdle::Schedule => 0,
+            Hurdle::Lane => 1,
+            Hurdle::Limit => 2,
+            Hurdle::Gates | Hurdle::Approval => 3,
+            Hurdle::Slot => 4,
+        };
+        let (here, other) = match self {
+            Self::Scheduled { .. } => (0, None),
+            Self::Queued => (1, None),
+            Self::QueuedForPipeline => (2, None),
+            Self::EvaluatingGatesBefore => (3, Some(Hurdle::Approval)),
+            Self::ApprovedBefore | Self::Deferred { .. } => (3, Some(Hurdle::Gates)),
+            Self::QueuedForAgent => (4, None),
+            _ => return false,
+        };
+        next.is_none_or(|next| rank(next) > here || other == Some(next))
+    }
+
+    fn deploying(&self, event: AttemptEvent) -> Result<Self, Refused> {
+        use AttemptEvent as E;
+        Ok(match (self, event) {
+            (Self::Cancelling { by, .. }, E::StagesEnded { .. } | E::MachineryFailed { .. }) => {
+                Self::CanceledAfter { by: by.clone() }
+            }
+            (_, E::MachineryFailed { reason }) => Self::PhaseFailed { reason },
+            (state, E::CancelRequested { by, until, .. }) if state.has_stages_under_way() => {
+                Self::Cancelling { by, until }
+            }
+            (state, E::CancelRequested { by, .. }) if !matches!(state, Self::Cancelling { .. }) => {
+                Self::CanceledAfter { by }
+            }
             (Self::PhaseInProgress, E::InterventionOpened) => Self::ManualInterventionPending,
             (Self::ManualInterventionPending, E::InterventionAnswered) => Self::PhaseInProgress,
-            (state, E::CancelRequested { by }) if !matches!(state, Self::Cancelling { .. }) => {
-                if deploying {
-                    Self::Cancelling { by }
-                } else {
-                    Self::CanceledBefore { by }
-                }
+            (Self::PhaseInProgress | Self::ManualInterventionPending, E::Requeued { hurdle }) => match hurdle
+            {
+                Hurdle::Limit => Self::QueuedForPipelineAgain,
+                Hurdle::Slot => Self::QueuedForAgentAgain,
+                _ => return Err(self.refuse(&E::Requeued { hurdle })),
+            },
+            (Self::QueuedForPipelineAgain, E::Cleared { next: Some(Hurdle::Slot) }) => {
+                Self::QueuedForAgentAgain
             }
-            (Self::PhaseInProgress | Self::ManualInterventionPending, E::StagesEnded(verdict)) => {
-                match verdict {
-                    StagesVerdict::Succeeded => Self::Succeeded,
-                    StagesVerdict::PartiallySucceeded => Self::PartiallySucceeded,
-                    StagesVerdict::Failed { reason } => Self::PhaseFailed { reason },
-                }
+            (Self::QueuedForPipelineAgain | Self::QueuedForAgentAgain, E::Cleared { next: None }) => {
+                Self::PhaseInProgress
             }
-            (Self::Cancelling { by }, E::StagesEnded(_)) => Self::CanceledAfter { by: by.clone() },
-            (Self::Cancelling { by }, E::MachineryFailed { .. }) => Self::CanceledAfter { by: by.clone() },
-            (_, E::MachineryFailed { reason }) if deploying => Self::PhaseFailed { reason },
-            (_, E::MachineryFailed { reason }) => {
-                Self::CanceledBefore { by: format!("the system: {reason}") }
+            (Self::PhaseInProgress | Self::ManualInterventionPending, E::StagesEnded { verdict, then }) => {
+                stages_ended(verdict, then)
+            }
+            (_, event) => return self.following(event),
+        })
+    }
+
+    /// What follows the stages: gates, then approval.
+    fn following(&self, event: AttemptEvent) -> Result<Self, Refused> {
+        use AttemptEvent as E;
+        Ok(match (self, event) {
+            (Self::PhaseSucceeded { partially }, E::Followed { then: Aftermath::Gates }) => {
+                Self::EvaluatingGatesAfter { partially: *partially }
+            }
+            (Self::PhaseSucceeded { partially }, E::Followed { then: Aftermath::Approval })
+            | (Self::EvaluatingGatesAfter { partially }, E::GatesPassed { needs_approval: true }) => {
+                Self::PendingAfter { partially: *partially }
+            }
+            (Self::EvaluatingGatesAfter { partially }, E::GatesFailed { reason, asks: true }) => {
+                Self::GatesFailedAfter { reason, partially: *partially }
+            }
+            (Self::EvaluatingGatesAfter { .. }, E::GatesFailed { reason, asks: false }) => {
+                Self::GatesFailedFinally { reason }
+            }
+            (Self::EvaluatingGatesAfter { partially }, E::GatesPassed { needs_approval: false })
+            | (Self::PendingAfter { partially } | Self::GatesFailedAfter { partially, .. }, E::Approved) => {
+                succeeded(*partially)
+            }
+            (Self::PendingAfter { .. } | Self::GatesFailedAfter { .. }, E::Rejected { by }) => {
+                Self::RejectedAfter { by }
             }
             (_, event) => return Err(self.refuse(&event)),
         })
+    }
+
+    fn has_stages_under_way(&self) -> bool {
+        matches!(
+            self,
+            Self::PhaseInProgress
+                | Self::ManualInterventionPending
+                | Self::QueuedForPipelineAgain
+                | Self::QueuedForAgentAgain
+        )
     }
 
     fn refuse(&self, event: &AttemptEvent) -> Refused {
@@ -143,65 +282,31 @@ impl AttemptState {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn events() -> impl Strategy<Value = AttemptEvent> {
-        let by = || "bob".to_owned();
-        prop_oneof![
-            any::<bool>().prop_map(|needs_approval| AttemptEvent::LaneEntered { needs_approval }),
-            Just(AttemptEvent::Approved),
-            Just(AttemptEvent::Rejected { by: by() }),
-            Just(AttemptEvent::StagesStarted),
-            Just(AttemptEvent::InterventionOpened),
-            Just(AttemptEvent::InterventionAnswered),
-            Just(AttemptEvent::CancelRequested { by: by() }),
-            Just(AttemptEvent::StagesEnded(StagesVerdict::Succeeded)),
-            Just(AttemptEvent::StagesEnded(StagesVerdict::Failed { reason: "x".into() })),
-            Just(AttemptEvent::MachineryFailed { reason: "x".into() }),
-        ]
-    }
-
-    proptest! {
-        #[test]
-        fn a_terminal_state_never_leaves(steps in proptest::collection::vec(events(), 1..30)) {
-            let mut state = AttemptState::Queued;
-            for event in steps {
-                let next = state.apply(event);
-                if state.is_terminal() {
-                    prop_assert!(next.is_err());
-                }
-                if let Ok(next) = next {
-                    state = next;
-                }
-            }
-        }
-
-        #[test]
-        fn what_was_never_deployed_never_becomes_deployed_after_a_cancel(steps in proptest::collection::vec(events(), 1..30)) {
-            let state = AttemptState::Queued.apply(AttemptEvent::CancelRequested { by: "bob".into() }).unwrap();
-            for event in steps {
-                prop_assert!(state.apply(event).is_err());
-            }
-        }
-    }
-
-    #[test]
-    fn a_cancel_while_stages_run_is_carried_out_before_it_ends() {
-        let running =
-            AttemptState::Queued.apply(AttemptEvent::LaneEntered { needs_approval: false }).unwrap();
-        let cancelling = running.apply(AttemptEvent::CancelRequested { by: "bob".into() }).unwrap();
-        assert_eq!(cancelling, AttemptState::Cancelling { by: "bob".into() });
-        let ended = cancelling.apply(AttemptEvent::StagesEnded(StagesVerdict::Succeeded)).unwrap();
-        assert_eq!(ended, AttemptState::CanceledAfter { by: "bob".into() });
-    }
-
-    #[test]
-    fn a_refusal_names_the_present_state() {
-        let refused = AttemptState::Succeeded.apply(AttemptEvent::CancelRequested { by: "bob".into() });
-        assert_eq!(refused.unwrap_err().to_string(), "cannot cancel: the deployment is Succeeded (Approved)");
+fn waiting_for(hurdle: Option<Hurdle>) -> AttemptState {
+    match hurdle {
+        None => AttemptState::PhaseInProgress,
+        // An attempt is created as scheduled, or not at all: nothing precedes a schedule.
+        Some(Hurdle::Schedule | Hurdle::Lane) => AttemptState::Queued,
+        Some(Hurdle::Limit) => AttemptState::QueuedForPipeline,
+        Some(Hurdle::Gates) => AttemptState::EvaluatingGatesBefore,
+        Some(Hurdle::Approval) => AttemptState::PendingBefore,
+        Some(Hurdle::Slot) => AttemptState::QueuedForAgent,
     }
 }
+
+fn stages_ended(verdict: StagesVerdict, then: Option<Aftermath>) -> AttemptState {
+    let partially = match verdict {
+        StagesVerdict::Succeeded => false,
+        StagesVerdict::PartiallySucceeded => true,
+        StagesVerdict::Failed { reason } => return AttemptState::PhaseFailed { reason },
+        StagesVerdict::Stopped { by } => return AttemptState::CanceledAfter { by },
+    };
+    if then.is_some() { AttemptState::PhaseSucceeded { partially } } else { succeeded(partially) }
+}
+
+fn succeeded(partially: bool) -> AttemptState {
+    if partially { AttemptState::PartiallySucceeded } else { AttemptState::Succeeded }
+}
+
+#[cfg(test)]
+mod tests;

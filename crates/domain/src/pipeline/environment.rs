@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::schema::DNS_LABEL;
 use super::{Approvals, StageSpec};
+use crate::duration::Span;
 use crate::schedule::Schedule;
 
 /// The most stages of one environment.
@@ -39,6 +40,9 @@ pub struct EnvironmentSpec {
     /// Who must say yes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approvals: Option<Approvals>,
+    /// How long a cancel may take: what still runs then is left as it is, and the record says so. `60s` when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cancel_timeout: Option<Span>,
     /// What undoes a failed attempt.
     #[serde(default, skip_serializing_if = "RollbackPolicy::is_default")]
     pub rollback: RollbackPolicy,

@@ -4,9 +4,9 @@ use pilothouse_domain::attempt::{Attempt, AttemptKind};
 use pilothouse_domain::environment::startable;
 use pilothouse_store::{Transaction, Versioned};
 
-use super::settle::{new_attempt, queued};
 use crate::executions::ExecutionInput;
 use crate::load::SYSTEM;
+use crate::new_attempt::{new_attempt, queued};
 use crate::wake::wake_lane;
 use crate::{Context, OperationError};
 
@@ -15,7 +15,7 @@ use crate::{Context, OperationError};
 /// # Errors
 /// [`OperationError`].
 pub async fn complete(context: &Context, input: &ExecutionInput) -> Result<(), OperationError> {
-    loop {
+    for _ in 0..super::settle::TRIES {
         let attempt = context.current(input).await?;
         if attempt.record.completed_at.is_some() {
             // The call that completed it may have died before this.
@@ -31,6 +31,7 @@ pub async fn complete(context: &Context, input: &ExecutionInput) -> Result<(), O
         }
         return Ok(());
     }
+    Err(OperationError::Contended(format!("attempt {} of `{}`", input.at.number, input.at.environment)))
 }
 
 /// Everything in one transaction; gives the attempts it created, or `None` when something changed meanwhile.

@@ -1,44 +1,62 @@
 //! A wait reached its deadline (X3).
 
-use pilothouse_domain::attempt::{AttemptEvent, AttemptState};
+use pilothouse_domain::approval::{Approval, ApprovalStatus};
+use pilothouse_domain::attempt::{Attempt, AttemptEvent, AttemptState};
 use pilothouse_domain::timeline::Happening;
-use pilothouse_store::Transaction;
+use pilothouse_store::{Transaction, Versioned};
 
 use crate::executions::ExecutionInput;
 use crate::load::SYSTEM;
 use crate::{Context, OperationError};
 
-/// Ends the wait the attempt is in: an approval that nobody gave counts as rejected, a lane that never came free as
-/// a cancel. Does nothing when the attempt has moved on.
+/// Ends the wait the attempt is in: an approval that nobody gave, a lane that never came free, a pause that nobody
+/// ended. Does nothing when the attempt has moved on, or only waits for a time: the step after this looks again.
 ///
 /// # Errors
 /// [`OperationError`].
 pub async fn expire(context: &Context, input: &ExecutionInput) -> Result<(), OperationError> {
     let attempt = context.current(input).await?;
     match attempt.record.state {
-        AttemptState::PendingBefore => {
-            let Some(approval) = context.approval_before(&attempt.record.at).await? else { return Ok(()) };
-            if approval.record.deadline > context.now() {
+        AttemptState::PendingBefore
+        | AttemptState::GatesFailedBefore { asks: true, .. }
+        | AttemptState::PendingAfter { .. }
+        | AttemptState::GatesFailedAfter { .. } => {
+            let Some(approval) = context.approval_awaited(&attempt.record).await? else { return Ok(()) };
+            if approval.record.status != ApprovalStatus::Pending || approval.record.deadline > context.now() {
                 return Ok(());
             }
-            let by = "nobody: it expired".to_owned();
-            let next = attempt.record.apply(AttemptEvent::Rejected { by }, SYSTEM, context.now())?;
-            let expired = context.event(&next.at, SYSTEM, Happening::ApprovalExpired {});
-            let tx = Transaction::new()
-                .replace(&attempt, &next)
-                .replace(&approval, &approval.record.expire())
-                .event(expired)
-                .event(crate::advance::settle::ended(context, &next));
-            super::next::commit_or_reload(context, tx).await
+            expire_approval(context, &attempt, &approval).await
         }
-        AttemptState::Queued => {
-            let by = "the system: it waited too long for its environment".to_owned();
-            let next = attempt.record.apply(AttemptEvent::CancelRequested { by }, SYSTEM, context.now())?;
-            let tx = Transaction::new()
-                .replace(&attempt, &next)
-                .event(crate::advance::settle::ended(context, &next));
-            super::next::commit_or_reload(context, tx).await
+        AttemptState::Queued | AttemptState::QueuedForPipeline | AttemptState::QueuedForAgent => {
+            give_up(context, &attempt, "it waited too long in line").await
         }
         _ => Ok(()),
     }
+}
+
+/// Ends an approval whose deadline passed; the attempt moves on by what that means.
+pub(super) async fn expire_approval(
+    context: &Context,
+    attempt: &Versioned<Attempt>,
+    approval: &Versioned<Approval>,
+) -> Result<(), OperationError> {
+    let expired = context.event(&attempt.record.at, SYSTEM, Happening::ApprovalExpired {});
+    let tx = Transaction::new().check(attempt).replace(approval, &approval.record.expire()).event(expired);
+    super::next::commit_or_reload(context, tx).await
+}
+
+/// Ends an attempt that has changed nothing.
+pub(crate) async fn give_up(
+    context: &Context,
+    attempt: &Versioned<Attempt>,
+    why: &str,
+) -> Result<(), OperationError> {
+    let event = AttemptEvent::CancelRequested {
+        by: "the system".to_owned(),
+        reason: Some(why.to_owned()),
+        until: None,
+    };
+    let next = attempt.record.apply(event, SYSTEM, context.now())?;
+    let tx = Transaction::new().replace(attempt, &next).event(super::settle::ended(context, &next));
+    super::next::commit_or_reload(context, tx).await
 }

@@ -1,20 +1,15 @@
 //! Entering an environment's lane, and waiting in its line (X2).
 
 use jiff::Timestamp;
-use pilothouse_domain::approval::{Approval, ApprovalStatus, Subject};
-use pilothouse_domain::attempt::{Attempt, AttemptEvent, AttemptKind, AttemptState};
-use pilothouse_domain::callback::{Awaited, Callback};
-use pilothouse_domain::ids::ApprovalId;
+use pilothouse_domain::attempt::{Attempt, AttemptKind, Hurdle};
 use pilothouse_domain::lane::{Lease, Waiting};
-use pilothouse_domain::pipeline::ApprovalPolicy;
 use pilothouse_domain::timeline::Happening;
 use pilothouse_store::{Transaction, Versioned};
-use serde_json::json;
 
 use super::Next;
+use super::expire::give_up;
 use super::next::{commit_or_reload, seconds_until};
-use super::settle::ended;
-use crate::executions::ExecutionInput;
+use super::pass::pass;
 use crate::load::SYSTEM;
 use crate::wake::wake_lane;
 use crate::{Context, OperationError};
@@ -40,7 +35,7 @@ pub(super) async fn enter_lane(
     match vacant.acquire(&attempt.record.at, context.now()) {
         Some(held) if first || ours => {
             if !ours && let Some(why) = too_late(context, &attempt.record).await? {
-                give_up(context, attempt, why).await?;
+                give_up(context, attempt, &why).await?;
                 return Ok(None);
             }
             take(context, attempt, lease.as_ref(), &held, in_line).await?;
@@ -63,14 +58,7 @@ async fn too_late(context: &Context, attempt: &Attempt) -> Result<Option<String>
     let AttemptKind::Rollback { undoes, .. } = &attempt.kind else { return Ok(None) };
     let undone = context.attempt(undoes).await?.record;
     let newer = context.deployed_since(&undone).await?;
-    Ok(newer.map(|newer| format!("the system: release {} was deployed there since", newer.at.release)))
-}
-
-/// Ends an attempt that has changed nothing.
-async fn give_up(context: &Context, attempt: &Versioned<Attempt>, by: String) -> Result<(), OperationError> {
-    let next = attempt.record.apply(AttemptEvent::CancelRequested { by }, SYSTEM, context.now())?;
-    let tx = Transaction::new().replace(attempt, &next).event(ended(context, &next));
-    commit_or_reload(context, tx).await
+    Ok(newer.map(|newer| format!("release {} was deployed there since", newer.at.release)))
 }
 
 /// Takes a place in line, unless the attempt has one; gives since when it waits.
@@ -110,74 +98,16 @@ async fn take(
     held: &Lease,
     in_line: bool,
 ) -> Result<(), OperationError> {
-    let release = context.release(&attempt.record.at.release).await?.record;
-    let policy = match release.environment(&attempt.record.at.environment) {
-        Some(spec) if !attempt.record.is_rollback() => spec.approvals.as_ref().and_then(|a| a.before.clone()),
-        _ => None,
-    };
-    let event = AttemptEvent::LaneEntered { needs_approval: policy.is_some() };
-    let mut next = attempt.record.apply(event, SYSTEM, context.now())?;
-    next.fence = Some(held.fence);
+    let holding = Attempt { fence: Some(held.fence), ..attempt.record.clone() };
     let entered = Happening::LaneEntered { fence: held.fence };
-    let mut tx = Transaction::new().replace(attempt, &next).event(context.event(&next.at, SYSTEM, entered));
+    let mut tx = Transaction::new().event(context.event(&holding.at, SYSTEM, entered));
     tx = match lease {
         None => tx.create(held),
         Some(stored) if stored.record == *held => tx,
         Some(stored) => tx.replace(stored, held),
     };
     if in_line {
-        tx = tx.delete_key(pilothouse_store::Record::key(&place(&next, context.now())));
+        tx = tx.delete_key(pilothouse_store::Record::key(&place(&holding, context.now())));
     }
-    tx = match policy {
-        Some(policy) => {
-            let approval = open_approval(context, &next, policy);
-            let asked = Happening::ApprovalRequested {
-                approvers: approval.approvers.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
-                deadline: approval.deadline,
-            };
-            tx.create(&approval).event(context.event(&next.at, SYSTEM, asked))
-        }
-        None => tx.event(context.event(&next.at, SYSTEM, Happening::DeploymentStarted {})),
-    };
-    commit_or_reload(context, tx).await
-}
-
-fn open_approval(context: &Context, attempt: &Attempt, policy: ApprovalPolicy) -> Approval {
-    let now = context.now();
-    Approval {
-        id: ApprovalId::new(context.ids.ulid()),
-        at: attempt.at.clone(),
-        application: attempt.application.clone(),
-        subject: Subject::BeforeDeployment,
-        approvers: policy.approvers,
-        required: policy.required,
-        instructions: policy.instructions,
-        status: ApprovalStatus::Pending,
-        decisions: Vec::new(),
-        created_at: now,
-        deadline: policy.timeout.after(now),
-    }
-}
-
-/// Stores the token of the step that waits for the lane, then looks again: one of the two sees the other.
-///
-/// # Errors
-/// [`OperationError`].
-pub async fn await_lane(
-    context: &Context,
-    input: &ExecutionInput,
-    token: &str,
-) -> Result<(), OperationError> {
-    let attempt = context.current(input).await?.record;
-    let callback = Callback {
-        at: attempt.at.clone(),
-        awaited: Awaited::Lane {},
-        token: token.to_owned(),
-        created_at: context.now(),
-    };
-    context.store.commit(Transaction::new().put(&callback)).await?;
-    if context.current(input).await?.record.state != AttemptState::Queued {
-        return Ok(context.executions.answer(token, &json!({})).await?);
-    }
-    wake_lane(context, &attempt.application, &attempt.at.environment).await
+    commit_or_reload(context, pass(context, attempt, &holding, Hurdle::Lane, tx).await?).await
 }

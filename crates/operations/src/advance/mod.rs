@@ -2,22 +2,24 @@
 
 mod approval;
 mod complete;
-mod expire;
+pub(crate) mod expire;
 mod lane;
 mod next;
+pub(crate) mod pass;
 pub(crate) mod settle;
 mod upstream;
+mod wait;
 
 use serde::{Deserialize, Serialize};
 
-pub use approval::await_approval;
 pub use complete::complete;
 pub use expire::expire;
-pub use lane::await_lane;
 pub use next::advance;
 pub use settle::{fail, settle};
 pub use upstream::await_upstream;
 pub(crate) use upstream::{not_run, run_it};
+pub(crate) use wait::is_over;
+pub use wait::{Wait, wait};
 
 use crate::executions::ExecutionInput;
 
@@ -32,6 +34,21 @@ pub enum Next {
     },
     /// Wait for the approval.
     Approval {
+        /// At most so long.
+        timeout_seconds: i64,
+    },
+    /// Wait for a time.
+    Time {
+        /// So long.
+        timeout_seconds: i64,
+    },
+    /// Wait for the next sample of the gates.
+    Gates {
+        /// So long.
+        timeout_seconds: i64,
+    },
+    /// Wait for a person who resumes it.
+    Resume {
         /// At most so long.
         timeout_seconds: i64,
     },

@@ -1,64 +1,124 @@
 //! The step that asks the records what comes next.
 
-use pilothouse_domain::attempt::{Attempt, AttemptEvent, AttemptState};
+use pilothouse_domain::approval::Subject;
+use pilothouse_domain::attempt::{
+    Admission, Aftermath, Attempt, AttemptEvent, AttemptState, AttemptStatus, Hurdle,
+};
 use pilothouse_domain::pipeline::topological_order;
+use pilothouse_domain::release::Release;
 use pilothouse_domain::stage::stages_of;
-use pilothouse_domain::timeline::Happening;
 use pilothouse_store::{Transaction, Versioned};
 
+use super::approval::{approved, ask, pending};
 use super::lane::enter_lane;
+use super::pass::pass;
 use super::{LONGEST_SECONDS, Next};
 use crate::executions::ExecutionInput;
 use crate::load::SYSTEM;
 use crate::{Context, OperationError};
+
+/// More rounds than an attempt has states to go through, conflicts with what people do meanwhile included.
+const ROUNDS: u32 = 40;
+
+/// How long a paused attempt that has not begun waits before it asks again.
+const PAUSED_SECONDS: i64 = 30 * 86_400;
 
 /// What comes next for the attempt; moves it on where nobody has to be waited for.
 ///
 /// # Errors
 /// [`OperationError`]; `Superseded` when a newer execution has taken over.
 pub async fn advance(context: &Context, input: &ExecutionInput) -> Result<Next, OperationError> {
-    // Each round moves the attempt one state on, and there are fewer states than rounds.
-    for _ in 0..8 {
+    for _ in 0..ROUNDS {
         let attempt = context.current(input).await?;
-        match &attempt.record.state {
-            state if state.is_terminal() => return after_end(context, &attempt.record).await,
-            AttemptState::Queued => {
-                if let Some(wait) = enter_lane(context, &attempt).await? {
-                    return Ok(wait);
-                }
-            }
-            AttemptState::PendingBefore => return pending(context, &attempt.record).await,
-            AttemptState::ApprovedBefore => start_stages(context, &attempt).await?,
-            AttemptState::PhaseInProgress
-            | AttemptState::ManualInterventionPending
-            | AttemptState::Cancelling { .. } => return stages(context, &attempt.record).await,
-            other => {
-                return Err(OperationError::Inconsistent(format!(
-                    "attempt {} is {other:?}, which this version does not know how to go on from",
-                    attempt.record.id
-                )));
-            }
+        if let Some(next) = step(context, &attempt).await? {
+            return Ok(next);
         }
     }
-    Err(OperationError::Inconsistent(format!("attempt {} does not come to rest", input.at.number)))
+    Err(OperationError::Contended(format!("attempt {} of `{}`", input.at.number, input.at.environment)))
 }
 
-async fn pending(context: &Context, attempt: &Attempt) -> Result<Next, OperationError> {
-    let approval = context.approval_before(&attempt.at).await?.ok_or_else(|| {
-        OperationError::Inconsistent(format!("attempt {} is pending without an approval", attempt.id))
+/// One state on; `None`: look again.
+async fn step(context: &Context, attempt: &Versioned<Attempt>) -> Result<Option<Next>, OperationError> {
+    let record = &attempt.record;
+    if record.state.is_terminal() {
+        return after_end(context, record).await.map(Some);
+    }
+    if record.state.status() == AttemptStatus::NotDeployed && record.admission() == Admission::Held {
+        return Ok(Some(Next::Resume { timeout_seconds: PAUSED_SECONDS }));
+    }
+    match &record.state {
+        AttemptState::Scheduled { at } => at_time(context, attempt, *at, Hurdle::Schedule).await,
+        AttemptState::Deferred { until } => at_time(context, attempt, *until, Hurdle::Approval).await,
+        AttemptState::Queued | AttemptState::QueuedForPipeline | AttemptState::QueuedForAgent => {
+            enter_lane(context, attempt).await
+        }
+        AttemptState::PendingBefore
+        | AttemptState::GatesFailedBefore { .. }
+        | AttemptState::PendingAfter { .. }
+        | AttemptState::GatesFailedAfter { .. } => pending(context, attempt).await,
+        AttemptState::ApprovedBefore => approved(context, attempt).await.map(|()| None),
+        AttemptState::PhaseInProgress
+        | AttemptState::ManualInterventionPending
+        | AttemptState::QueuedForPipelineAgain
+        | AttemptState::QueuedForAgentAgain
+        | AttemptState::Cancelling { .. } => stages(context, record).await.map(Some),
+        AttemptState::PhaseSucceeded { .. } => follow(context, attempt).await.map(|()| None),
+        other => Err(OperationError::Inconsistent(format!(
+            "attempt {} is {other:?}, which this version does not know how to go on from",
+            record.id
+        ))),
+    }
+}
+
+async fn at_time(
+    context: &Context,
+    attempt: &Versioned<Attempt>,
+    at: jiff::Timestamp,
+    hurdle: Hurdle,
+) -> Result<Option<Next>, OperationError> {
+    if at > context.now() {
+        return Ok(Some(Next::Time { timeout_seconds: seconds_until(context, at) }));
+    }
+    let tx = pass(context, attempt, &attempt.record, hurdle, Transaction::new()).await?;
+    commit_or_reload(context, tx).await.map(|()| None)
+}
+
+/// What an attempt's environment wants after its stages. A rollback is followed by nothing.
+pub(super) fn aftermath(release: &Release, attempt: &Attempt) -> Option<Aftermath> {
+    if attempt.is_rollback() {
+        return None;
+    }
+    let spec = release.environment(&attempt.at.environment)?;
+    spec.approvals.as_ref()?.after.as_ref().map(|_| Aftermath::Approval)
+}
+
+async fn follow(context: &Context, attempt: &Versioned<Attempt>) -> Result<(), OperationError> {
+    let release = context.release(&attempt.record.at.release).await?.record;
+    let then = aftermath(&release, &attempt.record).unwrap_or(Aftermath::Approval);
+    let next = attempt.record.apply(AttemptEvent::Followed { then }, SYSTEM, context.now())?;
+    let tx = opening_after(context, &release, &next, Transaction::new().replace(attempt, &next))?;
+    commit_or_reload(context, tx).await
+}
+
+/// What has to be there for a state after the stages.
+pub(super) fn opening_after(
+    context: &Context,
+    release: &Release,
+    next: &Attempt,
+    tx: Transaction,
+) -> Result<Transaction, OperationError> {
+    let AttemptState::PendingAfter { .. } = &next.state else { return Ok(tx) };
+    let spec = release.environment(&next.at.environment);
+    let policy = spec.and_then(|s| s.approvals.as_ref()).and_then(|a| a.after.clone());
+    let policy = policy.ok_or_else(|| {
+        OperationError::Inconsistent(format!("attempt {} asks for no approval after it", next.id))
     })?;
-    Ok(Next::Approval { timeout_seconds: seconds_until(context, approval.record.deadline) })
+    Ok(ask(context, next, Subject::AfterDeployment, policy, tx))
 }
 
 pub(super) fn seconds_until(context: &Context, deadline: jiff::Timestamp) -> i64 {
     let left = deadline.as_millisecond() - context.now().as_millisecond();
     left.saturating_add(999).div_euclid(1000).clamp(1, LONGEST_SECONDS)
-}
-
-async fn start_stages(context: &Context, attempt: &Versioned<Attempt>) -> Result<(), OperationError> {
-    let next = attempt.record.apply(AttemptEvent::StagesStarted, SYSTEM, context.now())?;
-    let started = context.event(&next.at, SYSTEM, Happening::DeploymentStarted {});
-    commit_or_reload(context, Transaction::new().replace(attempt, &next).event(started)).await
 }
 
 /// Commits; a conflict is no error here, as the caller reads the records again and decides anew.

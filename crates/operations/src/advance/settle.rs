@@ -1,38 +1,85 @@
 //! The verdict over an attempt's stages, and the rollback that a failure starts (V1, V2, H6).
 
 use pilothouse_domain::attempt::{
-    Attempt, AttemptEvent, AttemptKind, AttemptRef, AttemptState, Control, RollbackReason,
+    Admission, Attempt, AttemptEvent, AttemptKind, AttemptState, Control, RollbackReason, StagesVerdict,
 };
-use pilothouse_domain::ids::AttemptId;
 use pilothouse_domain::pipeline::{RollbackCause, RollbackMode, topological_order};
 use pilothouse_domain::release::Release;
-use pilothouse_domain::stage::{StageRun, StageStatus, stages_of, verdict};
+use pilothouse_domain::stage::{StageEvent, StageOutcomes, StageRun, StageStatus, stages_of, verdict};
 use pilothouse_domain::timeline::{EventDraft, Happening};
 use pilothouse_store::{Transaction, Versioned};
 
 use super::Next;
-use super::next::after_end;
+use super::next::{advance, after_end, aftermath, opening_after};
 use crate::executions::ExecutionInput;
 use crate::load::{SYSTEM, outcomes};
+use crate::new_attempt::{new_attempt, queued};
 use crate::{Context, OperationError};
 
-/// Ends the attempt with what its stages came to.
+/// How often a step decides anew after the records changed under it. The definition tries again after that.
+pub(super) const TRIES: u32 = 20;
+
+/// Ends the stages of the attempt with what they came to, and says what follows.
 ///
 /// # Errors
 /// [`OperationError`].
 pub async fn settle(context: &Context, input: &ExecutionInput) -> Result<Next, OperationError> {
-    loop {
+    for _ in 0..TRIES {
         let attempt = context.current(input).await?;
-        if attempt.record.state.is_terminal() {
-            return after_end(context, &attempt.record).await;
+        if !attempt.record.state.runs_stages() {
+            return advance(context, input).await;
         }
         let release = context.release(&attempt.record.at.release).await?.record;
-        let runs = context.store.stage_runs(&attempt.record.at).await?;
-        let came_to = verdict(&stages_of(&release, &attempt.record), &outcomes(&runs));
-        let event = AttemptEvent::StagesEnded(came_to);
-        if let Some(next) = end(context, &attempt, event, &release, &runs).await? {
-            return after_end(context, &next).await;
+        let stages = stages_of(&release, &attempt.record);
+        let known = outcomes(&context.store.stage_runs(&attempt.record.at).await?);
+        if attempt.record.admission() == Admission::Held
+            && stages.iter().any(|s| !known.contains_key(&s.name))
+        {
+            return Err(OperationError::Inconsistent(
+                "stages that are held back cannot be settled".to_owned(),
+            ));
         }
+        let came_to = stopped(&attempt.record, &known).unwrap_or_else(|| verdict(&stages, &known));
+        let then = aftermath(&release, &attempt.record);
+        if finish(context, &attempt, AttemptEvent::StagesEnded { verdict: came_to, then }).await? {
+            return advance(context, input).await;
+        }
+    }
+    Err(too_fast(input))
+}
+
+fn too_fast(input: &ExecutionInput) -> OperationError {
+    OperationError::Contended(format!("attempt {} of `{}`", input.at.number, input.at.environment))
+}
+
+/// The verdict over stages that a stop kept from beginning, if no stage failed (N12, N15: a failure meanwhile counts).
+fn stopped(attempt: &Attempt, outcomes: &StageOutcomes) -> Option<StagesVerdict> {
+    let kept = outcomes.values().any(|s| matches!(s, StageStatus::NotRun { .. }));
+    let failed = outcomes.values().any(|s| matches!(s, StageStatus::Failed { .. }));
+    let by = attempt.controlled_by.clone().unwrap_or_else(|| attempt.last_modified_by.clone());
+    (attempt.control == Control::Stopping && !attempt.is_canceling() && kept && !failed)
+        .then_some(StagesVerdict::Stopped { by })
+}
+
+/// Applies an event that may end the attempt, and writes what that brings with it. `false`: the records changed
+/// meanwhile, and it is to be decided anew.
+pub(crate) async fn finish(
+    context: &Context,
+    attempt: &Versioned<Attempt>,
+    event: AttemptEvent,
+) -> Result<bool, OperationError> {
+    let release = context.release(&attempt.record.at.release).await?.record;
+    let runs = context.store.stage_runs(&attempt.record.at).await?;
+    let mut next = attempt.record.apply(event, SYSTEM, context.now())?;
+    let tx = if next.state.is_terminal() {
+        ending(context, &mut next, &release, &runs).await?
+    } else {
+        opening_after(context, &release, &next, Transaction::new())?
+    };
+    match context.store.commit(tx.replace(attempt, &next)).await {
+        Ok(_) => Ok(true),
+        Err(e) if e.is_conflict() => Ok(false),
+        Err(e) => Err(e.into()),
     }
 }
 
@@ -46,51 +93,49 @@ pub async fn fail(
     error: &str,
     cause: &str,
 ) -> Result<Next, OperationError> {
-    loop {
+    for _ in 0..TRIES {
         let attempt = context.current(input).await?;
         if attempt.record.state.is_terminal() {
             return after_end(context, &attempt.record).await;
         }
-        let release = context.release(&attempt.record.at.release).await?.record;
         let reason = format!("{error}: {}", cause.chars().take(500).collect::<String>());
-        end_running_stages(context, &attempt.record, &reason).await?;
-        let runs = context.store.stage_runs(&attempt.record.at).await?;
-        let event = AttemptEvent::MachineryFailed { reason };
-        if let Some(next) = end(context, &attempt, event, &release, &runs).await? {
-            return after_end(context, &next).await;
+        if finish(context, &attempt, AttemptEvent::MachineryFailed { reason }).await? {
+            let ended = context.current(input).await?;
+            return after_end(context, &ended.record).await;
         }
     }
+    Err(too_fast(input))
 }
 
-async fn end_running_stages(
+/// Ends what still runs when its attempt ends for another reason: at most as many as the definition runs at once.
+fn end_running_stages(
     context: &Context,
     attempt: &Attempt,
-    reason: &str,
-) -> Result<(), OperationError> {
-    for run in context.store.stage_runs(&attempt.at).await? {
-        if !run.record.status.is_terminal() {
-            let status = StageStatus::Failed { reason: reason.to_owned(), evidence: None };
-            crate::stage_steps::end_run(context, &run, status, None, SYSTEM).await?;
-        }
+    runs: &[Versioned<StageRun>],
+    mut tx: Transaction,
+) -> Transaction {
+    let reason = attempt.state.reason().unwrap_or_default();
+    for run in runs.iter().filter(|run| !run.record.status.is_terminal()) {
+        let status = StageStatus::Failed { reason: reason.clone(), evidence: None };
+        let Ok(ended) = run.record.apply(StageEvent::Ended(status), context.now()) else { continue };
+        tx = tx.replace(run, &ended).event(crate::stage_steps::event(context, &ended, SYSTEM));
     }
-    Ok(())
+    tx
 }
 
-/// Writes the end of the attempt, with the rollback it leads to. `None`: somebody else wrote it meanwhile.
-async fn end(
+/// What the end of an attempt brings with it: the rollback that it leads to, and the end of what it asked.
+async fn ending(
     context: &Context,
-    attempt: &Versioned<Attempt>,
-    event: AttemptEvent,
+    next: &mut Attempt,
     release: &Release,
     runs: &[Versioned<StageRun>],
-) -> Result<Option<Attempt>, OperationError> {
-    let mut next = attempt.record.apply(event, SYSTEM, context.now())?;
-    let mut tx = Transaction::new();
-    if let Some(reason) = rollback_reason(release, &next) {
+) -> Result<Transaction, OperationError> {
+    let mut tx = end_running_stages(context, next, runs, Transaction::new());
+    if let Some(reason) = rollback_reason(release, next) {
         let lease = context.store.lease(&next.application, &next.at.environment).await?;
         let number = context.last_attempt_number(&next.at.release, &next.at.environment).await? + 1;
         if let (Some(lease), Some(rollback)) =
-            (lease, rollback_of(context, release, &next, runs, number, reason))
+            (lease, rollback_of(context, release, next, runs, number, reason))
             && let Some(handed) = lease.record.hand_over(&next.at, &rollback.at, context.now())
         {
             next.rolled_back_by = Some(rollback.at.clone());
@@ -99,13 +144,13 @@ async fn end(
             tx = tx
                 .replace(&lease, &handed)
                 .create(&rollback)
-                .event(ended(context, &next))
+                .event(ended(context, next))
                 .event(context.event(&next.at, SYSTEM, started))
                 .event(queued(context, &rollback));
         }
     }
     if next.rolled_back_by.is_none() {
-        tx = tx.event(ended(context, &next));
+        tx = tx.event(ended(context, next));
     }
     for approval in context.approvals_of(&next.at).await? {
         let closed = approval.record.cancel(SYSTEM);
@@ -113,11 +158,7 @@ async fn end(
             tx = tx.replace(&approval, &closed);
         }
     }
-    match context.store.commit(tx.replace(attempt, &next)).await {
-        Ok(_) => Ok(Some(next)),
-        Err(e) if e.is_conflict() => Ok(None),
-        Err(e) => Err(e.into()),
-    }
+    Ok(tx)
 }
 
 fn rollback_reason(release: &Release, attempt: &Attempt) -> Option<RollbackReason> {
@@ -128,11 +169,17 @@ fn rollback_reason(release: &Release, attempt: &Attempt) -> Option<RollbackReaso
         return Some(RollbackReason::Requested { by: request.by.clone() });
     }
     let policy = &release.environment(&attempt.at.environment)?.rollback;
-    let counts =
-        policy.policy == RollbackMode::OnFailure && policy.causes.contains(&RollbackCause::StageFailed);
+    let counts = |cause| policy.policy == RollbackMode::OnFailure && policy.causes.contains(&cause);
+    let reason = attempt.state.reason().unwrap_or_default();
     match &attempt.state {
-        AttemptState::PhaseFailed { reason } if counts => {
-            Some(RollbackReason::StageFailed { reason: reason.clone() })
+        AttemptState::PhaseFailed { .. } if counts(RollbackCause::StageFailed) => {
+            Some(RollbackReason::StageFailed { reason })
+        }
+        AttemptState::RejectedAfter { .. } if counts(RollbackCause::ApprovalRejected) => {
+            Some(RollbackReason::ApprovalRejected { reason })
+        }
+        AttemptState::GatesFailedFinally { .. } if counts(RollbackCause::GateFailed) => {
+            Some(RollbackReason::GateFailed { reason })
         }
         _ => None,
     }
@@ -161,51 +208,11 @@ pub(crate) fn rollback_of(
         return None;
     }
     let by = match &reason {
-        RollbackReason::StageFailed { .. } => SYSTEM.to_owned(),
         RollbackReason::Requested { by } => by.clone(),
+        _ => SYSTEM.to_owned(),
     };
     let kind = AttemptKind::Rollback { undoes: attempt.at.clone(), reason, stages: undo };
     Some(new_attempt(context, release, &attempt.at.environment, number, kind, &by))
-}
-
-/// An attempt that waits to enter its lane.
-pub(crate) fn new_attempt(
-    context: &Context,
-    release: &Release,
-    environment: &str,
-    number: u32,
-    kind: AttemptKind,
-    by: &str,
-) -> Attempt {
-    let at = AttemptRef { release: release.id.clone(), environment: environment.to_owned(), number };
-    Attempt {
-        id: AttemptId::new(context.ids.ulid()),
-        at,
-        application: release.application.clone(),
-        kind,
-        state: AttemptState::Queued,
-        control: Control::Running,
-        fence: None,
-        restarts: 0,
-        rolled_back_by: None,
-        rollback_request: None,
-        created_at: context.now(),
-        created_by: by.to_owned(),
-        started_at: None,
-        ended_at: None,
-        completed_at: None,
-        last_modified_by: by.to_owned(),
-    }
-}
-
-/// The event that an attempt was created.
-pub(crate) fn queued(context: &Context, attempt: &Attempt) -> EventDraft {
-    let kind = match attempt.kind {
-        AttemptKind::Deploy => "deploy",
-        AttemptKind::Redeploy => "redeploy",
-        AttemptKind::Rollback { .. } => "rollback",
-    };
-    context.event(&attempt.at, &attempt.created_by, Happening::DeploymentQueued { kind: kind.to_owned() })
 }
 
 /// The event that an attempt ended.

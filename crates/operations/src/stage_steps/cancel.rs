@@ -26,7 +26,7 @@ impl Cancel {
     /// The cancel of an attempt, if it is being cancelled. One that is paused or stopped lets what runs come to its end.
     pub(super) fn of(attempt: &Attempt) -> Option<Self> {
         match &attempt.state {
-            AttemptState::Cancelling { by } => Some(Self { by: by.clone(), until: None }),
+            AttemptState::Cancelling { by, until } => Some(Self { by: by.clone(), until: *until }),
             _ => None,
         }
     }
@@ -122,23 +122,26 @@ pub(super) fn broken(attempt: &Attempt, run: &StageRun, otherwise: StageStatus) 
     Cancel::of(attempt).map_or(otherwise, |cancel| cancel.blind(run))
 }
 
-/// Ends whatever of an attempt is not at its end although the time for its cancel is over: a step that hangs, or a cluster
+/// Ends whatever of an attempt is not at its end although the time for its cancel is over, and counts it: a step that hangs, or a cluster
 /// that does not answer, does not keep a cancel from ending (X3).
 ///
 /// # Errors
 /// [`OperationError`].
-pub(crate) async fn end_overdue(context: &Context, attempt: &Attempt) -> Result<(), OperationError> {
+pub(crate) async fn end_overdue(context: &Context, attempt: &Attempt) -> Result<u32, OperationError> {
     let Some(cancel) = Cancel::of(attempt).filter(|cancel| cancel.is_over(context.now())) else {
-        return Ok(());
+        return Ok(0);
     };
+    let mut ended = 0;
     for run in context.store.stage_runs(&attempt.at).await? {
         if !run.record.status.is_terminal() {
             end_run(context, &run, cancel.blind(&run.record), None, &cancel.by).await?;
+            ended += 1;
         }
     }
     let release = context.release(&attempt.at.release).await?.record;
     for spec in stages_of(&release, attempt) {
         crate::wake::pass_over(context, attempt, &spec, "the time for the cancel was over").await?;
     }
-    crate::wake::wake_stages(context, attempt).await
+    crate::wake::wake_stages(context, attempt).await?;
+    Ok(ended)
 }

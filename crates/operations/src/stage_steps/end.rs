@@ -1,7 +1,7 @@
 //! A stage ends: its status is written first, then those that wait for it are woken.
 
 use pilothouse_domain::approval::ApprovalStatus;
-use pilothouse_domain::attempt::{Attempt, AttemptEvent, AttemptState};
+use pilothouse_domain::attempt::{Attempt, AttemptEvent, AttemptState, Control};
 use pilothouse_domain::stage::{StageEvent, StageRefused, StageRun, StageStatus};
 use pilothouse_domain::timeline::{EventDraft, Happening};
 use pilothouse_store::{Transaction, Versioned};
@@ -10,6 +10,7 @@ use serde_json::Value;
 use super::begin::blank;
 use super::cancel::broken;
 use super::{Loaded, StageInput, StageNext};
+use crate::control_deployment::after_run_ended;
 use crate::load::SYSTEM;
 use crate::stages::StageEnd;
 use crate::wake::wake_stages;
@@ -45,6 +46,9 @@ pub(crate) async fn end_run(
         }
     }
     let attempt = context.attempt(&run.record.at).await?.record;
+    if attempt.control == Control::Pausing {
+        after_run_ended(context, &attempt.at).await?;
+    }
     wake_stages(context, &attempt).await
 }
 
@@ -95,7 +99,7 @@ async fn answer_intervention(
     }
 }
 
-fn event(context: &Context, run: &StageRun, actor: &str) -> EventDraft {
+pub(crate) fn event(context: &Context, run: &StageRun, actor: &str) -> EventDraft {
     let evidence = match &run.status {
         StageStatus::Failed { evidence, .. } => evidence.clone(),
         _ => None,

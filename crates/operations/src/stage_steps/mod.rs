@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 pub use begin::begin;
 pub(crate) use cancel::end_overdue;
-pub(crate) use end::end_run;
+pub(crate) use end::event;
 pub use end::fail;
 pub use observe::observe;
 pub(crate) use wait::is_answered;

@@ -52,6 +52,9 @@ fn attempt(environment: &str, number: u32, state: AttemptState) -> Attempt {
         kind: if number == 1 { AttemptKind::Deploy } else { AttemptKind::Redeploy },
         state,
         control: Control::Running,
+        passed: Vec::new(),
+        controlled_by: None,
+        losses: pilothouse_domain::attempt::Losses::default(),
         fence: None,
         restarts: 0,
         rolled_back_by: None,
@@ -214,7 +217,7 @@ fn the_worst_end_of_an_environment_is_the_releases_and_a_retry_replaces_it() {
         |state| view(vec![dev.clone(), attempt("prod", 1, state)], Vec::new(), Vec::new()).outcome;
     assert_eq!(outcome_of(AttemptState::Succeeded), Outcome::Succeeded);
     assert_eq!(outcome_of(AttemptState::PartiallySucceeded), Outcome::PartiallySucceeded);
-    assert_eq!(outcome_of(AttemptState::CanceledBefore { by: by() }), Outcome::Canceled);
+    assert_eq!(outcome_of(AttemptState::CanceledBefore { by: by(), reason: None }), Outcome::Canceled);
     assert_eq!(outcome_of(AttemptState::RejectedBefore { by: by() }), Outcome::Rejected);
     assert_eq!(outcome_of(AttemptState::PhaseFailed { reason: by() }), Outcome::Failed);
     let failed = attempt("prod", 1, AttemptState::PhaseFailed { reason: by() });

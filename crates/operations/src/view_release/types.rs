@@ -312,7 +312,7 @@ pub struct ApprovalView {
 impl From<&Approval> for ApprovalView {
     fn from(approval: &Approval) -> Self {
         let (stage, inputs) = match &approval.subject {
-            Subject::BeforeDeployment => (None, Vec::new()),
+            Subject::BeforeDeployment | Subject::AfterDeployment => (None, Vec::new()),
             Subject::Stage { stage, inputs } => (Some(stage.clone()), inputs.clone()),
         };
         Self {

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use pilothouse_domain::artifact::Artifact;
-use pilothouse_domain::attempt::{Attempt, AttemptKind, AttemptRef, AttemptStatus, OperationStatus};
+use pilothouse_domain::attempt::{Attempt, AttemptKind, AttemptRef, AttemptStatus, Control, OperationStatus};
 use pilothouse_domain::ids::{AttemptId, ReleaseId};
 use pilothouse_operations::view_release::{AttemptPurpose, purpose};
 use schemars::JsonSchema;
@@ -26,6 +26,8 @@ pub struct Deployment {
     pub status: AttemptStatus,
     /// The reason behind it (A12).
     pub operation_status: OperationStatus,
+    /// What may run inside it (N15).
+    pub control: Control,
     /// Why, in a sentence.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
@@ -58,6 +60,7 @@ impl From<&Attempt> for Deployment {
             kind: purpose(attempt),
             status,
             operation_status,
+            control: attempt.control,
             reason: attempt.state.reason(),
             created_by: attempt.created_by.clone(),
             created_at: attempt.created_at,

@@ -9,7 +9,8 @@ use pilothouse_domain::ids::ReleaseId;
 use pilothouse_domain::release::ReleaseEvent;
 use pilothouse_domain::token::Permission;
 use pilothouse_operations::{
-    Context, OperationError, cancel_deployment, roll_back, skip_wait, start_deployment,
+    Context, OperationError, cancel_deployment, pause_deployment, resume_deployment, roll_back, skip_wait,
+    start_deployment, stop_deployment,
 };
 
 use crate::api::{CurrentState, Deployment, SkippedStage, StageState};
@@ -36,6 +37,30 @@ pub(super) fn routes() -> Vec<Route> {
         .needs(Permission::Operate)
         .answers::<Deployment>(202, "The attempt, cancelled or being cancelled.")
         .handled_by(cancel),
+        Route::post(
+            "/v1/releases/{release}/environments/{environment}/pause",
+            "pauseDeployment",
+            "Let what runs come to its end, and start nothing new until it is resumed.",
+        )
+        .needs(Permission::Operate)
+        .answers::<Deployment>(202, "The attempt, pausing or paused.")
+        .handled_by(pause),
+        Route::post(
+            "/v1/releases/{release}/environments/{environment}/stop",
+            "stopDeployment",
+            "Let what runs come to its end, and start nothing more.",
+        )
+        .needs(Permission::Operate)
+        .answers::<Deployment>(202, "The attempt, stopping or stopped.")
+        .handled_by(stop),
+        Route::post(
+            "/v1/releases/{release}/environments/{environment}/resume",
+            "resumeDeployment",
+            "Let a paused or interrupted attempt go on.",
+        )
+        .needs(Permission::Operate)
+        .answers::<Deployment>(202, "The attempt, running.")
+        .handled_by(resume),
         Route::post(
             "/v1/releases/{release}/environments/{environment}/rollback",
             "rollBack",
@@ -145,6 +170,45 @@ async fn cancel(
     let place = Place::new(&release, environment)?;
     let at = place.attempt(&context, "cancel").await?;
     match cancel_deployment(&context, &at, &who.name).await {
+        Ok(attempt) => Ok(accepted(&attempt)),
+        Err(error) => Err(place.explain(&context, error).await),
+    }
+}
+
+async fn pause(
+    State(context): State<Context>,
+    Caller(who): Caller,
+    Segments((release, environment)): Segments<(String, String)>,
+) -> Accepted<Deployment> {
+    let place = Place::new(&release, environment)?;
+    let at = place.attempt(&context, "pause").await?;
+    match pause_deployment(&context, &at, &who.name).await {
+        Ok(attempt) => Ok(accepted(&attempt)),
+        Err(error) => Err(place.explain(&context, error).await),
+    }
+}
+
+async fn stop(
+    State(context): State<Context>,
+    Caller(who): Caller,
+    Segments((release, environment)): Segments<(String, String)>,
+) -> Accepted<Deployment> {
+    let place = Place::new(&release, environment)?;
+    let at = place.attempt(&context, "stop").await?;
+    match stop_deployment(&context, &at, &who.name).await {
+        Ok(attempt) => Ok(accepted(&attempt)),
+        Err(error) => Err(place.explain(&context, error).await),
+    }
+}
+
+async fn resume(
+    State(context): State<Context>,
+    Caller(who): Caller,
+    Segments((release, environment)): Segments<(String, String)>,
+) -> Accepted<Deployment> {
+    let place = Place::new(&release, environment)?;
+    let at = place.attempt(&context, "resume").await?;
+    match resume_deployment(&context, &at, &who.name).await {
         Ok(attempt) => Ok(accepted(&attempt)),
         Err(error) => Err(place.explain(&context, error).await),
     }

@@ -1,0 +1,51 @@
+//! A new attempt's record, and the event that says so.
+
+use pilothouse_domain::attempt::{Attempt, AttemptKind, AttemptRef, AttemptState, Control, Losses};
+use pilothouse_domain::ids::AttemptId;
+use pilothouse_domain::release::Release;
+use pilothouse_domain::timeline::{EventDraft, Happening};
+
+use crate::Context;
+
+/// An attempt that waits to enter its lane.
+pub(crate) fn new_attempt(
+    context: &Context,
+    release: &Release,
+    environment: &str,
+    number: u32,
+    kind: AttemptKind,
+    by: &str,
+) -> Attempt {
+    let at = AttemptRef { release: release.id.clone(), environment: environment.to_owned(), number };
+    Attempt {
+        id: AttemptId::new(context.ids.ulid()),
+        at,
+        application: release.application.clone(),
+        kind,
+        state: AttemptState::Queued,
+        control: Control::Running,
+        passed: Vec::new(),
+        controlled_by: None,
+        losses: Losses::default(),
+        fence: None,
+        restarts: 0,
+        rolled_back_by: None,
+        rollback_request: None,
+        created_at: context.now(),
+        created_by: by.to_owned(),
+        started_at: None,
+        ended_at: None,
+        completed_at: None,
+        last_modified_by: by.to_owned(),
+    }
+}
+
+/// The event that an attempt was created.
+pub(crate) fn queued(context: &Context, attempt: &Attempt) -> EventDraft {
+    let kind = match attempt.kind {
+        AttemptKind::Deploy => "deploy",
+        AttemptKind::Redeploy => "redeploy",
+        AttemptKind::Rollback { .. } => "rollback",
+    };
+    context.event(&attempt.at, &attempt.created_by, Happening::DeploymentQueued { kind: kind.to_owned() })
+}
