@@ -27,6 +27,8 @@ mod review;
 #[cfg(test)]
 mod rollback;
 #[cfg(test)]
+mod schedules;
+#[cfg(test)]
 mod simulation;
 #[cfg(test)]
 mod stages;

@@ -50,6 +50,18 @@ pub enum Happening {
         /// `deploy`, `redeploy` or `rollback`.
         kind: String,
     },
+    /// An attempt was created that waits for its time (A14).
+    DeploymentScheduled {
+        /// `deploy` or `redeploy`.
+        kind: String,
+        /// When it starts.
+        starts: Timestamp,
+    },
+    /// Somebody started it at once instead.
+    ScheduleOverridden {
+        /// When it would have started.
+        starts: Timestamp,
+    },
     /// It waits for another attempt to leave the environment.
     LaneAwaited {
         /// Who holds it.

@@ -47,5 +47,10 @@ pub(crate) fn queued(context: &Context, attempt: &Attempt) -> EventDraft {
         AttemptKind::Redeploy => "redeploy",
         AttemptKind::Rollback { .. } => "rollback",
     };
-    context.event(&attempt.at, &attempt.created_by, Happening::DeploymentQueued { kind: kind.to_owned() })
+    let kind = kind.to_owned();
+    let what = match attempt.state {
+        AttemptState::Scheduled { at: starts } => Happening::DeploymentScheduled { kind, starts },
+        _ => Happening::DeploymentQueued { kind },
+    };
+    context.event(&attempt.at, &attempt.created_by, what)
 }

@@ -3,14 +3,10 @@
 use pilothouse_domain::approval::{Approval, Subject};
 use pilothouse_domain::attempt::{Attempt, AttemptRef, AttemptStatus};
 use pilothouse_domain::callback::{Awaited, Callback};
-use pilothouse_domain::duration::Span;
 use pilothouse_domain::ids::ReleaseId;
 use pilothouse_store::Versioned;
 
 use crate::{Context, OperationError};
-
-/// By how much an attempt may enter the line after one that was created later.
-const LATE: Span = Span::from_secs(3600);
 
 impl Context {
     /// The approvals of one attempt.
@@ -59,24 +55,29 @@ impl Context {
     /// it. What matters is who held the environment later, so fences are compared.
     pub(crate) async fn deployed_since(&self, than: &Attempt) -> Result<Option<Attempt>, OperationError> {
         let (application, environment) = (&than.application, &than.at.environment);
+        let Some(lease) = self.store.lease(application, environment).await? else { return Ok(None) };
+        // Attempts are listed by when they were created, but one that waited for its time comes late. The lease knows how
+        // many held the environment since.
+        let mut unseen = lease.record.fence.saturating_sub(than.fence.unwrap_or(0));
         let mut cursor = None;
-        loop {
+        while unseen > 0 {
             let page =
                 self.store.attempts_of_environment(application, environment, 25, cursor.as_ref()).await?;
             cursor = page.next.clone();
             for attempt in page.records() {
-                // The line keeps the order of creation but for those whose execution came late.
-                if LATE.after(attempt.created_at) < than.created_at {
-                    return Ok(None);
+                if attempt.fence <= than.fence {
+                    continue;
                 }
-                if attempt.fence > than.fence && self.changed_it(&attempt).await? {
+                if self.changed_it(&attempt).await? {
                     return Ok(Some(attempt));
                 }
+                unseen = unseen.saturating_sub(1);
             }
             if cursor.is_none() {
-                return Ok(None);
+                break;
             }
         }
+        Ok(None)
     }
 
     /// Whether an attempt changed its environment's cluster, and what it changed still stands.

@@ -1,51 +1,57 @@
-//! Deploying to an environment by hand: the first time, or again after an end (H5, A1).
+//! Deploying to an environment by hand: the first time, or again after an end (H5, A1); at once, or later (A14).
 
-use pilothouse_domain::attempt::{Attempt, AttemptKind};
+use pilothouse_domain::attempt::{Attempt, AttemptKind, AttemptState};
 use pilothouse_domain::ids::ReleaseId;
-use pilothouse_store::Transaction;
+use pilothouse_domain::release::Release;
+use pilothouse_domain::schedule::Wanted;
+use pilothouse_store::{Transaction, Versioned};
 
-use crate::new_attempt::{new_attempt, queued};
+use crate::new_attempt::queued;
+use crate::new_deployment::new_deployment;
+use crate::start_scheduled::start_scheduled;
 use crate::{Context, OperationError};
 
-/// Creates the next attempt and starts its execution. An earlier attempt stays as it ended.
+/// Where to deploy, and when.
+#[derive(Debug, Clone)]
+pub struct StartDeployment {
+    /// The release.
+    pub release: ReleaseId,
+    /// The environment.
+    pub environment: String,
+    /// When it is to start.
+    pub wanted: Wanted,
+}
+
+/// Creates the next attempt and starts its execution. An earlier attempt stays as it ended. One that waits for its time is
+/// started at once instead, when that is what is wanted.
 ///
 /// # Errors
-/// [`OperationError::Conflicting`] while an attempt there has not ended.
+/// [`OperationError::Conflicting`] while an attempt there has not ended, or when the release skips the environment;
+/// [`OperationError::Invalid`] when the time that is wanted is over or too far away.
 pub async fn start_deployment(
     context: &Context,
-    release: &ReleaseId,
-    environment: &str,
+    ask: &StartDeployment,
     by: &str,
 ) -> Result<Attempt, OperationError> {
+    let StartDeployment { release, environment, wanted } = ask;
     for _ in 0..20 {
         let active = context.active_release(release).await?;
-        let record = &active.record;
-        if record.environment(environment).is_none() {
-            return Err(OperationError::NotFound {
-                what: format!("environment `{environment}` of release `{release}`"),
-                hint: "see `pilothouse release show`".to_owned(),
-            });
-        }
-        if record.skipped.contains(environment) {
-            return Err(OperationError::Conflicting(format!(
-                "cannot deploy: this release skips `{environment}`; start another one to deploy there"
-            )));
-        }
-        let attempts = context.store.attempts(release).await?;
-        let here = attempts.iter().filter(|a| a.record.at.environment == environment);
-        let latest = here.max_by_key(|a| a.record.at.number).map(|a| &a.record);
-        if let Some(open) = latest.filter(|a| a.completed_at.is_none()) {
-            return Err(OperationError::Conflicting(format!(
-                "cannot deploy: attempt {} to `{environment}` is {:?}; cancel it or wait for its end",
-                open.at.number,
-                open.state.status()
-            )));
-        }
-        let (number, kind) = match latest {
+        check_environment(&active.record, environment)?;
+        let latest = latest(context, release, environment).await?;
+        let (number, kind) = match &latest {
             None => (1, AttemptKind::Deploy),
-            Some(last) => (last.at.number + 1, AttemptKind::Redeploy),
+            Some(last) if last.record.completed_at.is_some() => {
+                (last.record.at.number + 1, AttemptKind::Redeploy)
+            }
+            Some(open) if *wanted == Wanted::Now && is_scheduled(&open.record) => {
+                match start_scheduled(context, open, by).await? {
+                    Some(started) => return Ok(started),
+                    None => continue,
+                }
+            }
+            Some(open) => return Err(under_way(&open.record)),
         };
-        let attempt = new_attempt(context, record, environment, number, kind, by);
+        let attempt = new_deployment(context, &active.record, environment, number, kind, *wanted, by)?;
         // Whoever abandons the release meanwhile must not find it at rest (A4).
         let tx = Transaction::new().check(&active).create(&attempt).event(queued(context, &attempt));
         match context.store.commit(tx).await {
@@ -58,4 +64,47 @@ pub async fn start_deployment(
         }
     }
     Err(OperationError::Conflicting("the release changes too fast; try again".to_owned()))
+}
+
+/// The environment exists, and the release does not leave it out.
+fn check_environment(release: &Release, environment: &str) -> Result<(), OperationError> {
+    if release.environment(environment).is_none() {
+        return Err(OperationError::NotFound {
+            what: format!("environment `{environment}` of release `{}`", release.id),
+            hint: "see `pilothouse release show`".to_owned(),
+        });
+    }
+    if release.skipped.contains(environment) {
+        return Err(OperationError::Conflicting(format!(
+            "cannot deploy: this release skips `{environment}`; start another one to deploy there"
+        )));
+    }
+    Ok(())
+}
+
+async fn latest(
+    context: &Context,
+    release: &ReleaseId,
+    environment: &str,
+) -> Result<Option<Versioned<Attempt>>, OperationError> {
+    let attempts = context.store.attempts(release).await?;
+    let here = attempts.into_iter().filter(|a| a.record.at.environment == environment);
+    Ok(here.max_by_key(|a| a.record.at.number))
+}
+
+fn is_scheduled(attempt: &Attempt) -> bool {
+    matches!(attempt.state, AttemptState::Scheduled { .. })
+}
+
+fn under_way(open: &Attempt) -> OperationError {
+    let (number, environment) = (open.at.number, &open.at.environment);
+    OperationError::Conflicting(match open.state {
+        AttemptState::Scheduled { at } => format!(
+            "cannot deploy: attempt {number} to `{environment}` starts at {at}; start it at once with `now`, or cancel it"
+        ),
+        _ => format!(
+            "cannot deploy: attempt {number} to `{environment}` is {:?}; cancel it or wait for its end",
+            open.state.status()
+        ),
+    })
 }

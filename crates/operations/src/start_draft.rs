@@ -7,7 +7,7 @@ use pilothouse_domain::timeline::Happening;
 use pilothouse_store::Transaction;
 
 use crate::new_attempt::queued;
-use crate::start_release::{first_attempts, of_release};
+use crate::start_release::{following, of_release};
 use crate::{Context, OperationError};
 
 /// Makes the draft active and creates its first attempts in one transaction, then starts their executions. It runs the
@@ -23,7 +23,7 @@ pub async fn start_draft(context: &Context, id: &ReleaseId, by: &str) -> Result<
         context.check_enabled(&read.record.application, &read.record.pipeline).await?;
         read.record.check_complete().map_err(|problems| OperationError::Invalid(Problems(problems)))?;
         let next = Release { status, ..read.record.clone() };
-        let attempts = first_attempts(context, &next);
+        let attempts = following(context, &next, &[])?;
         let started = Happening::DraftStarted { artifacts: next.artifact_summary() };
         let event = of_release(&next, context.now(), by, started);
         let mut tx = Transaction::new().replace(&read, &next).event(event);

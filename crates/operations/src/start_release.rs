@@ -12,11 +12,13 @@ use pilothouse_domain::ids::ReleaseId;
 use pilothouse_domain::intake::Admission;
 use pilothouse_domain::release::{Cause, Release, ReleaseStatus};
 use pilothouse_domain::saved::PipelineRevision;
+use pilothouse_domain::schedule::Wanted;
 use pilothouse_domain::timeline::{EventDraft, Happening};
 use pilothouse_store::{Transaction, Versioned};
 
 use crate::load::SYSTEM;
-use crate::new_attempt::{new_attempt, queued};
+use crate::new_attempt::queued;
+use crate::new_deployment::new_deployment;
 use crate::{Context, OperationError};
 
 /// For how long the same artifact is not admitted again at least; longer while its release is under way.
@@ -66,7 +68,7 @@ pub async fn start_release(context: &Context, ask: StartRelease) -> Result<Admit
         };
     }
     let release = ask.release(id, ReleaseStatus::Active, now);
-    let attempts = first_attempts(context, &release);
+    let attempts = following(context, &release, &[])?;
     tx = tx.create(&release).event(started(&release)).events(skips(&release));
     for attempt in &attempts {
         tx = tx.create(attempt).event(queued(context, attempt));
@@ -82,11 +84,19 @@ pub async fn start_release(context: &Context, ask: StartRelease) -> Result<Admit
     Ok(Admitted::Started(release.id))
 }
 
-/// The attempts that a release begins with.
-pub(crate) fn first_attempts(context: &Context, release: &Release) -> Vec<Attempt> {
-    startable(&release.spec.environments, &release.skipped, &[])
+/// The attempts that follow from those there are, each at the time that its environment's schedule says.
+///
+/// # Errors
+/// [`OperationError::Inconsistent`] when a schedule cannot be read any more.
+pub(crate) fn following(
+    context: &Context,
+    release: &Release,
+    attempts: &[Attempt],
+) -> Result<Vec<Attempt>, OperationError> {
+    let kind = AttemptKind::Deploy;
+    startable(&release.spec.environments, &release.skipped, attempts)
         .into_iter()
-        .map(|e| new_attempt(context, release, &e.name, 1, AttemptKind::Deploy, SYSTEM))
+        .map(|e| new_deployment(context, release, &e.name, 1, kind.clone(), Wanted::AsScheduled, SYSTEM))
         .collect()
 }
 

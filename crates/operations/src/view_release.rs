@@ -83,6 +83,8 @@ fn environment(records: &ReleaseRecords, spec: &EnvironmentSpec) -> EnvironmentV
     EnvironmentView {
         name: spec.name.clone(),
         status: EnvironmentStatus::derive(attempts.last().copied()),
+        next_scheduled_time: attempts.last().and_then(|a| a.state.starts_at()),
+        schedule: spec.schedule.as_ref().map(ToString::to_string),
         skipped: records.release.skipped.contains(&spec.name),
         start: spec.start,
         after: spec.after.clone(),
@@ -109,7 +111,7 @@ fn attempt(records: &ReleaseRecords, attempt: &Attempt) -> AttemptView {
         status,
         operation_status,
         execution: execution_name(attempt, &records.attempts),
-        reason: attempt.state.reason(),
+        reason: scheduled(&records.release, attempt).or_else(|| attempt.state.reason()),
         control: attempt.control,
         open: attempt.completed_at.is_none(),
         created_by: attempt.created_by.clone(),
@@ -123,6 +125,25 @@ fn attempt(records: &ReleaseRecords, attempt: &Attempt) -> AttemptView {
         stages,
         approvals: approvals.collect(),
     }
+}
+
+/// When an attempt starts that waits for its time, and why then. The schedule gives the same time again for the moment at
+/// which the attempt was created; a time that it does not give was asked for.
+fn scheduled(release: &Release, attempt: &Attempt) -> Option<String> {
+    let AttemptState::Scheduled { at } = attempt.state else { return None };
+    let name = &attempt.at.environment;
+    let schedule = release.environment(name).and_then(|spec| spec.schedule.as_ref());
+    let by_schedule = schedule.filter(|s| s.next_start(attempt.created_at) == Ok(at));
+    Some(match by_schedule {
+        Some(schedule) => {
+            let (next, zone) = (schedule.next_in_words(), schedule.timezone());
+            format!("starts at {} ({next} of {name}, {zone})", schedule.local(at))
+        }
+        None => {
+            let shown = schedule.map_or_else(|| at.to_string(), |schedule| schedule.local(at));
+            format!("starts at {shown} (asked for by {})", attempt.created_by)
+        }
+    })
 }
 
 /// What an attempt is for, without its details.

@@ -1,9 +1,13 @@
 //! `pilothouse deploy`, `cancel`, `rollback` and `skip`.
 
 use std::io::{BufRead, IsTerminal};
+use std::str::FromStr;
 
 use clap::Args;
-use pilothouse_serve_api::api::{Deployment, ReleaseView, SkippedStage};
+use jiff::Timestamp;
+use pilothouse_domain::attempt::OperationStatus;
+use pilothouse_domain::duration::{InvalidSpan, Span};
+use pilothouse_serve_api::api::{Deploy, Deployment, ReleaseView, SkippedStage};
 
 use super::Session;
 use crate::client::{Reply, Request};
@@ -16,6 +20,41 @@ pub(crate) struct DeployArgs {
     release: String,
     /// The environment.
     environment: String,
+    /// At this time, whatever the schedule says: `2026-11-22T10:00+01:00`, or from now: `+2h`.
+    #[arg(long, value_name = "TIME")]
+    at: Option<When>,
+    /// At once, whatever the schedule says; also starts what waits for its time.
+    #[arg(long, conflicts_with = "at")]
+    now: bool,
+}
+
+/// A time: one with its offset, or a length of time from now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum When {
+    At(Timestamp),
+    In(Span),
+}
+
+impl FromStr for When {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.strip_prefix('+') {
+            Some(span) => span.parse().map(Self::In).map_err(|e: InvalidSpan| e.to_string()),
+            None => text.parse().map(Self::At).map_err(|_| {
+                "write a time with its offset, 2026-11-22T10:00+01:00 or 2026-11-22T09:00Z, or +2h".to_owned()
+            }),
+        }
+    }
+}
+
+impl When {
+    fn seen_from(self, now: Timestamp) -> Timestamp {
+        match self {
+            Self::At(at) => at,
+            Self::In(span) => span.after(now),
+        }
+    }
 }
 
 #[derive(Debug, Args)]
@@ -49,7 +88,9 @@ pub(crate) struct SkipArgs {
 
 pub(crate) async fn deploy(session: &Session, args: DeployArgs) -> Result<(), Failure> {
     let id = session.client.find_release(&args.release).await?;
-    act(session, id.as_str(), &args.environment, "deploy").await
+    let ask = Deploy { at: args.at.map(|at| at.seen_from(session.now())), now: args.now };
+    let path = ["v1", "releases", id.as_str(), "environments", &args.environment, "deploy"];
+    tell(session, Request::post(&path).json(&ask), id.as_str(), &args.environment).await
 }
 
 pub(crate) async fn cancel(session: &Session, args: CancelArgs) -> Result<(), Failure> {
@@ -109,9 +150,20 @@ fn agrees(answer: &str) -> bool {
 
 async fn act(session: &Session, release: &str, environment: &str, action: &str) -> Result<(), Failure> {
     let request = Request::post(&["v1", "releases", release, "environments", environment, action]);
+    tell(session, request, release, environment).await
+}
+
+async fn tell(session: &Session, request: Request, release: &str, environment: &str) -> Result<(), Failure> {
     let reply: Reply<Deployment> = session.client.send(request).await?;
     let attempt = &reply.body;
     session.output.answer(&reply.json, || {
+        if attempt.operation_status == OperationStatus::Scheduled {
+            let starts = attempt.reason.as_deref().unwrap_or("waits for its time");
+            return format!(
+                "{environment}, attempt {}: {starts}; start it at once with `pilothouse deploy {release} {environment} --now`",
+                attempt.attempt
+            );
+        }
         format!(
             "{environment}, attempt {}: {} is {:?} ({:?}), {}; follow it with `pilothouse release watch {release}`",
             attempt.attempt,
@@ -139,6 +191,18 @@ pub(crate) async fn skip(session: &Session, args: SkipArgs) -> Result<(), Failur
 mod tests {
     use super::*;
     use crate::view::samples::release;
+
+    #[test]
+    fn a_time_is_given_with_its_offset_or_from_now() {
+        let now: Timestamp = "2026-11-21T09:00:00Z".parse().unwrap();
+        let at = |text: &str| text.parse::<When>().map(|when| when.seen_from(now).to_string());
+        assert_eq!(at("2026-11-22T10:00+01:00").unwrap(), "2026-11-22T09:00:00Z");
+        assert_eq!(at("2026-11-22T10:00:30Z").unwrap(), "2026-11-22T10:00:30Z");
+        assert_eq!(at("+2h").unwrap(), "2026-11-21T11:00:00Z");
+        for wrong in ["22:00", "2026-11-22T10:00", "+2", "tomorrow", "+-1h"] {
+            assert!(at(wrong).is_err(), "{wrong}");
+        }
+    }
 
     #[test]
     fn only_a_clear_yes_rolls_back() {

@@ -63,6 +63,12 @@ fn in_full(event: &Event) -> String {
         Happening::EnvironmentsSkipped { environments } => format!("skips {}", environments.join(", ")),
         Happening::ReleaseAbandoned { reason } => format!("{by} abandoned the release: {reason}"),
         Happening::DeploymentQueued { kind } => format!("{kind} queued by {by}"),
+        Happening::DeploymentScheduled { kind, starts } => {
+            format!("{kind} scheduled by {by}: starts at {starts:.0}")
+        }
+        Happening::ScheduleOverridden { starts } => {
+            format!("{by} started it at once instead of at {starts:.0}")
+        }
         Happening::LaneAwaited { holder } => format!("waits: {holder} holds the environment"),
         Happening::LaneEntered { fence } => format!("holds its environment (fence {fence})"),
         Happening::ApprovalRequested { approvers, deadline } => {
@@ -203,6 +209,7 @@ fn tone(event: &Event) -> Tone {
         Happening::ApprovalRequested { .. }
         | Happening::ControlChanged { .. }
         | Happening::RollbackStarted { .. }
+        | Happening::DeploymentScheduled { .. }
         | Happening::LaneAwaited { .. } => Tone::Waiting,
         _ => Tone::Plain,
     }

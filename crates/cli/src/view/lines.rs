@@ -73,6 +73,11 @@ fn not_started(environment: &EnvironmentView) -> Line {
         (Start::Automatic, []) => String::new(),
         (Start::Automatic, after) => format!("after {}", after.join(", ")),
     };
+    let note = match &environment.schedule {
+        Some(schedule) if !environment.skipped && note.is_empty() => format!("starts {schedule}"),
+        Some(schedule) if !environment.skipped => format!("{note}, {schedule}"),
+        _ => note,
+    };
     Line {
         // The first attempt takes this line's place.
         key: format!("{}#1", environment.name),

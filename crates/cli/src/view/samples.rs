@@ -126,6 +126,8 @@ fn environment(name: &str, attempts: Vec<AttemptView>) -> EnvironmentView {
     EnvironmentView {
         name: name.to_owned(),
         status: EnvironmentStatus::InProgress,
+        next_scheduled_time: None,
+        schedule: None,
         skipped: false,
         start: Start::Automatic,
         after: Vec::new(),

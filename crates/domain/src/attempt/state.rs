@@ -236,6 +236,15 @@ impl AttemptState {
         )
     }
 
+    /// When it goes on, where that is a matter of time alone (A11).
+    #[must_use]
+    pub fn starts_at(&self) -> Option<Timestamp> {
+        match self {
+            Self::Scheduled { at } | Self::Deferred { until: at } => Some(*at),
+            _ => None,
+        }
+    }
+
     /// Why it is in this state, where the state knows more than its name.
     #[must_use]
     pub fn reason(&self) -> Option<String> {

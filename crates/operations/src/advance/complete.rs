@@ -1,12 +1,10 @@
 //! What follows an attempt's end: the lane goes to the next, and the environments that come after it start.
 
-use pilothouse_domain::attempt::{Attempt, AttemptKind};
-use pilothouse_domain::environment::startable;
+use pilothouse_domain::attempt::Attempt;
 use pilothouse_store::{Transaction, Versioned};
 
 use crate::executions::ExecutionInput;
-use crate::load::SYSTEM;
-use crate::new_attempt::{new_attempt, queued};
+use crate::new_attempt::queued;
 use crate::wake::wake_lane;
 use crate::{Context, OperationError};
 
@@ -65,8 +63,5 @@ async fn following(context: &Context, ended: &Attempt) -> Result<Vec<Attempt>, O
     let release = context.release(&ended.at.release).await?.record;
     let attempts: Vec<Attempt> =
         context.store.attempts(&release.id).await?.into_iter().map(|a| a.record).collect();
-    Ok(startable(&release.spec.environments, &release.skipped, &attempts)
-        .into_iter()
-        .map(|e| new_attempt(context, &release, &e.name, 1, AttemptKind::Deploy, SYSTEM))
-        .collect())
+    crate::start_release::following(context, &release, &attempts)
 }

@@ -90,6 +90,12 @@ pub struct EnvironmentView {
     pub name: String,
     /// Its status, derived from its latest attempt (A5-A11).
     pub status: EnvironmentStatus,
+    /// When it starts, while it waits for a time (A11).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_scheduled_time: Option<Timestamp>,
+    /// When its deployments start, in words; absent: at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schedule: Option<String>,
     /// Whether this release leaves it out.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub skipped: bool,

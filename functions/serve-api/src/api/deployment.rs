@@ -8,6 +8,18 @@ use pilothouse_operations::view_release::{AttemptPurpose, purpose};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+/// When a deployment is to start; an empty body means: as the environment's schedule says (A14).
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Deploy {
+    /// At this time, whatever the schedule says: in the future, at most 364 days ahead.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<Timestamp>,
+    /// At once, whatever the schedule says; also starts a deployment that waits for its time.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub now: bool,
+}
+
 /// An attempt, without its stages.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]

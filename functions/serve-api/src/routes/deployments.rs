@@ -6,16 +6,18 @@ use axum::http::StatusCode;
 use pilothouse_domain::attempt::{Attempt, AttemptRef};
 use pilothouse_domain::environment::EnvironmentStatus;
 use pilothouse_domain::ids::ReleaseId;
+use pilothouse_domain::problem::Problem;
 use pilothouse_domain::release::ReleaseEvent;
+use pilothouse_domain::schedule::Wanted;
 use pilothouse_domain::token::Permission;
 use pilothouse_operations::{
-    Context, OperationError, cancel_deployment, pause_deployment, resume_deployment, roll_back, skip_wait,
-    start_deployment, stop_deployment,
+    Context, OperationError, StartDeployment, cancel_deployment, pause_deployment, resume_deployment,
+    roll_back, skip_wait, start_deployment, stop_deployment,
 };
 
-use crate::api::{CurrentState, Deployment, SkippedStage, StageState};
+use crate::api::{CurrentState, Deploy, Deployment, SkippedStage, StageState};
 use crate::auth::Caller;
-use crate::extract::{Segments, release_id};
+use crate::extract::{JsonBody, Segments, release_id};
 use crate::failure::Failure;
 use crate::route::Route;
 
@@ -27,7 +29,8 @@ pub(super) fn routes() -> Vec<Route> {
             "Deploy to an environment: the first time, or again after an end.",
         )
         .needs(Permission::Operate)
-        .answers::<Deployment>(202, "The attempt that was started.")
+        .may_take::<Deploy>()
+        .answers::<Deployment>(202, "The attempt that was started, or that waits for its time.")
         .handled_by(deploy),
         Route::post(
             "/v1/releases/{release}/environments/{environment}/cancel",
@@ -154,11 +157,28 @@ async fn deploy(
     State(context): State<Context>,
     Caller(who): Caller,
     Segments((release, environment)): Segments<(String, String)>,
+    JsonBody(ask): JsonBody<Deploy>,
 ) -> Accepted<Deployment> {
     let place = Place::new(&release, environment)?;
-    match start_deployment(&context, &place.release, &place.environment, &who.name).await {
+    let asked = StartDeployment {
+        release: place.release.clone(),
+        environment: place.environment.clone(),
+        wanted: wanted(&ask)?,
+    };
+    match start_deployment(&context, &asked, &who.name).await {
         Ok(attempt) => Ok(accepted(&attempt)),
         Err(error) => Err(place.explain(&context, error).await),
+    }
+}
+
+fn wanted(ask: &Deploy) -> Result<Wanted, Failure> {
+    match (ask.at, ask.now) {
+        (None, false) => Ok(Wanted::AsScheduled),
+        (None, true) => Ok(Wanted::Now),
+        (Some(at), false) => Ok(Wanted::At(at)),
+        (Some(_), true) => {
+            Err(Failure::invalid(vec![Problem::new("now", "`at` and `now` exclude each other")]))
+        }
     }
 }
 
