@@ -114,6 +114,12 @@ fn stage(dice: &Dice, index: u64) -> Value {
     };
     stage["name"] = json!(format!("s{index}"));
     let before: Vec<String> = (0..index).filter(|_| dice.percent(40)).map(|n| format!("s{n}")).collect();
+    match dice.below(6) {
+        0 => stage["alwaysRun"] = json!(true),
+        1 if !before.is_empty() => stage["requires"] = json!("any"),
+        2 if !before.is_empty() => stage["requires"] = json!([dice.pick(&before)]),
+        _ => {}
+    }
     stage["dependsOn"] = json!(before);
     stage["onFailure"] = json!(dice.pick(&["fail_pipeline", "fail_branch", "stop_branch", "ignore"]));
     stage

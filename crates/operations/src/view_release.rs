@@ -8,7 +8,9 @@ use pilothouse_domain::attempt::{
 };
 use pilothouse_domain::environment::EnvironmentStatus;
 use pilothouse_domain::ids::ReleaseId;
-use pilothouse_domain::pipeline::{EnvironmentSpec, StageSpec, environment_order, topological_order};
+use pilothouse_domain::pipeline::{
+    EnvironmentSpec, Requires, StageSpec, environment_order, topological_order,
+};
 use pilothouse_domain::release::Release;
 use pilothouse_domain::stage::{StageRun, StageStatus, stages_of};
 use serde_json::Value;
@@ -188,6 +190,8 @@ fn stage(records: &ReleaseRecords, attempt: &Attempt, spec: &StageSpec) -> Stage
         name: spec.name.clone(),
         stage_type: spec.stage_type.clone(),
         depends_on: spec.depends_on.clone(),
+        requires: Some(spec.requires.clone()).filter(|requires| *requires != Requires::All),
+        always_run: spec.always_run,
         // What has not begun when the attempt is at its end never will.
         status: if attempt.state.is_terminal() { StageState::NotRun } else { StageState::NotStarted },
         reason: None,

@@ -198,6 +198,7 @@ fn of_stage(attempt: &str, stage: &StageView, now: Timestamp) -> Vec<Line> {
     let note = match (stage.reason.as_deref().or(stage.progress.as_deref()), passed_over) {
         (Some(why), Some(how)) => format!("{how}: {why}"),
         (None, Some(how)) => how.to_owned(),
+        (None, None) if stage.always_run => "always runs".to_owned(),
         (why, None) => why.unwrap_or_default().to_owned(),
     };
     let key = format!("{attempt}/{}", stage.name);
@@ -291,6 +292,13 @@ mod tests {
           ◐ Undo Deploy     7.0s  1 of 2 pods ready
         asia  after prod
         ");
+    }
+
+    #[test]
+    fn what_always_runs_says_so() {
+        let mut view = full();
+        view.environments[0].attempts[0].stages[0].always_run = true;
+        assert!(written(&view).contains("✓ Deploy          5.0s  always runs\n"), "{}", written(&view));
     }
 
     #[test]

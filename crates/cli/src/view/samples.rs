@@ -167,6 +167,8 @@ fn stage(name: &str, status: StageState, reason: Option<&str>, from: i64, to: Op
         name: name.to_owned(),
         stage_type: "deploy-manifest".to_owned(),
         depends_on: Vec::new(),
+        requires: None,
+        always_run: false,
         status,
         reason: reason.map(str::to_owned),
         evidence: None,

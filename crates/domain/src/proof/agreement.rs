@@ -126,10 +126,7 @@ fn compare_attempt(attempt: &Attempt, told: &Told, found: &mut Vec<Discrepancy>)
 }
 
 fn compare_stage(run: &StageRun, told: &Told, found: &mut Vec<Discrepancy>) {
-    let end = run
-        .status
-        .is_terminal()
-        .then(|| (run.status.name().to_owned(), run.status.reason().map(str::to_owned)));
+    let end = run.status.is_terminal().then(|| (run.status.name().to_owned(), run.status.explanation()));
     if let Some(what) = compare_end(end, &told.ends) {
         found.push(Discrepancy::Stage {
             environment: run.at.environment.clone(),

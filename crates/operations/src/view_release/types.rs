@@ -8,7 +8,7 @@ use pilothouse_domain::artifact::Artifact;
 use pilothouse_domain::attempt::{AttemptRef, AttemptStatus, Control, OperationStatus};
 use pilothouse_domain::environment::EnvironmentStatus;
 use pilothouse_domain::ids::{ApprovalId, AttemptId, ReleaseId};
-use pilothouse_domain::pipeline::{RollbackMode, Start};
+use pilothouse_domain::pipeline::{Requires, RollbackMode, Start};
 use pilothouse_domain::release::{Abandoned, Cause, ReleaseStatus};
 use pilothouse_domain::stage::StageStatus;
 use schemars::JsonSchema;
@@ -250,6 +250,12 @@ pub struct StageView {
     pub stage_type: String,
     /// The stages that must end first.
     pub depends_on: Vec<String>,
+    /// Which of them must have succeeded; absent: all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub requires: Option<Requires>,
+    /// It runs whatever the stages before it came to, also after a failure or a cancel.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub always_run: bool,
     /// Where it stands.
     pub status: StageState,
     /// Why it failed, was skipped or did not run; who cancelled it.
