@@ -12,7 +12,8 @@ use crate::world::{World, attempt, attempts};
 /// What is done to the release, in order.
 #[derive(Debug)]
 struct Step {
-    /// The stage that is waited for, and its status; none: the release at rest. `attempt`: its operation status.
+    /// The stage that is waited for, and its status; none: the release at rest. `attempt`: its operation
+    /// status; `control`: its control.
     when: Option<(String, String)>,
     act: String,
 }
@@ -80,6 +81,7 @@ async fn play(world: &World, release: &str, step: &Step) {
         let latest = latest(view);
         match name.as_str() {
             "attempt" => latest["operationStatus"] == *status,
+            "control" => latest["control"] == *status,
             name => latest["stages"].is_array() && stage(&latest, name)["status"] == *status,
         }
     };

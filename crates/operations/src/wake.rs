@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use pilothouse_domain::attempt::{Admission, Attempt, AttemptState};
+use pilothouse_domain::attempt::{Admission, Attempt, AttemptState, Control};
 use pilothouse_domain::callback::Awaited;
 use pilothouse_domain::ids::StageRunId;
 use pilothouse_domain::pipeline::StageSpec;
@@ -12,8 +12,9 @@ use pilothouse_store::Transaction;
 use serde_json::{Value, json};
 
 use crate::advance::{is_over, not_run, run_it};
+use crate::control_deployment::after_run_ended;
 use crate::load::{SYSTEM, outcomes};
-use crate::stage_steps::{end_overdue, is_answered};
+use crate::stage_steps::is_answered;
 use crate::{Context, OperationError};
 
 /// Wakes whatever of the attempt waits for what has come already. Whoever ends a wait wakes it, but may die in between:
@@ -22,8 +23,8 @@ pub(crate) async fn wake_again(context: &Context, attempt: &Attempt) -> Result<(
     if attempt.state == AttemptState::Queued {
         wake_lane(context, &attempt.application, &attempt.at.environment).await?;
     }
-    if attempt.is_canceling() {
-        end_overdue(context, attempt).await?;
+    if attempt.control == Control::Pausing {
+        after_run_ended(context, &attempt.at).await?;
     }
     for callback in context.store.callbacks(&attempt.at).await? {
         if has_come(context, attempt, &callback.record.awaited).await? {

@@ -46,10 +46,15 @@ pub(crate) async fn end_run(
         }
     }
     let attempt = context.attempt(&run.record.at).await?.record;
+    after(context, &attempt).await
+}
+
+/// What follows a stage's end: a deployment that was pausing may be paused now, and others may begin.
+async fn after(context: &Context, attempt: &Attempt) -> Result<(), OperationError> {
     if attempt.control == Control::Pausing {
         after_run_ended(context, &attempt.at).await?;
     }
-    wake_stages(context, &attempt).await
+    wake_stages(context, attempt).await
 }
 
 /// What no step may ask of a run.
@@ -74,7 +79,7 @@ async fn close_question(
 
 /// The end of a stage that ended in an earlier step, or call of this one: that may have died before it woke those that wait.
 pub(super) async fn told_again(context: &Context, loaded: &Loaded) -> Result<StageNext, OperationError> {
-    wake_stages(context, &loaded.attempt.record).await?;
+    after(context, &loaded.attempt.record).await?;
     Ok(StageNext::Ended)
 }
 
