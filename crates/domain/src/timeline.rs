@@ -91,6 +91,39 @@ pub enum Happening {
     },
     /// Nobody decided in time.
     ApprovalExpired {},
+    /// A gate was opened: its checks are sampled from now on (A34, A36).
+    GatesOpened {
+        /// `before` or `after`.
+        side: String,
+        /// The names of its checks.
+        checks: String,
+        /// Until when.
+        deadline: Timestamp,
+    },
+    /// The first sample of a gate, or one whose outcome is not that of the sample before.
+    GatesChanged {
+        /// `before` or `after`.
+        side: String,
+        /// The sample's number.
+        sample: u32,
+        /// Whether every check passed.
+        passed: bool,
+        /// The checks that did not, and why.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+    },
+    /// A gate passed, or failed (A35, A37, A38).
+    GatesEnded {
+        /// `before` or `after`.
+        side: String,
+        /// Whether it passed.
+        passed: bool,
+        /// How many samples were taken.
+        samples: u32,
+        /// Why it failed.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+    },
     /// Its stages begin.
     DeploymentStarted {},
     /// A stage began.

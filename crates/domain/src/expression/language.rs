@@ -45,8 +45,8 @@ pub(super) struct Refused {
     pub(super) message: String,
 }
 
-/// An expression that was read, and what it refers to.
-pub(super) fn read(source: &str) -> Result<(IdedExpr, Walk), Refused> {
+/// An expression that was read, and what it refers to. It may start from the names in `more` too.
+pub(super) fn read(source: &str, more: &[&str]) -> Result<(IdedExpr, Walk), Refused> {
     let whole = |message: String| Refused { byte: 0, message };
     if source.trim().is_empty() {
         return Err(whole("the expression is empty".to_owned()));
@@ -65,11 +65,11 @@ pub(super) fn read(source: &str) -> Result<(IdedExpr, Walk), Refused> {
         None => whole("the expression cannot be read".to_owned()),
     })?;
     let walk = Walk::of(&expression);
-    check(&walk).map_err(whole)?;
+    check(&walk, more).map_err(whole)?;
     Ok((expression, walk))
 }
 
-fn check(walk: &Walk) -> Result<(), String> {
+fn check(walk: &Walk, more: &[&str]) -> Result<(), String> {
     if walk.depth > DEEPEST {
         return Err(format!("the expression is nested more than {DEEPEST} deep"));
     }
@@ -77,10 +77,11 @@ fn check(walk: &Walk) -> Result<(), String> {
         return Err(format!("more than {MOST_LOOPS} loops stand within one another"));
     }
     let or = |hint: Option<String>, otherwise: String| hint.unwrap_or(otherwise);
-    if let Some(reference) = walk.references.iter().find(|reference| !ROOTS.contains(&reference.root())) {
+    let roots = [more, &ROOTS].concat();
+    if let Some(reference) = walk.references.iter().find(|reference| !roots.contains(&reference.root())) {
         let hint = or(
-            did_you_mean(reference.root(), ROOTS),
-            format!("names start with one of {}", ROOTS.join(", ")),
+            did_you_mean(reference.root(), roots.iter().copied()),
+            format!("names start with one of {}", roots.join(", ")),
         );
         return Err(format!("unknown name `{}`; {hint}", reference.root()));
     }

@@ -41,8 +41,16 @@ impl Template {
     /// The first expression that cannot be read: bad syntax, a name that starts with none of [`super::ROOTS`], an unknown
     /// function, or one of the bounds on its cost.
     pub fn parse(text: &str) -> Result<Self, ExpressionError> {
+        Self::parse_with(text, &[])
+    }
+
+    /// Parses a text whose expressions may also start from the names in `more`, which its scope must then have.
+    ///
+    /// # Errors
+    /// As [`Template::parse`].
+    pub fn parse_with(text: &str, more: &[&str]) -> Result<Self, ExpressionError> {
         let mut parts = Vec::new();
-        for part in read_parts(text)? {
+        for part in read_parts(text, more)? {
             parts.push(part?);
         }
         Ok(Self { parts: parts.into() })
@@ -52,7 +60,7 @@ impl Template {
     #[must_use]
     pub fn inspect(text: &str) -> (Vec<Reference>, Vec<ExpressionError>) {
         let (mut references, mut errors) = (Vec::new(), Vec::new());
-        match read_parts(text) {
+        match read_parts(text, &[]) {
             Err(error) => errors.push(error),
             Ok(parts) => parts.into_iter().for_each(|part| match part {
                 Ok(Part::Literal(_)) => {}
@@ -124,7 +132,7 @@ impl Template {
 }
 
 /// The parts of a text, each read or refused by itself.
-fn read_parts(text: &str) -> Result<Vec<Result<Part, ExpressionError>>, ExpressionError> {
+fn read_parts(text: &str, more: &[&str]) -> Result<Vec<Result<Part, ExpressionError>>, ExpressionError> {
     let pieces = split(text)?;
     let count = pieces.iter().filter(|piece| matches!(piece, Piece::Expression { .. })).count();
     if count > MOST_EXPRESSIONS {
@@ -136,14 +144,16 @@ fn read_parts(text: &str) -> Result<Vec<Result<Part, ExpressionError>>, Expressi
     }
     let parts = pieces.into_iter().map(|piece| match piece {
         Piece::Literal(literal) => Ok(Part::Literal(literal)),
-        Piece::Expression { source, start } => Expression::read(text, source, start).map(Part::Expression),
+        Piece::Expression { source, start } => {
+            Expression::read(text, source, start, more).map(Part::Expression)
+        }
     });
     Ok(parts.collect())
 }
 
 impl Expression {
-    fn read(text: &str, source: &str, start: usize) -> Result<Self, ExpressionError> {
-        let (tree, walk) = language::read(source)
+    fn read(text: &str, source: &str, start: usize, more: &[&str]) -> Result<Self, ExpressionError> {
+        let (tree, walk) = language::read(source, more)
             .map_err(|refused| ExpressionError::new(text, start + refused.byte, refused.message))?;
         let offset = text[..start].chars().count();
         Ok(Self { tree, references: walk.references, offset })

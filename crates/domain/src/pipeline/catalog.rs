@@ -29,17 +29,35 @@ impl fmt::Debug for StageTypeInfo {
     }
 }
 
-/// All stage types, by name.
+/// All stage types, and the check types of gates, by name.
 #[derive(Debug, Clone, Default)]
 pub struct StageCatalog {
     types: BTreeMap<&'static str, StageTypeInfo>,
+    checks: BTreeMap<&'static str, StageTypeInfo>,
 }
 
 impl StageCatalog {
     /// A catalog of these types; of two with one name the later stays.
     #[must_use]
     pub fn new(types: impl IntoIterator<Item = StageTypeInfo>) -> Self {
-        Self { types: types.into_iter().map(|info| (info.name, info)).collect() }
+        Self { types: types.into_iter().map(|info| (info.name, info)).collect(), checks: BTreeMap::new() }
+    }
+
+    /// The same with these check types of gates, which describe themselves as stage types do.
+    #[must_use]
+    pub fn with_checks(self, checks: impl IntoIterator<Item = StageTypeInfo>) -> Self {
+        Self { checks: checks.into_iter().map(|info| (info.name, info)).collect(), ..self }
+    }
+
+    /// The check type of that name.
+    #[must_use]
+    pub fn check(&self, name: &str) -> Option<&StageTypeInfo> {
+        self.checks.get(name)
+    }
+
+    /// All check types, by name.
+    pub fn checks(&self) -> impl Iterator<Item = &StageTypeInfo> {
+        self.checks.values()
     }
 
     /// The type of that name.
@@ -57,7 +75,7 @@ impl StageCatalog {
 /// What surrounds a stage: the names that its options may refer to.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct StageScope<'a> {
-    /// The stage's own name.
+    /// The stage's own name; empty for a check of a gate, which is of no stage.
     pub stage: &'a str,
     /// The names of the pipeline's artifacts.
     pub artifacts: &'a [String],

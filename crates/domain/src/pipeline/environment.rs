@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::schema::DNS_LABEL;
-use super::{Approvals, StageSpec};
+use super::{Approvals, Gates, StageSpec};
 use crate::duration::Span;
 use crate::schedule::Schedule;
 
@@ -43,6 +43,9 @@ pub struct EnvironmentSpec {
     /// How long a cancel may take: what still runs then is left as it is, and the record says so. `60s` when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cancel_timeout: Option<Span>,
+    /// What must hold before the first stage and after the last (A34-A38).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gates: Option<Gates>,
     /// What undoes a failed attempt.
     #[serde(default, skip_serializing_if = "RollbackPolicy::is_default")]
     pub rollback: RollbackPolicy,

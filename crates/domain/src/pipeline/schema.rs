@@ -9,44 +9,48 @@ pub(super) const DNS_LABEL: &str = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$";
 /// What stages, parameters, artifacts and triggers are called.
 pub(super) const FREE_NAME: &str = r"^[^\x00-\x20\x7f]([^\x00-\x1f\x7f]*[^\x00-\x20\x7f])?$";
 
-/// The JSON Schema (draft 2020-12) of the pipeline file, with every stage type of the catalog.
+/// The JSON Schema (draft 2020-12) of the pipeline file, with every stage type and check type of the catalog.
 #[must_use]
 pub fn pipeline_schema(catalog: &StageCatalog) -> Value {
     let mut schema = schemars::schema_for!(PipelineSpec).to_value();
     schema["title"] = json!("Pilothouse pipeline");
     let Some(definitions) = schema.get_mut("$defs").and_then(Value::as_object_mut) else { return schema };
-    for name in ["Trigger", "StageSpec"] {
+    for name in ["Trigger", "StageSpec", "CheckSpec"] {
         if let Some(definition) = definitions.get_mut(name) {
             definition["unevaluatedProperties"] = json!(false);
         }
     }
-    let types: Vec<&StageTypeInfo> = catalog.iter().collect();
-    if let (false, Some(stage)) = (types.is_empty(), definitions.get_mut("StageSpec")) {
-        stage["oneOf"] = types.iter().map(|info| branch(info)).collect();
-    }
-    for info in types {
-        add_definitions(definitions, info);
-    }
+    add_types(definitions, "StageSpec", "stage", catalog.iter().collect());
+    add_types(definitions, "CheckSpec", "check", catalog.checks().collect());
     schema
 }
 
-/// The branch of a stage whose `type` is this one.
-fn branch(info: &StageTypeInfo) -> Value {
+/// Makes the definition `holder` take the keys of these types, told apart by `type`.
+fn add_types(definitions: &mut Map<String, Value>, holder: &str, what: &str, types: Vec<&StageTypeInfo>) {
+    if let (false, Some(holder)) = (types.is_empty(), definitions.get_mut(holder)) {
+        holder["oneOf"] = types.iter().map(|info| branch(what, info)).collect();
+    }
+    for info in types {
+        add_definitions(definitions, definition_name(what, info), info);
+    }
+}
+
+/// The branch of a stage or check whose `type` is this one.
+fn branch(what: &str, info: &StageTypeInfo) -> Value {
     json!({
         "description": info.summary,
         "properties": {"type": {"const": info.name}},
         "required": ["type"],
-        "$ref": format!("#/$defs/{}", definition_name(info)),
+        "$ref": format!("#/$defs/{}", definition_name(what, info)),
     })
 }
 
-fn definition_name(info: &StageTypeInfo) -> String {
-    format!("stage.{}", info.name)
+fn definition_name(what: &str, info: &StageTypeInfo) -> String {
+    format!("{what}.{}", info.name)
 }
 
 /// Moves a type's schema, and the definitions it brings along, under names of its own.
-fn add_definitions(definitions: &mut Map<String, Value>, info: &StageTypeInfo) {
-    let prefix = definition_name(info);
+fn add_definitions(definitions: &mut Map<String, Value>, prefix: String, info: &StageTypeInfo) {
     let mut schema = info.schema.clone().to_value();
     rename_references(&mut schema, &prefix);
     let Some(fields) = schema.as_object_mut() else { return };

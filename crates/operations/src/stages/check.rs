@@ -81,6 +81,10 @@ fn reference(path: &str, reference: &Reference, scope: &StageScope<'_>) -> Optio
         "params" if !known(scope.parameters) => unknown("parameter", scope.parameters),
         "artifacts" if !known(scope.artifacts) => unknown("artifact", scope.artifacts),
         "stages" if known(scope.upstream) => None,
+        "stages" if scope.stage.is_empty() && scope.upstream.is_empty() => Some(
+            Problem::new(path, "no stage has run when this gate is evaluated")
+                .with_hint("use `gates.after`, or ask for something else"),
+        ),
         "stages" if known(scope.stages) => Some(
             Problem::new(path, format!("stage `{name}` does not end before this one begins"))
                 .with_hint(format!("add `{name}` to `dependsOn`")),

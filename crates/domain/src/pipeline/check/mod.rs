@@ -3,6 +3,7 @@
 //! The checks read the tree and not the types, so that they also run on a file whose structure is wrong elsewhere.
 
 mod environments;
+mod gates;
 mod graph;
 mod stages;
 mod triggers;
@@ -38,6 +39,7 @@ pub(super) fn check(root: &Node, catalog: &StageCatalog, report: &mut Report) {
     triggers::check_declarations(root, report);
     triggers::check(root, &names, report);
     environments::check(root, report);
+    gates::check(root, catalog, &names, report);
     stages::check(root, catalog, &names, report);
 }
 
