@@ -11,6 +11,7 @@ pub mod cluster_account;
 pub mod duration;
 pub mod environment;
 pub mod expression;
+pub mod freeze;
 pub mod gate;
 pub mod ids;
 pub mod intake;

@@ -4,7 +4,7 @@ mod begin;
 mod cancel;
 mod end;
 mod observe;
-mod scope;
+pub(crate) mod scope;
 mod wait;
 
 use pilothouse_domain::attempt::Attempt;

@@ -16,7 +16,7 @@ fn artifact(artifact: &Artifact) -> Value {
 }
 
 /// The scope of a stage that begins now.
-pub(super) fn scope<'a>(
+pub(crate) fn scope<'a>(
     release: &Release,
     attempt: &Attempt,
     runs: impl IntoIterator<Item = &'a StageRun>,

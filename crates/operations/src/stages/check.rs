@@ -10,12 +10,12 @@ use serde_json::{Map, Value};
 ///
 /// # Errors
 /// A problem of the whole stage: the schema has said before what is wrong with a single key.
-pub(super) fn options<T: DeserializeOwned>(options: &Map<String, Value>) -> Result<T, Problem> {
+pub(crate) fn options<T: DeserializeOwned>(options: &Map<String, Value>) -> Result<T, Problem> {
     serde_json::from_value(Value::Object(options.clone())).map_err(|e| Problem::new("", e.to_string()))
 }
 
 /// What is wrong with the expressions in the options, except in those `verbatim`, which have none.
-pub(super) fn expressions(
+pub(crate) fn expressions(
     options: &Map<String, Value>,
     scope: &StageScope<'_>,
     verbatim: &[&str],
@@ -45,7 +45,7 @@ fn walk(path: &str, value: &Value, scope: &StageScope<'_>, problems: &mut Vec<Pr
 }
 
 /// `path` and a key below it, as problems write it.
-pub(super) fn step(path: &str, key: &str) -> String {
+pub(crate) fn step(path: &str, key: &str) -> String {
     let plain = !key.is_empty() && key.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '-'));
     match (plain, path.is_empty()) {
         (true, true) => key.to_owned(),
@@ -65,12 +65,12 @@ fn template(path: &str, text: &str, scope: &StageScope<'_>) -> Vec<Problem> {
 }
 
 /// Whether the text may have an expression: then its value is known only when the stage begins.
-pub(super) fn has_expression(text: &str) -> bool {
+pub(crate) fn has_expression(text: &str) -> bool {
     text.contains("${")
 }
 
 /// What is wrong with one reference, as far as names are known before a release.
-fn reference(path: &str, reference: &Reference, scope: &StageScope<'_>) -> Option<Problem> {
+pub(crate) fn reference(path: &str, reference: &Reference, scope: &StageScope<'_>) -> Option<Problem> {
     let name = reference.name().filter(|_| !reference.tested)?;
     let known = |names: &[String]| names.iter().any(|n| n == name);
     let unknown = |what: &str, names: &[String]| {
@@ -100,7 +100,7 @@ fn reference(path: &str, reference: &Reference, scope: &StageScope<'_>) -> Optio
 }
 
 /// What is wrong with the name of an artifact.
-pub(super) fn artifact(path: &str, name: &str, scope: &StageScope<'_>) -> Option<Problem> {
+pub(crate) fn artifact(path: &str, name: &str, scope: &StageScope<'_>) -> Option<Problem> {
     if has_expression(name) || scope.artifacts.iter().any(|known| known == name) {
         return None;
     }

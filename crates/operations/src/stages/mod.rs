@@ -1,6 +1,6 @@
 //! The stage types. Adding one is one file here and one line in [`StageRegistry::standard`].
 
-mod check;
+pub(crate) mod check;
 pub mod deploy_manifest;
 pub mod manual_judgment;
 pub mod patch_image;
@@ -246,11 +246,11 @@ impl StageRegistry {
         Self { types: types.into_iter().map(|t| (t.info().name, t)).collect() }
     }
 
-    /// What the pipeline file is checked against: every type that can be written in one.
+    /// What the pipeline file is checked against: every type that can be written in one, and the checks of gates.
     #[must_use]
     pub fn catalog(&self) -> StageCatalog {
         let writable = self.types.iter().filter(|(name, _)| **name != undo::NAME);
-        StageCatalog::new(writable.map(|(_, t)| t.info()))
+        StageCatalog::new(writable.map(|(_, t)| t.info())).with_checks(crate::gates::check_types())
     }
 
     /// The type of that name.

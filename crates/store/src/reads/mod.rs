@@ -4,6 +4,7 @@
 mod access;
 mod approvals;
 mod attempts;
+mod gates;
 mod intake;
 mod lanes;
 mod pipelines;

@@ -10,6 +10,7 @@ pub mod attempt;
 pub mod callback;
 pub mod cluster_account;
 pub mod delivery;
+pub mod gate;
 pub mod hook;
 pub mod lane;
 pub mod pipeline;

@@ -62,7 +62,9 @@ fn check_times(policy: &Node, path: &Path, report: &mut Report) {
         return;
     }
     let least = delay.as_millis() + stable.as_millis();
-    if least > timeout.as_millis() || timeout.as_millis() == 0 {
+    if timeout.as_millis() == 0 {
+        report.add(place("timeout"), &path.key("timeout"), "a gate cannot pass in no time", None);
+    } else if least > timeout.as_millis() {
         let message = format!("the gate cannot pass within {timeout}");
         let hint = format!("`delay` and `stableFor` alone take {}", Span::from_millis(least));
         report.add(place("timeout"), &path.key("timeout"), message, Some(hint));

@@ -1,16 +1,15 @@
 //! One call: it is made, answered or not, and judged.
 
-use std::error::Error;
 use std::time::Duration;
 
 use pilothouse_domain::duration::Span;
-use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
+use reqwest::header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER};
 use reqwest::{Response, Url};
 use serde_json::{Value, json};
 
-use super::options::{Header, Options};
-use super::redaction::{Redaction, depth};
+use super::options::Options;
 use crate::outbound::{OutboundPolicy, check_url};
+use crate::request::{Redaction, add_header, body, header_value, payload_body, read_body, told};
 use crate::secrets::Secrets;
 
 /// How long one call may take, answer included.
@@ -19,8 +18,6 @@ const LONGEST_CALL: Duration = Duration::from_secs(20);
 const LONGEST_BODY: usize = 64 * 1024;
 /// How much of an answer proves a failure, in characters.
 const EXCERPT: usize = 500;
-/// How deep an answer may be nested to be kept as JSON; deeper, it is kept as text.
-const DEEPEST: usize = 32;
 /// Tells a receiver that a call is the same as one before.
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
 
@@ -99,16 +96,16 @@ impl Caller<'_> {
         };
         let mut request = client.request(options.method.into(), url).headers(headers).timeout(LONGEST_CALL);
         if let Some(payload) = &options.payload {
-            request = request.body(match payload {
-                Value::String(text) => text.clone(),
-                other => other.to_string(),
-            });
+            request = request.body(payload_body(payload).0);
         }
         let response = match request.send().await {
             Ok(response) => response,
             Err(error) => {
-                let reason =
-                    redaction.text(&format!("{} was not answered: {}", options.shown(), told(error)));
+                let reason = redaction.text(&format!(
+                    "{} was not answered: {}",
+                    options.shown(),
+                    told(error, LONGEST_CALL)
+                ));
                 return not_made(reason);
             }
         };
@@ -126,68 +123,18 @@ impl Caller<'_> {
         let url = check_url(&options.url).map_err(|error| error.to_string())?;
         let mut headers = HeaderMap::new();
         headers.insert(IDEMPOTENCY_KEY, header_value(IDEMPOTENCY_KEY, &self.idempotency_key)?);
-        match &options.payload {
-            Some(Value::String(_)) => {
-                headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
-            }
-            Some(_) => {
-                headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-            }
-            None => {}
+        if let Some(payload) = &options.payload {
+            headers.insert(CONTENT_TYPE, payload_body(payload).1);
         }
         for (name, header) in &options.headers {
-            let value = self.value(name, header, redaction).await?;
-            let name = HeaderName::try_from(name).map_err(|_| format!("{name:?} is no name of a header"))?;
-            headers.insert(name, value);
+            add_header(&mut headers, (name, header), self.secrets, redaction).await?;
         }
         Ok((url, headers))
     }
-
-    async fn value(
-        &self,
-        name: &str,
-        header: &Header,
-        redaction: &mut Redaction,
-    ) -> Result<HeaderValue, String> {
-        match header {
-            Header::Text(text) => header_value(name, text),
-            Header::Secret(secret) => {
-                let value =
-                    self.secrets.resolve(&secret.secret_ref).await.map_err(|error| error.to_string())?;
-                let mut header = header_value(name, &format!("{}{}", secret.prefix, value.expose()))?;
-                header.set_sensitive(true);
-                redaction.add(value);
-                Ok(header)
-            }
-        }
-    }
-}
-
-fn header_value(name: &str, text: &str) -> Result<HeaderValue, String> {
-    HeaderValue::from_str(text)
-        .map_err(|_| format!("header `{name}`: its value has characters that a header cannot carry"))
 }
 
 fn not_made(reason: String) -> Outcome {
     Outcome::Again { reason, after: None, answered: None }
-}
-
-/// What went wrong with a call, down to its cause. The URL is told once, by the caller.
-fn told(error: reqwest::Error) -> String {
-    if error.is_timeout() {
-        return format!("it took longer than {} s", LONGEST_CALL.as_secs());
-    }
-    let error = error.without_url();
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(next) = cause {
-        let message = next.to_string();
-        if !text.ends_with(&message) {
-            text = format!("{text}: {message}");
-        }
-        cause = next.source();
-    }
-    text
 }
 
 /// The seconds in `Retry-After`. Its other form, a date, is rare and passed over.
@@ -199,29 +146,8 @@ fn retry_after(headers: &HeaderMap) -> Option<Span> {
 /// Reads what is kept of the body. A body that breaks off is kept as far as it came: the status was given before.
 async fn read(url: &str, mut response: Response, redaction: &Redaction) -> Answered {
     let status = response.status().as_u16();
-    let mut bytes = Vec::new();
-    let mut truncated = false;
-    loop {
-        match response.chunk().await {
-            Ok(Some(chunk)) => bytes.extend_from_slice(&chunk),
-            Ok(None) => break,
-            Err(_) => truncated = true,
-        }
-        truncated |= bytes.len() > LONGEST_BODY;
-        if truncated {
-            bytes.truncate(LONGEST_BODY);
-            break;
-        }
-    }
+    let (bytes, truncated) = read_body(&mut response, LONGEST_BODY).await;
     Answered { url: url.to_owned(), status, body: body(&bytes, truncated, redaction), truncated }
-}
-
-fn body(bytes: &[u8], truncated: bool, redaction: &Redaction) -> Value {
-    match serde_json::from_slice::<Value>(bytes) {
-        Ok(value) if !truncated && depth(&value) <= DEEPEST => redaction.json(value),
-        _ if truncated => Value::String(redaction.cut_text(&String::from_utf8_lossy(bytes))),
-        _ => Value::String(redaction.text(&String::from_utf8_lossy(bytes))),
-    }
 }
 
 /// What the status means (T38): the stage's own codes first.

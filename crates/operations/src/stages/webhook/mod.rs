@@ -7,7 +7,6 @@
 
 mod call;
 mod options;
-mod redaction;
 
 use jiff::Timestamp;
 use pilothouse_domain::duration::Span;
@@ -17,7 +16,7 @@ use pilothouse_store::Transaction;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-pub use options::{Header, Method, Options, SecretHeader};
+pub use options::Options;
 
 use self::call::{Answered, Caller, Outcome};
 use super::{Begun, Observed, StageContext, StageEnd, StageType, Stepped};

@@ -11,23 +11,23 @@ const SHORTEST: usize = 4;
 
 /// Takes the secrets of one call out of what comes back. `Debug` shows none of them.
 #[derive(Debug, Default)]
-pub(super) struct Redaction {
+pub(crate) struct Redaction {
     secrets: Vec<SecretValue>,
 }
 
 impl Redaction {
     /// Takes this secret out too.
-    pub(super) fn add(&mut self, secret: SecretValue) {
+    pub(crate) fn add(&mut self, secret: SecretValue) {
         self.secrets.push(secret);
     }
 
     /// The text without the secrets.
-    pub(super) fn text(&self, text: &str) -> String {
+    pub(crate) fn text(&self, text: &str) -> String {
         self.searched().fold(text.to_owned(), |text, secret| text.replace(secret, REDACTED))
     }
 
     /// The text without the secrets, and without the beginning of one at its end: the text was cut there.
-    pub(super) fn cut_text(&self, text: &str) -> String {
+    pub(crate) fn cut_text(&self, text: &str) -> String {
         // A character that was cut in two has become the replacement character.
         let mut text = self.text(text.trim_end_matches(char::REPLACEMENT_CHARACTER));
         for secret in self.searched() {
@@ -42,7 +42,7 @@ impl Redaction {
     }
 
     /// The value without the secrets, in keys too, and without what a key says is a secret.
-    pub(super) fn json(&self, value: Value) -> Value {
+    pub(crate) fn json(&self, value: Value) -> Value {
         pilothouse_domain::trigger::redact(&self.scrub(value), &[])
     }
 
@@ -64,7 +64,7 @@ impl Redaction {
 }
 
 /// How deep a value is nested.
-pub(super) fn depth(value: &Value) -> usize {
+pub(crate) fn depth(value: &Value) -> usize {
     let below = match value {
         Value::Array(items) => items.iter().map(depth).max(),
         Value::Object(fields) => fields.values().map(depth).max(),

@@ -1,0 +1,318 @@
+//! Freeze windows: when nothing may be deployed (X14), in local time.
+//!
+//! A window is a part of each week, or one range. A local time that the clock skips in spring is the first instant after
+//! the gap; of one that it shows twice in autumn, a freeze begins at the first and ends at the second. The time zones are
+//! those compiled in: the machine's own are not asked.
+
+use jiff::civil::{Date, DateTime, Time, Weekday};
+use jiff::tz::{AmbiguousOffset, TimeZone};
+use jiff::{Timestamp, ToSpan};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::problem::Problem;
+use crate::trigger::{nearest_timezone, zone};
+
+/// A freeze as it is written: `{days: [fri], from: "16:00", to: "08:00", timezone: Europe/Berlin}` or
+/// `{start: 2026-12-20T00:00:00Z, end: 2027-01-03T06:00:00Z}`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct FreezeSpec {
+    /// Each week: the days on which it begins; every day when absent.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub days: Vec<Day>,
+    /// Each week: the local time at which it begins, `16:00`; `00:00` when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<String>,
+    /// Each week: the local time at which it ends, on the next day unless that is later; `24:00` when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<String>,
+    /// Once: when it begins, `2026-12-20T00:00:00Z` or a local time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start: Option<String>,
+    /// Once: when it ends.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub end: Option<String>,
+    /// The time zone of local times; `UTC` when absent.
+    #[serde(default = "utc")]
+    pub timezone: String,
+    /// What people are told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// A day of the week.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[expect(missing_docs, reason = "the days of the week")]
+pub enum Day {
+    Mon,
+    Tue,
+    Wed,
+    Thu,
+    Fri,
+    Sat,
+    Sun,
+}
+
+fn utc() -> String {
+    "UTC".to_owned()
+}
+
+/// A freeze that was read.
+#[derive(Debug, Clone)]
+pub struct Freeze {
+    period: Period,
+    reason: Option<String>,
+}
+
+#[derive(Debug, Clone)]
+enum Period {
+    /// Minutes since midnight; 1440 is the midnight that follows.
+    Weekly {
+        days: Vec<Day>,
+        from: i32,
+        to: i32,
+        zone: TimeZone,
+    },
+    Once {
+        start: Timestamp,
+        end: Timestamp,
+    },
+}
+
+/// What holds while a freeze does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Frozen {
+    /// When that freeze ends.
+    pub until: Timestamp,
+    /// What people are told.
+    pub reason: Option<String>,
+}
+
+const DAY: i32 = 24 * 60;
+
+impl FreezeSpec {
+    /// The freeze that is meant.
+    ///
+    /// # Errors
+    /// What is wrong, at the path of its key.
+    pub fn read(&self) -> Result<Freeze, Problem> {
+        let zone = zone(&self.timezone).map_err(|error| {
+            let hint = nearest_timezone(&self.timezone).map(|name| format!("did you mean `{name}`?"));
+            Problem::new("timezone", error.to_string()).with_optional_hint(hint)
+        })?;
+        let weekly = !self.days.is_empty() || self.from.is_some() || self.to.is_some();
+        let period = match (weekly, self.start.is_some() || self.end.is_some()) {
+            (true, false) => self.weekly(zone)?,
+            (false, true) => self.once(&zone)?,
+            _ => {
+                let message = "a freeze is either weekly or once";
+                let hint = "write `days`, `from` and `to`, or `start` and `end`";
+                return Err(Problem::new("", message).with_hint(hint));
+            }
+        };
+        Ok(Freeze { period, reason: self.reason.clone() })
+    }
+
+    fn weekly(&self, zone: TimeZone) -> Result<Period, Problem> {
+        let minutes = |key: &str, text: &Option<String>, usual: i32| match text {
+            None => Ok(usual),
+            Some(text) => time_of_day(text).ok_or_else(|| {
+                let message = format!("`{text}` is no time of day");
+                Problem::new(key, message).with_hint("write for example \"16:00\"")
+            }),
+        };
+        let from = minutes("from", &self.from, 0)?;
+        let to = minutes("to", &self.to, DAY)?;
+        if from == DAY {
+            return Err(Problem::new("from", "a day begins at 00:00").with_hint("write \"00:00\""));
+        }
+        Ok(Period::Weekly { days: self.days.clone(), from, to: if to <= from { to + DAY } else { to }, zone })
+    }
+
+    fn once(&self, zone: &TimeZone) -> Result<Period, Problem> {
+        let instant = |key: &str, text: &Option<String>, begins: bool| {
+            let missing = || Problem::new("", format!("the key `{key}` is missing"));
+            let text = text.as_ref().ok_or_else(missing)?;
+            let local = || text.parse::<DateTime>().ok().and_then(|local| instant(zone, local, begins));
+            text.parse::<Timestamp>().ok().or_else(local).ok_or_else(|| {
+                let hint = "write `2026-12-20T06:00:00Z`, or a local time without the `Z`";
+                Problem::new(key, format!("`{text}` is no time")).with_hint(hint)
+            })
+        };
+        let (start, end) = (instant("start", &self.start, true)?, instant("end", &self.end, false)?);
+        if end <= start {
+            return Err(Problem::new("end", "the freeze ends before it begins"));
+        }
+        Ok(Period::Once { start, end })
+    }
+}
+
+/// Minutes since midnight of `16:00`; 1440 for `24:00`.
+fn time_of_day(text: &str) -> Option<i32> {
+    let (hours, minutes) = text.split_once(':')?;
+    let number = |text: &str| (text.len() == 2).then(|| text.parse::<u8>().ok()).flatten().map(i32::from);
+    let (hours, minutes) = (number(hours)?, number(minutes)?);
+    let all = hours * 60 + minutes;
+    (minutes < 60 && all <= DAY).then_some(all)
+}
+
+impl Freeze {
+    /// Whether the freeze holds at `now`.
+    #[must_use]
+    pub fn at(&self, now: Timestamp) -> Option<Frozen> {
+        let until = match &self.period {
+            Period::Once { start, end } => (*start <= now && now < *end).then_some(*end),
+            Period::Weekly { days, from, to, zone } => {
+                let today = zone.to_datetime(now).date();
+                // One that began yesterday may last until today; the clock may even be a day apart at the date line.
+                let begins = [today.checked_sub(2.days()), today.yesterday(), Ok(today)];
+                let spans =
+                    begins.into_iter().flatten().filter(|date| on(days, date.weekday())).filter_map(|date| {
+                        let start = instant(zone, local(date, *from)?, true)?;
+                        let end = instant(zone, local(date, *to)?, false)?;
+                        (start <= now && now < end).then_some(end)
+                    });
+                spans.max()
+            }
+        };
+        until.map(|until| Frozen { until, reason: self.reason.clone() })
+    }
+}
+
+/// The freeze among these that holds at `now`; of several the one that ends last.
+#[must_use]
+pub fn frozen(freezes: &[Freeze], now: Timestamp) -> Option<Frozen> {
+    freezes.iter().filter_map(|freeze| freeze.at(now)).max_by_key(|frozen| frozen.until)
+}
+
+fn on(days: &[Day], weekday: Weekday) -> bool {
+    let day = match weekday {
+        Weekday::Monday => Day::Mon,
+        Weekday::Tuesday => Day::Tue,
+        Weekday::Wednesday => Day::Wed,
+        Weekday::Thursday => Day::Thu,
+        Weekday::Friday => Day::Fri,
+        Weekday::Saturday => Day::Sat,
+        Weekday::Sunday => Day::Sun,
+    };
+    days.is_empty() || days.contains(&day)
+}
+
+/// A number of minutes after the midnight of a date, as the clock on the wall shows it.
+fn local(date: Date, minutes: i32) -> Option<DateTime> {
+    let date = date.checked_add(i64::from(minutes / DAY).days()).ok()?;
+    let (hour, minute) = (minutes % DAY / 60, minutes % 60);
+    Some(date.to_datetime(Time::new(i8::try_from(hour).ok()?, i8::try_from(minute).ok()?, 0, 0).ok()?))
+}
+
+/// The instant of a local time: the first after a gap; of two, the first for what begins, the second for what ends.
+fn instant(zone: &TimeZone, local: DateTime, begins: bool) -> Option<Timestamp> {
+    let ambiguous = zone.to_ambiguous_timestamp(local);
+    match ambiguous.offset() {
+        AmbiguousOffset::Gap { .. } => {
+            // The later reading lies after the gap, and the last change of the clock before it is the gap's.
+            let after = ambiguous.later().ok()?.checked_add(1.nanosecond()).ok()?;
+            zone.preceding(after).next().map(|change| change.timestamp())
+        }
+        _ if begins => ambiguous.earlier().ok(),
+        _ => ambiguous.later().ok(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn read(spec: Value) -> Result<Freeze, Problem> {
+        serde_json::from_value::<FreezeSpec>(spec).unwrap().read()
+    }
+
+    fn until(spec: Value, now: &str) -> Option<String> {
+        let frozen = read(spec).unwrap().at(now.parse().unwrap());
+        frozen.map(|frozen| frozen.until.to_string())
+    }
+
+    fn weekend() -> Value {
+        json!({"days": ["fri", "sat", "sun"], "from": "16:00", "to": "08:00", "timezone": "Europe/Berlin"})
+    }
+
+    #[rstest]
+    // 2026-11-20 is a Friday; Berlin is an hour ahead.
+    #[case("2026-11-20T14:59:59Z", None)]
+    #[case("2026-11-20T15:00:00Z", Some("2026-11-21T07:00:00Z"))]
+    #[case("2026-11-21T06:59:59Z", Some("2026-11-21T07:00:00Z"))]
+    #[case("2026-11-21T07:00:00Z", None)]
+    #[case("2026-11-23T06:59:00Z", Some("2026-11-23T07:00:00Z"))]
+    #[case("2026-11-23T15:30:00Z", None)]
+    fn a_weekly_freeze_begins_on_its_days_and_may_end_on_the_next(
+        #[case] now: &str,
+        #[case] end: Option<&str>,
+    ) {
+        assert_eq!(until(weekend(), now).as_deref(), end);
+    }
+
+    #[rstest]
+    // 2026-03-29 in Berlin: 02:00 becomes 03:00, which is 01:00 in UTC.
+    #[case(json!({"from": "02:30", "to": "05:00"}), "2026-03-29T00:59:59Z", None)]
+    #[case(json!({"from": "02:30", "to": "05:00"}), "2026-03-29T01:00:00Z", Some("2026-03-29T03:00:00Z"))]
+    #[case(json!({"from": "00:00", "to": "02:30"}), "2026-03-29T00:59:59Z", Some("2026-03-29T01:00:00Z"))]
+    #[case(json!({"from": "00:00", "to": "02:30"}), "2026-03-29T01:00:00Z", None)]
+    // 2026-10-25 in Berlin: 03:00 becomes 02:00; 02:30 is 00:30 in UTC and again 01:30.
+    #[case(json!({"from": "02:30", "to": "04:00"}), "2026-10-25T00:30:00Z", Some("2026-10-25T03:00:00Z"))]
+    #[case(json!({"from": "00:00", "to": "02:30"}), "2026-10-25T01:29:59Z", Some("2026-10-25T01:30:00Z"))]
+    #[case(json!({"from": "00:00", "to": "02:30"}), "2026-10-25T01:30:00Z", None)]
+    fn a_local_time_in_a_change_of_the_clock_is_defined(
+        #[case] mut spec: Value,
+        #[case] now: &str,
+        #[case] end: Option<&str>,
+    ) {
+        spec["timezone"] = json!("Europe/Berlin");
+        assert_eq!(until(spec, now).as_deref(), end);
+    }
+
+    #[test]
+    fn a_range_is_frozen_from_its_start_until_its_end() {
+        let holidays =
+            json!({"start": "2026-12-20T00:00", "end": "2027-01-03T06:00:00Z", "timezone": "Asia/Tokyo"});
+        assert_eq!(until(holidays.clone(), "2026-12-19T14:59:59Z"), None);
+        assert_eq!(until(holidays.clone(), "2026-12-19T15:00:00Z").as_deref(), Some("2027-01-03T06:00:00Z"));
+        assert_eq!(until(holidays, "2027-01-03T06:00:00Z"), None);
+    }
+
+    #[test]
+    fn days_alone_are_frozen_whole() {
+        let sundays = json!({"days": ["sun"]});
+        assert_eq!(until(sundays.clone(), "2026-11-22T00:00:00Z").as_deref(), Some("2026-11-23T00:00:00Z"));
+        assert_eq!(until(sundays, "2026-11-23T00:00:00Z"), None);
+    }
+
+    #[test]
+    fn of_several_freezes_the_one_that_ends_last_is_told() {
+        let short = json!({"days": ["sat"], "reason": "weekend"});
+        let long = json!({"start": "2026-11-01T00:00:00Z", "end": "2026-12-01T00:00:00Z", "reason": "audit"});
+        let freezes = [read(short).unwrap(), read(long).unwrap()];
+        let found = frozen(&freezes, "2026-11-21T10:00:00Z".parse().unwrap()).unwrap();
+        assert_eq!(found.reason.as_deref(), Some("audit"));
+        assert_eq!(frozen(&freezes, "2026-12-01T00:00:00Z".parse().unwrap()), None);
+    }
+
+    #[rstest]
+    #[case(json!({}), "a freeze is either weekly or once; write `days`, `from` and `to`, or `start` and `end`")]
+    #[case(json!({"days": ["fri"], "start": "2026-12-20T00:00:00Z"}), "a freeze is either weekly or once")]
+    #[case(json!({"from": "4pm"}), "from: `4pm` is no time of day; write for example \"16:00\"")]
+    #[case(json!({"to": "24:01"}), "to: `24:01` is no time of day")]
+    #[case(json!({"from": "24:00"}), "from: a day begins at 00:00")]
+    #[case(json!({"start": "soon", "end": "later"}), "start: `soon` is no time")]
+    #[case(json!({"start": "2026-12-20T00:00:00Z"}), "the key `end` is missing")]
+    #[case(json!({"start": "2026-12-20T00:00:00Z", "end": "2026-12-19T00:00:00Z"}), "end: the freeze ends before")]
+    #[case(json!({"days": ["fri"], "timezone": "Europe/Berln"}), "timezone: there is no time zone `Europe/Berln`")]
+    fn what_is_wrong_is_said_at_its_key(#[case] spec: Value, #[case] message: &str) {
+        let problem = read(spec).unwrap_err().to_string();
+        assert!(problem.starts_with(message), "{problem}");
+    }
+}
