@@ -37,17 +37,22 @@ fn examples() -> anyhow::Result<Vec<(PathBuf, PipelineSpec)>> {
 fn every_example_can_be_saved_as_it_is() -> anyhow::Result<()> {
     let examples = examples()?;
     let names: Vec<&str> = examples.iter().filter_map(|(name, _)| name.to_str()).collect();
-    assert_eq!(names, ["ci-webhook.yaml", "nightly.yaml", "office-hours.yaml", "web.yaml"]);
+    assert_eq!(names, ["ci-webhook.yaml", "gates.yaml", "nightly.yaml", "office-hours.yaml", "web.yaml"]);
     Ok(())
 }
 
 #[test]
-fn the_examples_show_every_stage_type_and_every_kind_of_trigger() -> anyhow::Result<()> {
+fn the_examples_show_every_stage_type_check_type_and_kind_of_trigger() -> anyhow::Result<()> {
     let examples = examples()?;
     let environments = || examples.iter().flat_map(|(_, spec)| &spec.environments);
     for known in StageRegistry::standard().catalog().iter() {
         let shown = environments().flat_map(|e| &e.stages).any(|stage| stage.stage_type == known.name);
         ensure!(shown, "no example has a stage of type `{}`", known.name);
+    }
+    let gates = || environments().filter_map(|e| e.gates.as_ref()).flat_map(|g| g.before.iter().chain(&g.after));
+    for known in StageRegistry::standard().catalog().checks() {
+        let shown = gates().flat_map(|gate| &gate.checks).any(|check| check.check_type == known.name);
+        ensure!(shown, "no example has a check of type `{}`", known.name);
     }
     let kinds = || examples.iter().flat_map(|(_, spec)| &spec.triggers).map(|trigger| &trigger.kind);
     ensure!(

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
-use crate::commands::{decide, deploy, hook, pipeline, release, token};
+use crate::commands::{decide, deploy, gates, hook, pipeline, release, token};
 use crate::demo::DemoArgs;
 use crate::up::UpArgs;
 
@@ -68,6 +68,8 @@ pub(crate) enum Command {
     Rollback(deploy::RollbackArgs),
     /// End the wait of a stage early.
     Skip(deploy::SkipArgs),
+    /// List the samples of a gate.
+    Gates(gates::GatesArgs),
     /// List what was deployed to an environment.
     History(release::HistoryArgs),
     /// Make hooks, and see what arrived at them.
@@ -186,6 +188,7 @@ mod tests {
             "deploy latest prod --at +2h",
             "deploy latest prod --now",
             "skip latest prod Settle",
+            "gates latest prod --attempt 2 --side before --limit 5",
             "history shop prod",
             "hook create shop --sender distribution",
             "hook ls",

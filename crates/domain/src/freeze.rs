@@ -4,13 +4,14 @@
 //! the gap; of one that it shows twice in autumn, a freeze begins at the first and ends at the second. The time zones are
 //! those compiled in: the machine's own are not asked.
 
-use jiff::civil::{Date, DateTime, Time, Weekday};
+use jiff::civil::{Date, DateTime, Time};
 use jiff::tz::{AmbiguousOffset, TimeZone};
 use jiff::{Timestamp, ToSpan};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::problem::Problem;
+use crate::schedule::{Days, TimeOfDay};
 use crate::trigger::{nearest_timezone, zone};
 
 /// A freeze as it is written: `{days: [fri], from: "16:00", to: "08:00", timezone: Europe/Berlin}` or
@@ -19,14 +20,14 @@ use crate::trigger::{nearest_timezone, zone};
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct FreezeSpec {
     /// Each week: the days on which it begins; every day when absent.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub days: Vec<Day>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub days: Option<Days>,
     /// Each week: the local time at which it begins, `16:00`; `00:00` when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub from: Option<String>,
+    pub from: Option<TimeOfDay>,
     /// Each week: the local time at which it ends, on the next day unless that is later; `24:00` when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub to: Option<String>,
+    pub to: Option<TimeOfDay>,
     /// Once: when it begins, `2026-12-20T00:00:00Z` or a local time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub start: Option<String>,
@@ -39,20 +40,6 @@ pub struct FreezeSpec {
     /// What people are told.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-}
-
-/// A day of the week.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-#[expect(missing_docs, reason = "the days of the week")]
-pub enum Day {
-    Mon,
-    Tue,
-    Wed,
-    Thu,
-    Fri,
-    Sat,
-    Sun,
 }
 
 fn utc() -> String {
@@ -90,8 +77,6 @@ pub struct Frozen {
     pub reason: Option<String>,
 }
 
-const DAY: i32 = 24 * 60;
-
 impl FreezeSpec {
     /// The freeze that is meant.
     ///
@@ -102,7 +87,7 @@ impl FreezeSpec {
             let hint = nearest_timezone(&self.timezone).map(|name| format!("did you mean `{name}`?"));
             Problem::new("timezone", error.to_string()).with_optional_hint(hint)
         })?;
-        let weekly = !self.days.is_empty() || self.from.is_some() || self.to.is_some();
+        let weekly = self.days.is_some() || self.from.is_some() || self.to.is_some();
         let period = match (weekly, self.start.is_some() || self.end.is_some()) {
             (true, false) => self.weekly(zone)?,
             (false, true) => self.once(&zone)?,
@@ -116,19 +101,12 @@ impl FreezeSpec {
     }
 
     fn weekly(&self, zone: TimeZone) -> Result<Period, Problem> {
-        let minutes = |key: &str, text: &Option<String>, usual: i32| match text {
-            None => Ok(usual),
-            Some(text) => time_of_day(text).ok_or_else(|| {
-                let message = format!("`{text}` is no time of day");
-                Problem::new(key, message).with_hint("write for example \"16:00\"")
-            }),
-        };
-        let from = minutes("from", &self.from, 0)?;
-        let to = minutes("to", &self.to, DAY)?;
-        if from == DAY {
+        let from = self.from.map_or(Some(Time::midnight()), TimeOfDay::on_the_clock);
+        let Some(from) = from else {
             return Err(Problem::new("from", "a day begins at 00:00").with_hint("write \"00:00\""));
-        }
-        Ok(Period::Weekly { days: self.days.clone(), from, to: if to <= from { to + DAY } else { to }, zone })
+        };
+        let to = self.to.and_then(TimeOfDay::on_the_clock);
+        Ok(Period::Weekly { days: self.days.clone().unwrap_or_default(), from, to, zone })
     }
 
     fn once(&self, zone: &TimeZone) -> Result<Period, Problem> {
@@ -149,15 +127,6 @@ impl FreezeSpec {
     }
 }
 
-/// Minutes since midnight of `16:00`; 1440 for `24:00`.
-fn time_of_day(text: &str) -> Option<i32> {
-    let (hours, minutes) = text.split_once(':')?;
-    let number = |text: &str| (text.len() == 2).then(|| text.parse::<u8>().ok()).flatten().map(i32::from);
-    let (hours, minutes) = (number(hours)?, number(minutes)?);
-    let all = hours * 60 + minutes;
-    (minutes < 60 && all <= DAY).then_some(all)
-}
-
 impl Freeze {
     /// Whether the freeze holds at `now`.
     #[must_use]
@@ -168,12 +137,12 @@ impl Freeze {
                 let today = zone.to_datetime(now).date();
                 // One that began yesterday may last until today; the clock may even be a day apart at the date line.
                 let begins = [today.checked_sub(2.days()), today.yesterday(), Ok(today)];
-                let spans =
-                    begins.into_iter().flatten().filter(|date| on(days, date.weekday())).filter_map(|date| {
-                        let start = instant(zone, local(date, *from)?, true)?;
-                        let end = instant(zone, local(date, *to)?, false)?;
-                        (start <= now && now < end).then_some(end)
-                    });
+                let begins = begins.into_iter().flatten().filter(|date| days.contains(date.weekday()));
+                let spans = begins.filter_map(|date| {
+                    let start = instant(zone, date.to_datetime(*from), true)?;
+                    let end = instant(zone, closes(date, *from, *to)?, false)?;
+                    (start <= now && now < end).then_some(end)
+                });
                 spans.max()
             }
         };
@@ -187,24 +156,12 @@ pub fn frozen(freezes: &[Freeze], now: Timestamp) -> Option<Frozen> {
     freezes.iter().filter_map(|freeze| freeze.at(now)).max_by_key(|frozen| frozen.until)
 }
 
-fn on(days: &[Day], weekday: Weekday) -> bool {
-    let day = match weekday {
-        Weekday::Monday => Day::Mon,
-        Weekday::Tuesday => Day::Tue,
-        Weekday::Wednesday => Day::Wed,
-        Weekday::Thursday => Day::Thu,
-        Weekday::Friday => Day::Fri,
-        Weekday::Saturday => Day::Sat,
-        Weekday::Sunday => Day::Sun,
-    };
-    days.is_empty() || days.contains(&day)
-}
-
-/// A number of minutes after the midnight of a date, as the clock on the wall shows it.
-fn local(date: Date, minutes: i32) -> Option<DateTime> {
-    let date = date.checked_add(i64::from(minutes / DAY).days()).ok()?;
-    let (hour, minute) = (minutes % DAY / 60, minutes % 60);
-    Some(date.to_datetime(Time::new(i8::try_from(hour).ok()?, i8::try_from(minute).ok()?, 0, 0).ok()?))
+/// When a freeze ends that begins on a date: at the end of the day, or on the next day unless `to` is later than `from`.
+fn closes(date: Date, from: Time, to: Option<Time>) -> Option<DateTime> {
+    match to {
+        Some(to) if to > from => Some(date.to_datetime(to)),
+        other => Some(date.tomorrow().ok()?.to_datetime(other.unwrap_or(Time::midnight()))),
+    }
 }
 
 /// The instant of a local time: the first after a gap; of two, the first for what begins, the second for what ends.
@@ -303,9 +260,7 @@ mod tests {
 
     #[rstest]
     #[case(json!({}), "a freeze is either weekly or once; write `days`, `from` and `to`, or `start` and `end`")]
-    #[case(json!({"days": ["fri"], "start": "2026-12-20T00:00:00Z"}), "a freeze is either weekly or once")]
-    #[case(json!({"from": "4pm"}), "from: `4pm` is no time of day; write for example \"16:00\"")]
-    #[case(json!({"to": "24:01"}), "to: `24:01` is no time of day")]
+    #[case(json!({"days": "weekdays", "start": "2026-12-20T00:00:00Z"}), "a freeze is either weekly or once")]
     #[case(json!({"from": "24:00"}), "from: a day begins at 00:00")]
     #[case(json!({"start": "soon", "end": "later"}), "start: `soon` is no time")]
     #[case(json!({"start": "2026-12-20T00:00:00Z"}), "the key `end` is missing")]

@@ -1,5 +1,6 @@
 //! A release as it is shown: one pure function from its records to a view (H2, H3, H8, T66).
 
+mod gates;
 mod types;
 
 use pilothouse_domain::approval::Approval;
@@ -7,6 +8,7 @@ use pilothouse_domain::attempt::{
     Attempt, AttemptKind, AttemptRef, AttemptState, AttemptStatus, RollbackReason,
 };
 use pilothouse_domain::environment::EnvironmentStatus;
+use pilothouse_domain::gate::GateRun;
 use pilothouse_domain::ids::ReleaseId;
 use pilothouse_domain::pipeline::{
     EnvironmentSpec, Requires, StageSpec, environment_order, topological_order,
@@ -15,10 +17,13 @@ use pilothouse_domain::release::Release;
 use pilothouse_domain::stage::{StageRun, StageStatus, stages_of};
 use serde_json::Value;
 
+pub use gates::{GateCheckView, GateState, GateView};
 pub use types::{
     ApprovalView, AttemptPurpose, AttemptView, EnvironmentView, ExecutionName, Outcome, ReleaseView,
     StageState, StageView,
 };
+
+use gates::gates_of;
 
 use crate::{Context, OperationError};
 
@@ -33,6 +38,8 @@ pub struct ReleaseRecords {
     pub runs: Vec<StageRun>,
     /// Their approvals, in the order in which they were asked.
     pub approvals: Vec<Approval>,
+    /// Their gates, in any order.
+    pub gates: Vec<GateRun>,
 }
 
 /// Reads a release and all that happened in it.
@@ -50,6 +57,7 @@ pub async fn view_release(context: &Context, id: &ReleaseId) -> Result<ReleaseVi
         attempts: records.all::<Attempt>()?.into_iter().map(|a| a.record).collect(),
         runs: records.all::<StageRun>()?.into_iter().map(|r| r.record).collect(),
         approvals: records.all::<Approval>()?.into_iter().map(|a| a.record).collect(),
+        gates: records.all::<GateRun>()?.into_iter().map(|g| g.record).collect(),
     }))
 }
 
@@ -126,6 +134,7 @@ fn attempt(records: &ReleaseRecords, attempt: &Attempt) -> AttemptView {
         rollback_trigger,
         stages,
         approvals: approvals.collect(),
+        gates: gates_of(&records.gates, attempt),
     }
 }
 

@@ -5,6 +5,7 @@ pub(crate) mod completions;
 pub(crate) mod decide;
 pub(crate) mod deploy;
 pub(crate) mod draft;
+pub(crate) mod gates;
 pub(crate) mod hook;
 pub(crate) mod pipeline;
 pub(crate) mod proof;
@@ -71,6 +72,7 @@ async fn client_command(session: &Session, command: Command) -> Result<ExitCode,
         Command::Resume(args) => deploy::control(session, args, "resume").await?,
         Command::Rollback(args) => deploy::rollback(session, args).await?,
         Command::Skip(args) => deploy::skip(session, args).await?,
+        Command::Gates(args) => gates::run(session, args).await?,
         Command::History(args) => release::history(session, args).await?,
         Command::Hook(command) => hook::run(session, command).await?,
         Command::Token(command) => token::run(session, command).await?,

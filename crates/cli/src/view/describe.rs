@@ -80,6 +80,18 @@ fn in_full(event: &Event) -> String {
             format!("{by} {verb}{said} ({standing})")
         }
         Happening::ApprovalExpired {} => "nobody decided in time".to_owned(),
+        Happening::GatesOpened { side, checks, deadline } => {
+            format!("gate {side} the stages opened, until {deadline:.0}: {checks}")
+        }
+        Happening::GatesChanged { side, sample, passed, reason } => {
+            let how = if *passed { "passes" } else { "does not pass" };
+            ended(&format!("gate {side} the stages {how} (sample {sample})"), reason.as_deref())
+        }
+        Happening::GatesEnded { side, passed, samples, reason } => {
+            let how = if *passed { "passed" } else { "failed" };
+            let of = if *samples == 1 { "sample" } else { "samples" };
+            ended(&format!("gate {side} the stages {how} after {samples} {of}"), reason.as_deref())
+        }
         Happening::DeploymentStarted {} => "deployment started".to_owned(),
         Happening::StageStarted { stage_type } => format!("started ({stage_type})"),
         Happening::StageEnded { status, reason, .. } => ended(in_words(status), reason.as_deref()),
@@ -206,8 +218,11 @@ fn tone(event: &Event) -> Tone {
                 Tone::Bad
             }
         }
+        Happening::GatesEnded { passed: true, .. } => Tone::Good,
+        Happening::GatesEnded { passed: false, .. } => Tone::Bad,
         Happening::ApprovalRequested { .. }
         | Happening::ControlChanged { .. }
+        | Happening::GatesOpened { .. }
         | Happening::RollbackStarted { .. }
         | Happening::DeploymentScheduled { .. }
         | Happening::LaneAwaited { .. } => Tone::Waiting,

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use owo_colors::OwoColorize;
 use pilothouse_domain::attempt::{AttemptStatus, OperationStatus};
+use pilothouse_domain::gate::GateSide;
 use pilothouse_domain::pipeline::Start;
 use pilothouse_serve_api::api::{
     ApprovalView, AttemptPurpose, AttemptView, EnvironmentView, ExecutionName, Outcome, ReleaseView,
@@ -10,6 +11,7 @@ use pilothouse_serve_api::api::{
 };
 
 use super::describe::proof;
+use super::gates::of_gate;
 use super::time::{ago, elapsed};
 
 /// What stands before a line.
@@ -55,12 +57,15 @@ pub(crate) fn lines(view: &ReleaseView, now: Timestamp) -> Vec<Line> {
         for attempt in &environment.attempts {
             lines.push(heading(environment, attempt));
             let key = format!("{}#{}", environment.name, attempt.number);
+            let gates = |side| attempt.gates.iter().filter(move |gate| gate.side == side);
+            lines.extend(gates(GateSide::Before).flat_map(|gate| of_gate(&key, gate, now)));
             for approval in &attempt.approvals {
                 lines.push(decision(&key, approval, now));
             }
             if attempt.started_at.is_some() {
                 lines.extend(attempt.stages.iter().flat_map(|stage| of_stage(&key, stage, now)));
             }
+            lines.extend(gates(GateSide::After).flat_map(|gate| of_gate(&key, gate, now)));
         }
     }
     lines

@@ -1,6 +1,7 @@
 //! Releases for people: a live view while one runs, and its timeline afterwards.
 
 mod describe;
+mod gates;
 mod lines;
 mod live;
 #[cfg(test)]
@@ -8,6 +9,7 @@ pub(crate) mod samples;
 mod time;
 
 pub(crate) use describe::{shortened, timeline};
+pub(crate) use gates::measured;
 pub(crate) use lines::{lines, outcome_in_words, whole};
 pub(crate) use live::LiveView;
 pub(crate) use time::{ago, elapsed};

@@ -159,6 +159,7 @@ fn attempt(number: u32, status: AttemptStatus, operation_status: OperationStatus
         rollback_trigger: None,
         stages: Vec::new(),
         approvals: Vec::new(),
+        gates: Vec::new(),
     }
 }
 

@@ -99,7 +99,7 @@ fn headers(answer: &Answer, redaction: &Redaction) -> Value {
 }
 
 fn validate(options: &Map<String, Value>, scope: &StageScope<'_>) -> Vec<Problem> {
-    let mut problems = check::expressions(options, scope, &Http.verbatim());
+    let mut problems = check::expressions(options, scope, Http.verbatim());
     problems.extend(header_problems(options));
     let rest = options.iter().filter(|(key, _)| *key != "headers");
     let parsed: Options =

@@ -120,7 +120,7 @@ impl Series {
     /// `{job="web"}`, or nothing for a number without labels.
     fn name(&self) -> String {
         let labels = self.labels.as_object().into_iter().flatten();
-        let labels: Vec<String> = labels.map(|(name, value)| format!("{name}={}", value)).collect();
+        let labels: Vec<String> = labels.map(|(name, value)| format!("{name}={value}")).collect();
         if labels.is_empty() { String::new() } else { format!(" ({{{}}})", labels.join(",")) }
     }
 
@@ -173,7 +173,7 @@ fn judge(options: &Options, series: &[Series], scope: &Value) -> Result<Finding,
             match &mut failed {
                 Some((count, _)) => *count += 1,
                 None => {
-                    failed = Some((1, Finding::new(false, one.json(), format!("{detail}{}", one.name()))))
+                    failed = Some((1, Finding::new(false, one.json(), format!("{detail}{}", one.name()))));
                 }
             }
         }

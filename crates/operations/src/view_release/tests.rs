@@ -113,7 +113,7 @@ fn approval(attempt: &Attempt) -> Approval {
 }
 
 fn view(attempts: Vec<Attempt>, runs: Vec<StageRun>, approvals: Vec<Approval>) -> ReleaseView {
-    release_view(&ReleaseRecords { release: release(), attempts, runs, approvals })
+    release_view(&ReleaseRecords { release: release(), attempts, runs, approvals, gates: Vec::new() })
 }
 
 /// One line an environment, an attempt and a stage.

@@ -15,6 +15,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::gates::GateView;
+
 /// A release with everything that happened in it, ready to be shown.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -193,6 +195,9 @@ pub struct AttemptView {
     pub stages: Vec<StageView>,
     /// The decisions that it asked for, in the order in which they were asked.
     pub approvals: Vec<ApprovalView>,
+    /// Its gates that were opened, the one before the stages first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub gates: Vec<GateView>,
 }
 
 /// Where a stage stands.

@@ -5,6 +5,7 @@
 mod approval;
 mod deployment;
 mod error;
+mod gate;
 mod hook;
 mod pipeline;
 mod release;
@@ -17,6 +18,7 @@ use serde::{Deserialize, Serialize};
 pub use approval::{ApprovalView, Decide, ListApprovals};
 pub use deployment::{Deploy, Deployment, History, HistoryEntry};
 pub use error::{CurrentState, ErrorBody, ErrorDetail};
+pub use gate::{GateCheckView, GateSampleView, GateState, GateView, ListSamples};
 pub use hook::{AuthScheme, DeliveryView, HookView, IssuedHook, ListDeliveries, ListHooks, SetHook};
 pub use pipeline::{
     Enable, GetPipeline, ListPipelines, ListRevisions, PipelineSummary, PipelineView, RevisionSummary,

@@ -4,6 +4,7 @@ mod approvals;
 mod deployments;
 mod drafts;
 mod environments;
+mod gates;
 mod hooks;
 mod pipelines;
 mod release_list;
@@ -20,6 +21,7 @@ pub(crate) fn all() -> Vec<Route> {
         releases::routes(),
         drafts::routes(),
         deployments::routes(),
+        gates::routes(),
         approvals::routes(),
         environments::routes(),
         hooks::routes(),
