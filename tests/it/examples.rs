@@ -49,7 +49,8 @@ fn the_examples_show_every_stage_type_check_type_and_kind_of_trigger() -> anyhow
         let shown = environments().flat_map(|e| &e.stages).any(|stage| stage.stage_type == known.name);
         ensure!(shown, "no example has a stage of type `{}`", known.name);
     }
-    let gates = || environments().filter_map(|e| e.gates.as_ref()).flat_map(|g| g.before.iter().chain(&g.after));
+    let gates =
+        || environments().filter_map(|e| e.gates.as_ref()).flat_map(|g| g.before.iter().chain(&g.after));
     for known in StageRegistry::standard().catalog().checks() {
         let shown = gates().flat_map(|gate| &gate.checks).any(|check| check.check_type == known.name);
         ensure!(shown, "no example has a check of type `{}`", known.name);

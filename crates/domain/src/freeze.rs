@@ -55,11 +55,11 @@ pub struct Freeze {
 
 #[derive(Debug, Clone)]
 enum Period {
-    /// Minutes since midnight; 1440 is the midnight that follows.
+    /// `to` is absent for the midnight at the end of the day.
     Weekly {
-        days: Vec<Day>,
-        from: i32,
-        to: i32,
+        days: Days,
+        from: Time,
+        to: Option<Time>,
         zone: TimeZone,
     },
     Once {
