@@ -48,7 +48,7 @@ fn what_is_wrong_with_a_gate_is_said_at_once_and_in_its_place() {
         - {name: a, type: window, freeze: []}
         - {name: z, type: http, url: 'ftp://x', payload: {}, expect: statusCode == 200}
         - {name: b, type: http, url: 'http://x/${ stages.Deploy.output.path }', expect: '${ body.ok && artifacts.wbe.tag == statusCodes }'}
-        - {name: c, type: window, freeze: [{from: 4pm}, {days: [fri]}, {start: soon, end: later}]}
+        - {name: c, type: window, freeze: [{from: 4pm}, {days: [fri]}]}
         - {name: d, type: cluster, object: {kind: Secret, name: x}}
         - {name: e, type: cluster, object: {kind: Rollout, name: x}, available: true}
         - {name: f, type: prometheus, address: 'http://ann:pw@x', query: ' ', below: few}
@@ -71,8 +71,7 @@ fn what_is_wrong_with_a_gate_is_said_at_once_and_in_its_place() {
     line 19: environments[0].gates.before.checks[2].expect: what is expected is exactly one `${ … }`; write `${ statusCode == 200 }`
     line 20: environments[0].gates.before.checks[3].url: no stage has run when this gate is evaluated; use `gates.after`, or ask for something else
     line 20: environments[0].gates.before.checks[3].expect: unknown name `statusCodes`; did you mean `statusCode`? (at character 3)
-    line 21: environments[0].gates.before.checks[4].freeze[0].from: `4pm` is no time of day; write for example "16:00"
-    line 21: environments[0].gates.before.checks[4].freeze[2].start: `soon` is no time; write `2026-12-20T06:00:00Z`, or a local time without the `Z`
+    line 21: environments[0].gates.before.checks[4].freeze[0].from: `4pm` is not a time of the day: write hours and minutes, for example `"08:00"` or `"22:30"`
     line 22: environments[0].gates.before.checks[5]: the check expects nothing of the object; add `available: true`, or `expect: ${ object.status… }`
     line 22: environments[0].gates.before.checks[5].object.kind: a gate does not read Secrets: what it finds is recorded
     line 23: environments[0].gates.before.checks[6].available: `available` says nothing about a Rollout; use `expect`
