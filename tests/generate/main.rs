@@ -1,12 +1,13 @@
 //! Writes the files that are made from the code and published with it, or checks that they are up to date:
 //! `generate ROOT [--check]`, called by `cargo xtask generate`.
 
+mod diagrams;
+
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 use pilothouse_domain::pipeline::pipeline_schema;
 use pilothouse_operations::stages::StageRegistry;
-use serde_json::Value;
 
 fn main() -> anyhow::Result<()> {
     let mut args = std::env::args_os().skip(1);
@@ -14,7 +15,6 @@ fn main() -> anyhow::Result<()> {
     let check = args.next().is_some_and(|arg| arg == "--check");
     let mut drifted = Vec::new();
     for (path, content) in generated() {
-        let content = format!("{content:#}\n");
         if check {
             drifted.extend(drift(&root, path, &content));
         } else {
@@ -28,10 +28,12 @@ fn main() -> anyhow::Result<()> {
 }
 
 /// Every generated file, by path from the root.
-fn generated() -> [(&'static str, Value); 2] {
+fn generated() -> [(&'static str, String); 3] {
+    let schema = pipeline_schema(&StageRegistry::standard().catalog());
     [
-        ("docs/openapi.json", pilothouse_serve_api::openapi()),
-        ("docs/schema/pipeline.json", pipeline_schema(&StageRegistry::standard().catalog())),
+        ("docs/openapi.json", format!("{:#}\n", pilothouse_serve_api::openapi())),
+        ("docs/schema/pipeline.json", format!("{schema:#}\n")),
+        ("docs/states.md", diagrams::document()),
     ]
 }
 
