@@ -9,7 +9,7 @@ use crate::main_story::{WEB, crash_in_prod, running};
 use crate::world::{World, attempt, digest_of, environment_status, started};
 
 /// Lets `alive` writes through, then nothing more: what a dead process writes.
-fn dead_after(alive: u32) -> (Faults, Arc<AtomicU32>) {
+pub(crate) fn dead_after(alive: u32) -> (Faults, Arc<AtomicU32>) {
     let written = Arc::new(AtomicU32::new(0));
     let count = Arc::clone(&written);
     let faults = Faults::new(move |operation| {

@@ -66,6 +66,7 @@ async fn a_draft_starts_nothing_until_somebody_starts_it_with_what_it_was_edited
     assert_eq!(edit(&world, &id, change).await.status, 200, "the same again changes nothing");
     let view = world.release(&id).await;
     assert_eq!((&view["status"], &view["atRest"], attempts(&view).len()), (&json!("Draft"), &json!(true), 0));
+    assert_eq!(world.proof(&id).await.findings, Vec::<String>::new());
 
     assert_eq!(act(&world, &id, "start").await.status, 202);
     let view = world.at_rest(&id).await;
@@ -216,6 +217,7 @@ async fn an_abandoned_release_allows_no_action() {
     refused(&approve, "Abandoned", "is abandoned, which is final");
     assert_eq!(running(&world, "dev").1, "1.0.0", "what it deployed stays");
     assert_eq!(types(&world.events(&id).await).last(), Some(&"ReleaseAbandoned"));
+    assert_eq!(world.proof(&id).await.findings, Vec::<String>::new());
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,11 +1,14 @@
 //! When deployments start: schedules, windows, times that were asked for (A11, A14), in virtual time. What a schedule means
 //! on which day is tested in `domain/schedule`.
 
+use std::sync::atomic::Ordering;
+
 use http::Method;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
+use crate::crash::dead_after;
 use crate::world::{World, attempt, environment_status, object};
 
 /// `dev` at once, then `prod` within office hours in Berlin. It is Saturday, 10:00 there.
@@ -97,6 +100,7 @@ async fn a_deployment_outside_the_window_waits_until_it_opens() {
     let events = world.events(&id).await;
     let told = events.iter().find(|e| e["type"] == "DeploymentScheduled").unwrap();
     assert_eq!((&told["starts"], &told["environment"]), (&json!(MONDAY), &json!("prod")));
+    assert_eq!(world.proof(&id).await.findings, Vec::<String>::new());
 }
 
 #[tokio::test(start_paused = true)]
@@ -138,6 +142,59 @@ async fn a_process_that_was_away_at_the_time_starts_it_when_it_is_back() {
     let world = gone.start(3, |builder| builder).await.unwrap();
     let view = world.at_rest(&id).await;
     on_time(&view, "prod", "2026-11-23T20:00:00Z");
+}
+
+/// A draft that is started, waits over the weekend and is deployed, with a crash after the `alive`th write that follows
+/// the draft; whether there were so many.
+async fn crashes_after(alive: u32) -> bool {
+    let world = World::new().await;
+    world.save(OFFICE).await;
+    let ask =
+        json!({ "application": "shop", "pipeline": "web", "artifacts": { "web": "1.0.0" }, "draft": true });
+    let id = world.post("/v1/releases", &ask).await.body["id"].as_str().unwrap().to_owned();
+    let start = format!("/v1/releases/{id}/start");
+    let (faults, written) = dead_after(alive);
+    let remains = world.die();
+    if let Some(world) = remains.start(1000 + u64::from(alive), |b| b.table_faults(faults)).await {
+        world.post(&start, &Value::Null).await;
+        for hour in 10..=60 {
+            if written.load(Ordering::Relaxed) >= alive {
+                break;
+            }
+            let day = 21 + hour / 24;
+            at(&world, &format!("2026-11-{day}T{:02}:00:00Z", hour % 24)).await;
+        }
+    }
+    let died = written.load(Ordering::Relaxed) >= alive;
+    let world = remains.start(5000 + u64::from(alive), |b| b).await.unwrap();
+    if world.release(&id).await["status"] == "Draft" {
+        assert_eq!(world.post(&start, &Value::Null).await.status, 202, "after {alive}");
+    }
+    if world.clock.now() < MONDAY.parse().unwrap() {
+        at(&world, "2026-11-23T06:59:59Z").await;
+    }
+    let view = world.at_rest(&id).await;
+    assert!(started_at(&view, "prod") >= MONDAY.parse().unwrap(), "after {alive}: {view:#}");
+    for environment in ["dev", "prod"] {
+        assert_eq!(environment_status(&view, environment), "Succeeded", "after {alive}: {view:#}");
+        assert_eq!(attempt(&view, environment, 2), Value::default(), "after {alive}");
+    }
+    assert_eq!(version(&world), "1.0.0");
+    assert_eq!(world.proof(&id).await.findings, Vec::<String>::new(), "after {alive}");
+    died
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_crash_after_any_write_changes_nothing_about_when_it_starts() {
+    for alive in 1.. {
+        if !crashes_after(alive).await {
+            assert!(
+                alive > 12,
+                "a draft that is started, waits and is deployed writes more than {alive} times"
+            );
+            return;
+        }
+    }
 }
 
 #[tokio::test(start_paused = true)]

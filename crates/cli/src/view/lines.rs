@@ -307,6 +307,28 @@ mod tests {
     }
 
     #[test]
+    fn what_is_skipped_or_waits_for_its_time_says_so() {
+        let mut view = full();
+        view.environments[0].attempts.clear();
+        view.environments[0].skipped = true;
+        view.environments[1].attempts.truncate(1);
+        let waiting = &mut view.environments[1].attempts[0];
+        waiting.status = AttemptStatus::NotDeployed;
+        waiting.operation_status = OperationStatus::Scheduled;
+        waiting.execution = ExecutionName::Running;
+        waiting.reason =
+            Some("starts at 2026-11-23T08:00:00+01:00 (next window of prod, Europe/Berlin)".to_owned());
+        (waiting.started_at, waiting.ended_at) = (None, None);
+        waiting.approvals.clear();
+        view.environments[2].schedule = Some("daily at 22:00, UTC".to_owned());
+        insta::assert_snapshot!(written(&view), @r"
+        dev  is skipped in this release
+        prod  waits for its time: starts at 2026-11-23T08:00:00+01:00 (next window of prod, Europe/Berlin)
+        asia  after prod, daily at 22:00, UTC
+        ");
+    }
+
+    #[test]
     fn a_line_keeps_its_key_while_what_it_says_changes() {
         let mut view = full();
         let keys = |view: &ReleaseView| lines(view, at(20)).into_iter().map(|l| l.key).collect::<Vec<_>>();

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::{Export, Head};
 use crate::approval::{Approval, Subject};
 use crate::attempt::Attempt;
+use crate::release::ReleaseStatus;
 use crate::stage::StageRun;
 use crate::timeline::{Event, Happening};
 
@@ -17,6 +18,14 @@ pub enum Discrepancy {
     /// An event of another release.
     #[error("event {0} belongs to another release")]
     Foreign(u64),
+    /// The record of the release and its events differ.
+    #[error("the release is {status}, and its events say that it is {told}")]
+    Release {
+        /// What the record says.
+        status: ReleaseStatus,
+        /// What the events say.
+        told: ReleaseStatus,
+    },
     /// The record of an attempt and its events differ.
     #[error("attempt {number} of `{environment}`: {what}")]
     Attempt {
@@ -66,6 +75,10 @@ pub(super) fn discrepancies(export: &Export) -> Vec<Discrepancy> {
     found.extend(
         export.events.iter().filter(|e| e.release != export.release.id).map(|e| Discrepancy::Foreign(e.seq)),
     );
+    let (status, told) = (export.release.status, told_of_release(&export.events));
+    if status != told {
+        found.push(Discrepancy::Release { status, told });
+    }
     let mut told = gather(&export.events);
     for attempt in &export.attempts {
         let place = (attempt.at.environment.clone(), attempt.at.number, None);
@@ -80,13 +93,23 @@ pub(super) fn discrepancies(export: &Export) -> Vec<Discrepancy> {
     found
 }
 
+/// The status of a release by its events (A2-A4).
+fn told_of_release(events: &[Event]) -> ReleaseStatus {
+    events.iter().fold(ReleaseStatus::Active, |status, event| match event.what {
+        Happening::DraftCreated { .. } => ReleaseStatus::Draft,
+        Happening::DraftStarted { .. } => ReleaseStatus::Active,
+        Happening::ReleaseAbandoned { .. } => ReleaseStatus::Abandoned,
+        _ => status,
+    })
+}
+
 fn gather(events: &[Event]) -> BTreeMap<Place, Told> {
     let mut told: BTreeMap<Place, Told> = BTreeMap::new();
     for event in events {
         let (Some(environment), Some(attempt)) = (&event.environment, event.attempt) else { continue };
         let told = told.entry((environment.clone(), attempt, event.stage.clone())).or_default();
         match &event.what {
-            Happening::DeploymentQueued { .. } => told.queued += 1,
+            Happening::DeploymentQueued { .. } | Happening::DeploymentScheduled { .. } => told.queued += 1,
             Happening::DeploymentStarted { .. } => told.started += 1,
             Happening::DeploymentEnded { status, operation_status, reason, .. } => {
                 told.ends.push((format!("<{status}, {operation_status}>"), reason.clone()));

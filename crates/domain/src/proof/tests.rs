@@ -189,10 +189,12 @@ fn an_event_noted_elsewhere_shows_a_cut_tail_and_a_replaced_chain() {
 #[test]
 fn records_that_say_something_else_than_their_events_are_named() {
     let mut document = sample();
+    document["release"]["status"] = json!("Draft");
     document["attempts"][0]["state"] = json!({ "state": "Succeeded" });
     document["stageRuns"][0]["reason"] = json!("because");
     document["approvals"][0]["decisions"] = json!([]);
     insta::assert_snapshot!(findings(&document).join("\n"), @r"
+    the release is draft, and its events say that it is active
     attempt 1 of `prod`: it ended as <Succeeded, Approved>, and its event says <Failed, PhaseFailed> (stage `Deploy` failed: no)
     stage `Deploy` of attempt 1 of `prod`: it ended as failed (because), and its event says failed (no)
     attempt 1 of `prod`: its decisions are none, and the events say yes by ann
