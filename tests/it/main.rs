@@ -12,6 +12,7 @@ mod crash;
 mod drafts;
 #[cfg(test)]
 mod examples;
+mod gates;
 #[cfg(test)]
 mod intake;
 #[cfg(test)]

@@ -1,19 +1,21 @@
 //! The step that asks the records what comes next.
 
-use pilothouse_domain::approval::Subject;
 use pilothouse_domain::attempt::{
     Admission, Aftermath, Attempt, AttemptEvent, AttemptState, AttemptStatus, Hurdle,
 };
+use pilothouse_domain::gate::GateSide;
 use pilothouse_domain::pipeline::topological_order;
 use pilothouse_domain::release::Release;
 use pilothouse_domain::stage::stages_of;
 use pilothouse_store::{Transaction, Versioned};
 
-use super::approval::{approved, ask, pending};
+use super::approval::{approved, pending};
 use super::lane::enter_lane;
-use super::pass::pass;
+use super::pass::{opening, pass};
+use super::settle::finish;
 use super::{LONGEST_SECONDS, Next};
 use crate::executions::ExecutionInput;
+use crate::gates::{self, GateStep};
 use crate::load::SYSTEM;
 use crate::{Context, OperationError};
 
@@ -63,6 +65,8 @@ async fn step(context: &Context, attempt: &Versioned<Attempt>) -> Result<Option<
         | AttemptState::QueuedForAgentAgain
         | AttemptState::Cancelling { .. } => stages(context, record).await.map(Some),
         AttemptState::PhaseSucceeded { .. } => follow(context, attempt).await.map(|()| None),
+        AttemptState::EvaluatingGatesBefore => evaluate(context, attempt, GateSide::Before).await,
+        AttemptState::EvaluatingGatesAfter { .. } => evaluate(context, attempt, GateSide::After).await,
         other => Err(OperationError::Inconsistent(format!(
             "attempt {} is {other:?}, which this version does not know how to go on from",
             record.id
@@ -88,32 +92,47 @@ pub(super) fn aftermath(release: &Release, attempt: &Attempt) -> Option<Aftermat
     if attempt.is_rollback() {
         return None;
     }
-    let spec = release.environment(&attempt.at.environment)?;
-    spec.approvals.as_ref()?.after.as_ref().map(|_| Aftermath::Approval)
+    if gates::policy(release, attempt, GateSide::After).is_some() {
+        return Some(Aftermath::Gates);
+    }
+    approves_after(release, attempt).then_some(Aftermath::Approval)
+}
+
+fn approves_after(release: &Release, attempt: &Attempt) -> bool {
+    let spec = release.environment(&attempt.at.environment);
+    spec.and_then(|s| s.approvals.as_ref()).is_some_and(|a| a.after.is_some())
+}
+
+/// Samples the gates of a side when it is time, and moves on by what they came to (A34-A38).
+async fn evaluate(
+    context: &Context,
+    attempt: &Versioned<Attempt>,
+    side: GateSide,
+) -> Result<Option<Next>, OperationError> {
+    let release = context.release(&attempt.record.at.release).await?.record;
+    match (gates::step(context, &release, &attempt.record, side).await?, side) {
+        (GateStep::Wait { seconds }, _) => return Ok(Some(Next::Gates { timeout_seconds: seconds })),
+        (GateStep::Passed, GateSide::Before) => {
+            let tx = pass(context, attempt, &attempt.record, Hurdle::Gates, Transaction::new()).await?;
+            commit_or_reload(context, tx).await?;
+        }
+        (GateStep::Passed, GateSide::After) => {
+            let needs_approval = approves_after(&release, &attempt.record);
+            finish(context, attempt, AttemptEvent::GatesPassed { needs_approval }).await?;
+        }
+        (GateStep::Failed { reason, ask }, _) => {
+            finish(context, attempt, AttemptEvent::GatesFailed { reason, asks: ask }).await?;
+        }
+    }
+    Ok(None)
 }
 
 async fn follow(context: &Context, attempt: &Versioned<Attempt>) -> Result<(), OperationError> {
     let release = context.release(&attempt.record.at.release).await?.record;
     let then = aftermath(&release, &attempt.record).unwrap_or(Aftermath::Approval);
     let next = attempt.record.apply(AttemptEvent::Followed { then }, SYSTEM, context.now())?;
-    let tx = opening_after(context, &release, &next, Transaction::new().replace(attempt, &next))?;
+    let tx = opening(context, &release, &next, Transaction::new().replace(attempt, &next)).await?;
     commit_or_reload(context, tx).await
-}
-
-/// What has to be there for a state after the stages.
-pub(super) fn opening_after(
-    context: &Context,
-    release: &Release,
-    next: &Attempt,
-    tx: Transaction,
-) -> Result<Transaction, OperationError> {
-    let AttemptState::PendingAfter { .. } = &next.state else { return Ok(tx) };
-    let spec = release.environment(&next.at.environment);
-    let policy = spec.and_then(|s| s.approvals.as_ref()).and_then(|a| a.after.clone());
-    let policy = policy.ok_or_else(|| {
-        OperationError::Inconsistent(format!("attempt {} asks for no approval after it", next.id))
-    })?;
-    Ok(ask(context, next, Subject::AfterDeployment, policy, tx))
 }
 
 pub(super) fn seconds_until(context: &Context, deadline: jiff::Timestamp) -> i64 {

@@ -2,11 +2,14 @@
 
 use pilothouse_domain::approval::Subject;
 use pilothouse_domain::attempt::{Attempt, AttemptState, Course, Hurdle};
+use pilothouse_domain::gate::GateSide;
+use pilothouse_domain::pipeline::GateOrder;
 use pilothouse_domain::release::Release;
 use pilothouse_domain::timeline::Happening;
 use pilothouse_store::{Transaction, Versioned};
 
 use super::approval::ask;
+use crate::gates;
 use crate::load::SYSTEM;
 use crate::{Context, OperationError};
 
@@ -17,7 +20,9 @@ pub(crate) fn course(release: &Release, attempt: &Attempt) -> Course {
         return Course::default();
     }
     let approval = spec.approvals.as_ref().is_some_and(|a| a.before.is_some());
-    Course { approval, ..Course::default() }
+    let policy = gates::policy(release, attempt, GateSide::Before);
+    let gates_after_approval = policy.is_some_and(|p| p.order == GateOrder::AfterApproval);
+    Course { approval, gates: policy.is_some(), gates_after_approval, ..Course::default() }
 }
 
 /// Adds to `tx` that `stored`, as `changed` has it now, passed `hurdle`, and what comes next.
@@ -33,26 +38,34 @@ pub(crate) async fn pass(
     opening(context, &release, &next, tx.replace(stored, &next)).await
 }
 
-/// What has to be there for the state that the attempt comes into.
-#[expect(clippy::unused_async, reason = "opening the gates will read")]
-async fn opening(
+/// What has to be there for the state that the attempt comes into: an approval, a run of gates, the event that says so.
+pub(super) async fn opening(
     context: &Context,
     release: &Release,
     next: &Attempt,
     tx: Transaction,
 ) -> Result<Transaction, OperationError> {
-    let spec = release.environment(&next.at.environment);
-    Ok(match &next.state {
-        AttemptState::PendingBefore => {
-            let policy = spec.and_then(|s| s.approvals.as_ref()).and_then(|a| a.before.clone());
-            let policy = policy.ok_or_else(|| {
-                OperationError::Inconsistent(format!("attempt {} asks for no approval", next.id))
-            })?;
-            ask(context, next, Subject::BeforeDeployment, policy, tx)
+    let approvals = release.environment(&next.at.environment).and_then(|spec| spec.approvals.as_ref());
+    let missing =
+        || OperationError::Inconsistent(format!("attempt {} asks for no approval on that side", next.id));
+    match &next.state {
+        AttemptState::PendingBefore | AttemptState::GatesFailedBefore { asks: true, .. } => {
+            let policy = approvals.and_then(|a| a.before.clone()).ok_or_else(missing)?;
+            Ok(ask(context, next, Subject::BeforeDeployment, policy, tx))
+        }
+        AttemptState::PendingAfter { .. } | AttemptState::GatesFailedAfter { .. } => {
+            let policy = approvals.and_then(|a| a.after.clone()).ok_or_else(missing)?;
+            Ok(ask(context, next, Subject::AfterDeployment, policy, tx))
+        }
+        AttemptState::EvaluatingGatesBefore => {
+            gates::open(context, release, next, GateSide::Before, tx).await
+        }
+        AttemptState::EvaluatingGatesAfter { .. } => {
+            gates::open(context, release, next, GateSide::After, tx).await
         }
         AttemptState::PhaseInProgress => {
-            tx.event(context.event(&next.at, SYSTEM, Happening::DeploymentStarted {}))
+            Ok(tx.event(context.event(&next.at, SYSTEM, Happening::DeploymentStarted {})))
         }
-        _ => tx,
-    })
+        _ => Ok(tx),
+    }
 }

@@ -10,7 +10,8 @@ use pilothouse_domain::timeline::{EventDraft, Happening};
 use pilothouse_store::{Transaction, Versioned};
 
 use super::Next;
-use super::next::{advance, after_end, aftermath, opening_after};
+use super::next::{advance, after_end, aftermath};
+use super::pass::opening;
 use crate::executions::ExecutionInput;
 use crate::load::{SYSTEM, outcomes};
 use crate::new_attempt::{new_attempt, queued};
@@ -74,7 +75,7 @@ pub(crate) async fn finish(
     let tx = if next.state.is_terminal() {
         ending(context, &mut next, &release, &runs).await?
     } else {
-        opening_after(context, &release, &next, Transaction::new())?
+        opening(context, &release, &next, Transaction::new()).await?
     };
     match context.store.commit(tx.replace(attempt, &next)).await {
         Ok(_) => Ok(true),
