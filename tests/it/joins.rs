@@ -24,6 +24,8 @@ struct Script {
     steps: Vec<Step>,
     /// How many seconds it may take from its creation to its end.
     within: Option<i64>,
+    /// How many seconds it takes at least.
+    not_within: i64,
     /// For each attempt its pair, and how its stages end.
     attempts: Vec<(String, Ends)>,
 }
@@ -44,8 +46,10 @@ impl Script {
                     .push(Step { when: Some((stage.to_owned(), status.to_owned())), act: act.to_owned() });
             } else if let Some(act) = line.strip_prefix("then: ") {
                 script.steps.push(Step { when: None, act: act.to_owned() });
-            } else if let Some(within) = line.strip_prefix("within: ") {
-                script.within = Some(within.trim_end_matches('s').parse().unwrap());
+            } else if let Some(seconds) = line.strip_prefix("within: ") {
+                script.within = Some(seconds.trim_end_matches('s').parse().unwrap());
+            } else if let Some(seconds) = line.strip_prefix("not within: ") {
+                script.not_within = seconds.trim_end_matches('s').parse().unwrap();
             } else if let Some((_, pair)) = line.strip_prefix("attempt ").and_then(|l| l.split_once(": ")) {
                 script.attempts.push((pair.to_owned(), BTreeMap::new()));
             } else if let (Some(stage), Some((_, stages))) =
@@ -144,10 +148,10 @@ fn check_ends(script: &Script, view: &Value) {
             assert!(reason.contains(why), "{name}: {reason}");
         }
         check_order(&found);
-        if let Some(within) = script.within {
-            let took = at(&found["endedAt"]).unwrap().duration_since(at(&found["createdAt"]).unwrap());
-            assert!(took.as_secs() <= within, "it took {took:?}");
-        }
+        let (created, ended) = (at(&found["createdAt"]).unwrap(), at(&found["endedAt"]).unwrap());
+        let took = ended.duration_since(created).as_secs();
+        assert!(took >= script.not_within, "it took only {took} s");
+        assert!(script.within.is_none_or(|within| took <= within), "it took {took} s");
     }
 }
 
