@@ -62,7 +62,7 @@ environments:
     world.save(&text).await;
     let ask = json!({ "application": "ops", "pipeline": "flags" });
     let answer = world.post("/v1/releases", &ask).await;
-    let id = answer.body["id"].as_str().unwrap().to_owned();
+    let id = answer.body["id"].as_str().unwrap_or_else(|| panic!("{:#}", answer.body)).to_owned();
     assert_eq!(environment_status(&world.at_rest(&id).await, "dev"), "Succeeded");
 }
 
