@@ -241,7 +241,8 @@ async fn a_workload_passes_once_all_its_pods_are_available() {
         if seen.last() != Some(&detail) {
             seen.push(detail);
         }
-        tokio::time::sleep(std::time::Duration::from_secs(u64::try_from(seconds).unwrap())).await;
+        let next = std::time::Duration::from_secs(u64::try_from(seconds).unwrap());
+        tokio::time::sleep_until(tokio::time::Instant::now() + next).await;
     }
     let last = scene.run().await.last.remove(0);
     assert_eq!(last.detail, "Deployment dev/web: 2 of 2 pods available, 2 at the latest version", "{seen:?}");
