@@ -34,4 +34,6 @@ mod simulation;
 #[cfg(test)]
 mod stages;
 #[cfg(test)]
+mod waits;
+#[cfg(test)]
 mod world;

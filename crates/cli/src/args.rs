@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
-use crate::commands::{decide, deploy, gates, hook, pipeline, release, token};
+use crate::commands::{decide, deploy, gates, hook, pipeline, release, skip, token};
 use crate::demo::DemoArgs;
 use crate::up::UpArgs;
 
@@ -66,8 +66,8 @@ pub(crate) enum Command {
     Resume(deploy::CancelArgs),
     /// Take back what a release deployed to an environment.
     Rollback(deploy::RollbackArgs),
-    /// End the wait of a stage early.
-    Skip(deploy::SkipArgs),
+    /// End the wait of a stage early, or shorten it.
+    Skip(skip::SkipArgs),
     /// List the samples of a gate.
     Gates(gates::GatesArgs),
     /// List what was deployed to an environment.
@@ -189,6 +189,7 @@ mod tests {
             "deploy latest prod --now",
             "skip latest prod Settle",
             "gates latest prod --attempt 2 --side before --limit 5",
+            "skip latest prod Settle --remaining 30s --yes",
             "history shop prod",
             "hook create shop --sender distribution",
             "hook ls",

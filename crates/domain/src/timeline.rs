@@ -156,7 +156,19 @@ pub enum Happening {
     /// Somebody asked to cancel.
     CancelRequested {},
     /// Somebody ended a wait early (T37).
-    WaitSkipped {},
+    WaitSkipped {
+        /// What they were told first.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        warning: Option<String>,
+    },
+    /// Somebody brought the end of a wait nearer (T37).
+    WaitShortened {
+        /// When it ends now.
+        until: Timestamp,
+        /// What they were told first.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        warning: Option<String>,
+    },
     /// The attempt ended.
     DeploymentEnded {
         /// The broad class.

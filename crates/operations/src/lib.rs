@@ -24,6 +24,7 @@ pub mod view_release;
 
 mod abandon_release;
 mod cancel_deployment;
+mod cause;
 mod control_deployment;
 mod create_draft;
 mod decide_approval;
@@ -58,7 +59,7 @@ pub use rerun_release::rerun_release;
 pub use roll_back::roll_back;
 pub use save_pipeline::{SavedPipeline, save_pipeline, set_pipeline_enabled};
 pub use set_hook::{SetHook, delete_hook, get_hook, set_hook};
-pub use skip_wait::skip_wait;
+pub use skip_wait::{SkipWait, skip_wait};
 pub use start_deployment::{StartDeployment, start_deployment};
 pub use start_draft::start_draft;
 pub use start_release::{Admitted, StartRelease, start_release};

@@ -2,6 +2,7 @@
 
 mod gates;
 mod types;
+mod waits;
 
 use pilothouse_domain::approval::Approval;
 use pilothouse_domain::attempt::{
@@ -22,6 +23,7 @@ pub use types::{
     ApprovalView, AttemptPurpose, AttemptView, EnvironmentView, ExecutionName, Outcome, ReleaseView,
     StageState, StageView,
 };
+pub use waits::{StageWait, WaitKind};
 
 use gates::gates_of;
 
@@ -209,6 +211,7 @@ fn stage(records: &ReleaseRecords, attempt: &Attempt, spec: &StageSpec) -> Stage
         started_at: None,
         deadline: None,
         ended_at: None,
+        waits: None,
         output: Value::Null,
     };
     let run = records.runs.iter().find(|r| r.at == attempt.at && r.stage == spec.name);
@@ -225,6 +228,7 @@ fn stage(records: &ReleaseRecords, attempt: &Attempt, spec: &StageSpec) -> Stage
         started_at: (!passed_over).then_some(run.started_at),
         deadline: (!run.status.is_terminal()).then_some(run.deadline),
         ended_at: run.ended_at.filter(|_| !passed_over),
+        waits: waits::waits(run),
         output: run.output.clone(),
         ..blank
     }

@@ -23,9 +23,7 @@ enum Step {
     Await {
         token: String,
     },
-    Answered {
-        timed_out: bool,
-    },
+    Answered,
     Fail {
         error: String,
         #[serde(default)]
@@ -47,7 +45,8 @@ pub async fn handle(context: &Context, event: Value) -> Result<Value, StepError>
             stage_steps::await_answer(context, &input, &token).await?;
             Ok(json!({}))
         }
-        Step::Answered { timed_out } => give(&stage_steps::answered(context, &input, timed_out).await?),
+        // The definition says whether the wait ran out, too; the records decide.
+        Step::Answered => give(&stage_steps::answered(context, &input).await?),
         Step::Fail { error, cause } => {
             stage_steps::fail(context, &input, &error, &cause.unwrap_or_default()).await?;
             Ok(json!({}))

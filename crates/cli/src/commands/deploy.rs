@@ -1,4 +1,4 @@
-//! `pilothouse deploy`, `cancel`, `rollback` and `skip`.
+//! `pilothouse deploy`, `cancel`, `pause`, `stop`, `resume` and `rollback`.
 
 use std::io::{BufRead, IsTerminal};
 use std::str::FromStr;
@@ -7,7 +7,7 @@ use clap::Args;
 use jiff::Timestamp;
 use pilothouse_domain::attempt::OperationStatus;
 use pilothouse_domain::duration::{InvalidSpan, Span};
-use pilothouse_serve_api::api::{Deploy, Deployment, ReleaseView, SkippedStage};
+use pilothouse_serve_api::api::{Deploy, Deployment, ReleaseView};
 
 use super::Session;
 use crate::client::{Reply, Request};
@@ -76,16 +76,6 @@ pub(crate) struct RollbackArgs {
     yes: bool,
 }
 
-#[derive(Debug, Args)]
-pub(crate) struct SkipArgs {
-    /// The release: its id, a part of it, or `latest`.
-    release: String,
-    /// The environment.
-    environment: String,
-    /// The stage that waits.
-    stage: String,
-}
-
 pub(crate) async fn deploy(session: &Session, args: DeployArgs) -> Result<(), Failure> {
     let id = session.client.find_release(&args.release).await?;
     let ask = Deploy { at: args.at.map(|at| at.seen_from(session.now())), now: args.now };
@@ -125,18 +115,21 @@ fn under_way(release: &ReleaseView) -> Result<String, Failure> {
 pub(crate) async fn rollback(session: &Session, args: RollbackArgs) -> Result<(), Failure> {
     let id = session.client.find_release(&args.release).await?;
     if !args.yes {
-        confirm(&format!(
-            "Take back what {id} changed in {}, and restore what was there before? [y/N] ",
-            args.environment
-        ))?;
+        confirm(
+            "a rollback has to be confirmed: say --yes",
+            &format!(
+                "Take back what {id} changed in {}, and restore what was there before? [y/N] ",
+                args.environment
+            ),
+        )?;
     }
     act(session, id.as_str(), &args.environment, "rollback").await
 }
 
 /// Asks a person (H6). Where there is none, somebody has to have said yes before.
-fn confirm(question: &str) -> Result<(), Failure> {
+pub(super) fn confirm(otherwise: &str, question: &str) -> Result<(), Failure> {
     if !std::io::stdin().is_terminal() {
-        return Err(Failure::usage("a rollback has to be confirmed: say --yes"));
+        return Err(Failure::usage(otherwise));
     }
     print::note(question);
     let mut answer = String::new();
@@ -173,17 +166,6 @@ async fn tell(session: &Session, request: Request, release: &str, environment: &
             format!("{:?}", attempt.control).to_lowercase()
         )
     });
-    Ok(())
-}
-
-pub(crate) async fn skip(session: &Session, args: SkipArgs) -> Result<(), Failure> {
-    let id = session.client.find_release(&args.release).await?;
-    let path =
-        ["v1", "releases", id.as_str(), "environments", &args.environment, "stages", &args.stage, "skip"];
-    let reply: Reply<SkippedStage> = session.client.send(Request::post(&path)).await?;
-    session
-        .output
-        .answer(&reply.json, || format!("{}: {} goes on", reply.body.environment, reply.body.stage));
     Ok(())
 }
 

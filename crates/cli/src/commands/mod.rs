@@ -10,6 +10,7 @@ pub(crate) mod hook;
 pub(crate) mod pipeline;
 pub(crate) mod proof;
 pub(crate) mod release;
+pub(crate) mod skip;
 pub(crate) mod token;
 pub(crate) mod watch;
 pub(crate) mod whoami;
@@ -71,7 +72,7 @@ async fn client_command(session: &Session, command: Command) -> Result<ExitCode,
         Command::Stop(args) => deploy::control(session, args, "stop").await?,
         Command::Resume(args) => deploy::control(session, args, "resume").await?,
         Command::Rollback(args) => deploy::rollback(session, args).await?,
-        Command::Skip(args) => deploy::skip(session, args).await?,
+        Command::Skip(args) => skip::run(session, args).await?,
         Command::Gates(args) => gates::run(session, args).await?,
         Command::History(args) => release::history(session, args).await?,
         Command::Hook(command) => hook::run(session, command).await?,

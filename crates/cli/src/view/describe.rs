@@ -98,7 +98,12 @@ fn in_full(event: &Event) -> String {
         Happening::ControlChanged { control } => format!("{} ({by})", in_control(*control)),
         Happening::DeploymentDeferred { until } => format!("approved, to start at {until}"),
         Happening::CancelRequested {} => format!("{by} asked to cancel"),
-        Happening::WaitSkipped {} => format!("{by} ended the wait early"),
+        Happening::WaitSkipped { warning } => {
+            format!("{by} ended the wait early{}", in_spite_of(warning.as_deref()))
+        }
+        Happening::WaitShortened { until, warning } => {
+            format!("{by} shortened the wait: it ends at {until:.0}{}", in_spite_of(warning.as_deref()))
+        }
         Happening::DeploymentEnded { status, operation_status, reason } => {
             ended(&format!("deployment ended: <{status}, {operation_status}>"), reason.as_deref().map(clause))
         }
@@ -109,6 +114,11 @@ fn in_full(event: &Event) -> String {
             format!("its execution was lost and started anew (restart {restarts})")
         }
     }
+}
+
+/// The warning that somebody was given, and set aside.
+fn in_spite_of(warning: Option<&str>) -> String {
+    warning.map(|w| format!(", in spite of “{w}”")).unwrap_or_default()
 }
 
 fn ended(what: &str, reason: Option<&str>) -> String {

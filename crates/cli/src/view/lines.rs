@@ -13,6 +13,7 @@ use pilothouse_serve_api::api::{
 use super::describe::proof;
 use super::gates::of_gate;
 use super::time::{ago, elapsed};
+use super::waits::hint;
 
 /// What stands before a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,7 +32,7 @@ pub(crate) enum Mark {
     Skipped,
     /// It ended badly.
     Failed,
-    /// It proves the line above.
+    /// It proves the line above, or says how what it waits for comes.
     Proof,
 }
 
@@ -63,7 +64,12 @@ pub(crate) fn lines(view: &ReleaseView, now: Timestamp) -> Vec<Line> {
                 lines.push(decision(&key, approval, now));
             }
             if attempt.started_at.is_some() {
-                lines.extend(attempt.stages.iter().flat_map(|stage| of_stage(&key, stage, now)));
+                for stage in &attempt.stages {
+                    lines.extend(of_stage(&key, stage, now));
+                    lines.extend(
+                        hint(view, &environment.name, stage, now).map(|note| below(&key, stage, note)),
+                    );
+                }
             }
             lines.extend(gates(GateSide::After).flat_map(|gate| of_gate(&key, gate, now)));
         }
@@ -218,6 +224,12 @@ fn of_stage(attempt: &str, stage: &StageView, now: Timestamp) -> Vec<Line> {
     std::iter::once(line).chain(proven).collect()
 }
 
+/// What more there is to say of a stage that waits.
+fn below(attempt: &str, stage: &StageView, note: String) -> Line {
+    let key = format!("{attempt}/{}/wait", stage.name);
+    Line { key, mark: Mark::Proof, name: String::new(), took: String::new(), note }
+}
+
 /// The lines of a release that is looked at once.
 pub(crate) fn whole(lines: &[Line]) -> String {
     let width = name_width(lines);
@@ -325,6 +337,22 @@ mod tests {
         dev  is skipped in this release
         prod  waits for its time: starts at 2026-11-23T08:00:00+01:00 (next window of prod, Europe/Berlin)
         asia  after prod, daily at 22:00, UTC
+        ");
+    }
+
+    #[test]
+    fn a_stage_that_waits_says_for_what_until_when_and_how_it_is_ended() {
+        insta::assert_snapshot!(written(&crate::view::samples::waiting()), @r"
+        dev  waits for a person
+          ◷ answer for Look           pending (0 of 1 given), asked of role approver, expires in 7d
+          ◷ Settle             10.0s  waits
+                                      goes on at 2026-09-21T15:13:40Z, in 1h, or by `pilothouse skip rel_00000000010000000000000001 dev Settle`; warning: “Traffic is high.”
+          ◷ Cool down          10.0s  waits
+                                      goes on at 2026-09-21T15:13:40Z, in 1h; it cannot be skipped
+          ◷ Look               10.0s  waits
+                                      fails at 2026-09-21T15:13:40Z, in 1h, unless by `pilothouse approve rel_00000000010000000000000001 dev --approval apr_00000000040000000000000003 --input go|hold` or `reject`
+          ◷ Deploy db          10.0s  waits
+                                      fails at 2026-09-21T15:13:40Z, in 1h, unless rel_00000000090000000000000009 ends; see `pilothouse release show rel_00000000090000000000000009`
         ");
     }
 

@@ -7,6 +7,7 @@ mod live;
 #[cfg(test)]
 pub(crate) mod samples;
 mod time;
+mod waits;
 
 pub(crate) use describe::{shortened, timeline};
 pub(crate) use gates::measured;

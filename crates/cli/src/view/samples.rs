@@ -11,7 +11,7 @@ use pilothouse_domain::pipeline::{RollbackMode, Start};
 use pilothouse_domain::release::{Cause, ReleaseStatus};
 use pilothouse_serve_api::api::{
     ApprovalView, AttemptPurpose, AttemptView, EnvironmentView, ExecutionName, Outcome, ReleaseView,
-    StageState, StageView,
+    StageState, StageView, StageWait, WaitKind,
 };
 use serde_json::{Value, json};
 use ulid::Ulid;
@@ -98,6 +98,33 @@ pub(crate) fn full() -> ReleaseView {
     of(vec![environment("dev", vec![dev]), environment("prod", vec![failed, rollback]), last])
 }
 
+/// A release whose stages wait: for time, for a person, for another release.
+pub(crate) fn waiting() -> ReleaseView {
+    let asked = ApprovalView {
+        inputs: vec!["go".to_owned(), "hold".to_owned()],
+        ..approval("dev", Some("Look"), true)
+    };
+    let wait = |name: &str, kind: WaitKind| StageView {
+        progress: Some("waits".to_owned()),
+        waits: Some(StageWait { kind, until: at(3620) }),
+        ..stage(name, StageState::AwaitingAnswer, None, 10, None)
+    };
+    let warning = Some("Traffic is high.".to_owned());
+    let stages = vec![
+        wait("Settle", WaitKind::Time { skippable: true, warning }),
+        wait("Cool down", WaitKind::Time { skippable: false, warning: None }),
+        wait("Look", WaitKind::Answer { approval: asked.id.clone() }),
+        wait("Deploy db", WaitKind::Release { release: ReleaseId::new(Ulid::from_parts(9, 9)) }),
+    ];
+    let dev = AttemptView {
+        started_at: Some(at(10)),
+        stages,
+        approvals: vec![asked],
+        ..attempt(1, AttemptStatus::InProgress, OperationStatus::ManualInterventionPending)
+    };
+    of(vec![environment("dev", vec![dev])])
+}
+
 fn of(environments: Vec<EnvironmentView>) -> ReleaseView {
     ReleaseView {
         id: id(),
@@ -177,6 +204,7 @@ fn stage(name: &str, status: StageState, reason: Option<&str>, from: i64, to: Op
         started_at: Some(at(from)),
         deadline: None,
         ended_at: to.map(at),
+        waits: None,
         output: Value::Null,
     }
 }

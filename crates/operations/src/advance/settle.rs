@@ -99,7 +99,7 @@ pub async fn fail(
         if attempt.record.state.is_terminal() {
             return after_end(context, &attempt.record).await;
         }
-        let reason = format!("{error}: {}", cause.chars().take(500).collect::<String>());
+        let reason = crate::cause::in_words(error, cause);
         if finish(context, &attempt, AttemptEvent::MachineryFailed { reason }).await? {
             let ended = context.current(input).await?;
             return after_end(context, &ended.record).await;

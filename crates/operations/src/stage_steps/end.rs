@@ -145,8 +145,7 @@ pub async fn fail(
     cause: &str,
 ) -> Result<(), OperationError> {
     let loaded = Loaded::new(context, input).await?;
-    let cause: String = cause.chars().take(500).collect();
-    let end = StageEnd::failed(format!("{error}: {cause}"));
+    let end = StageEnd::failed(crate::cause::in_words(error, cause));
     let attempt = &loaded.attempt.record;
     match &loaded.run {
         Some(run) => end_run(context, run, broken(attempt, &run.record, end.status), None, SYSTEM).await,

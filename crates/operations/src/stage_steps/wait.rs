@@ -11,7 +11,7 @@ use super::cancel::{cancels, deadline, end_canceled};
 use super::end::{end_run, told_again};
 use super::{Loaded, StageInput, StageNext};
 use crate::load::{SYSTEM, outcomes};
-use crate::stages::Answer;
+use crate::stages::{Answer, wait};
 use crate::{Context, OperationError};
 
 /// Whole seconds until the run must have ended, at least one.
@@ -39,7 +39,7 @@ pub async fn await_answer(context: &Context, input: &StageInput, token: &str) ->
         Some(run) => {
             run.record.status.is_terminal()
                 || cancels(context, &loaded.attempt.record, loaded.spec(&input.stage)?, &run.record).is_some()
-                || answer_of(context, run, false).await?.is_some()
+                || is_answered(context, run).await?
         }
     };
     if over {
@@ -60,11 +60,7 @@ async fn is_held(context: &Context, loaded: &Loaded, stage: &str) -> Result<bool
 ///
 /// # Errors
 /// [`OperationError`].
-pub async fn answered(
-    context: &Context,
-    input: &StageInput,
-    timed_out: bool,
-) -> Result<StageNext, OperationError> {
+pub async fn answered(context: &Context, input: &StageInput) -> Result<StageNext, OperationError> {
     let loaded = Loaded::new(context, input).await?;
     let Some(run) = &loaded.run else { return Ok(StageNext::Begin) };
     if run.record.status.is_terminal() {
@@ -73,8 +69,8 @@ pub async fn answered(
     if let Some(cancel) = cancels(context, &loaded.attempt.record, loaded.spec(&input.stage)?, &run.record) {
         return end_canceled(context, &loaded, run, &cancel).await;
     }
-    let over = timed_out && run.record.deadline <= context.now();
-    let Some(answer) = answer_of(context, run, over).await? else {
+    // Whatever woke it: a deadline that passed is over, also one that was brought nearer while the token had more time.
+    let Some(answer) = answer_of(context, run).await? else {
         let timeout_seconds = seconds_left(context, &loaded.attempt.record, &run.record);
         return Ok(StageNext::Await { timeout_seconds });
     };
@@ -91,20 +87,17 @@ pub async fn answered(
     Ok(StageNext::Ended)
 }
 
-/// Whether the records have an answer for a run that waits.
+/// Whether the records have an answer for a run that waits, or its deadline passed.
 pub(crate) async fn is_answered(
     context: &Context,
     run: &Versioned<StageRun>,
 ) -> Result<bool, OperationError> {
-    Ok(answer_of(context, run, false).await?.is_some())
+    Ok(answer_of(context, run).await?.is_some())
 }
 
 /// What the records say was answered, if anything.
-async fn answer_of(
-    context: &Context,
-    run: &Versioned<StageRun>,
-    over: bool,
-) -> Result<Option<Answer>, OperationError> {
+async fn answer_of(context: &Context, run: &Versioned<StageRun>) -> Result<Option<Answer>, OperationError> {
+    let over = run.record.deadline <= context.now();
     if let StageStatus::AwaitingAnswer { approval: Some(id) } = &run.record.status {
         let approval = context.store.approval(&run.record.at.release, id).await?;
         let approval =
@@ -117,7 +110,7 @@ async fn answer_of(
             _ => None,
         });
     }
-    if let Some(by) = run.record.action.get("skippedBy").and_then(serde_json::Value::as_str) {
+    if let Some(by) = run.record.action.get(wait::SKIPPED_BY).and_then(serde_json::Value::as_str) {
         return Ok(Some(Answer::Skipped { by: by.to_owned() }));
     }
     Ok(over.then_some(Answer::TimedOut))

@@ -1,5 +1,6 @@
 //! `wait`: time passes, unless somebody ends it early (T37).
 
+use jiff::Timestamp;
 use pilothouse_domain::duration::Span;
 use pilothouse_domain::pipeline::{StageScope, StageTypeInfo};
 use pilothouse_domain::problem::Problem;
@@ -11,6 +12,10 @@ use super::{Answer, Begun, StageContext, StageEnd, StageType, Stepped, check};
 
 /// The name in `type:`.
 pub const NAME: &str = "wait";
+
+/// The keys of a run's `action` that say who ended the wait, or brought its end nearer.
+pub(crate) const SKIPPED_BY: &str = "skippedBy";
+pub(crate) const SHORTENED_BY: &str = "shortenedBy";
 
 /// What a `wait` stage says.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -93,10 +98,8 @@ impl StageType for Wait {
     fn begin<'a>(&'a self, stage: &'a StageContext<'a>) -> Stepped<'a, Begun> {
         let begun = match duration(&stage.run.options) {
             Err(reason) => Begun::Ended(StageEnd::failed(format!("duration: {reason}"))),
-            Ok(duration) if duration.as_millis() == 0 => Begun::Ended(waited(duration, None)),
-            Ok(_) => {
-                Begun::Await { question: None, progress: format!("waits until {:.0}", stage.run.deadline) }
-            }
+            Ok(duration) if duration.as_millis() == 0 => Begun::Ended(waited(duration, Ended::AsPlanned)),
+            Ok(_) => Begun::Await { question: None, progress: progress(stage.run.deadline) },
         };
         Box::pin(async { Ok(begun) })
     }
@@ -105,14 +108,15 @@ impl StageType for Wait {
         let run = stage.run;
         let planned = duration(&run.options).unwrap_or(Span::from_secs(0));
         match answer {
-            Answer::Skipped { by } => {
-                let passed = stage.context.now().as_millisecond() - run.started_at.as_millisecond();
-                waited(Span::from_millis(u64::try_from(passed).unwrap_or(0)), Some(&by))
+            Answer::Skipped { by } => waited(passed(stage), Ended::Skipped { by: &by }),
+            Answer::TimedOut if run.action.get(SHORTENED_BY).is_some() => {
+                let by = run.action.get(SHORTENED_BY).and_then(Value::as_str).unwrap_or_default();
+                waited(passed(stage), Ended::Shortened { by })
             }
             Answer::TimedOut if run.deadline < planned.after(run.started_at) => {
                 StageEnd::failed(format!("its timeout passed before the wait of {planned} did"))
             }
-            Answer::TimedOut => waited(planned, None),
+            Answer::TimedOut => waited(planned, Ended::AsPlanned),
             Answer::Approved { .. } | Answer::Rejected { .. } => {
                 StageEnd::failed("a wait is skipped, not approved or rejected")
             }
@@ -125,8 +129,49 @@ fn duration(options: &Value) -> Result<Span, String> {
     parsed.duration.span()
 }
 
-fn waited(waited: Span, skipped_by: Option<&str>) -> StageEnd {
-    StageEnd::succeeded(json!({ "waited": waited, "skippedBy": skipped_by }))
+/// How a wait came to its end.
+#[derive(Clone, Copy)]
+enum Ended<'a> {
+    AsPlanned,
+    Shortened { by: &'a str },
+    Skipped { by: &'a str },
+}
+
+fn waited(waited: Span, how: Ended<'_>) -> StageEnd {
+    let (skipped_by, shortened_by) = match how {
+        Ended::AsPlanned => (None, None),
+        Ended::Shortened { by } => (None, Some(by)),
+        Ended::Skipped { by } => (Some(by), None),
+    };
+    StageEnd::succeeded(json!({ "waited": waited, "skippedBy": skipped_by, "shortenedBy": shortened_by }))
+}
+
+fn passed(stage: &StageContext<'_>) -> Span {
+    let passed = stage.context.now().as_millisecond() - stage.run.started_at.as_millisecond();
+    Span::from_millis(u64::try_from(passed).unwrap_or(0))
+}
+
+/// What a person who is about to end a wait early is told, and whether that may be done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Terms {
+    /// Whether it may be ended early.
+    pub(crate) skippable: bool,
+    /// What to think of first.
+    pub(crate) warning: Option<String>,
+}
+
+/// The terms of a wait that runs, from its evaluated options.
+pub(crate) fn terms(options: &Value) -> Terms {
+    let parsed: Option<Options> = serde_json::from_value(options.clone()).ok();
+    parsed.map_or(Terms { skippable: true, warning: None }, |o| Terms {
+        skippable: o.skippable,
+        warning: o.warning.filter(|w| !w.trim().is_empty()),
+    })
+}
+
+/// How a wait stands, for people.
+pub(crate) fn progress(until: Timestamp) -> String {
+    format!("waits until {until:.0}")
 }
 
 fn validate(options: &Map<String, Value>, scope: &StageScope<'_>) -> Vec<Problem> {

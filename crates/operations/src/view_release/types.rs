@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::gates::GateView;
+use super::waits::StageWait;
 
 /// A release with everything that happened in it, ready to be shown.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -281,6 +282,9 @@ pub struct StageView {
     /// When it ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended_at: Option<Timestamp>,
+    /// What it waits for, while it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waits: Option<StageWait>,
     /// What later stages may read.
     #[serde(default, skip_serializing_if = "Value::is_null")]
     pub output: Value,

@@ -27,9 +27,9 @@ pub use pipeline::{
 pub use release::{
     AbandonRelease, ArtifactChoice, AttemptPurpose, AttemptView, EditRelease, EnvironmentStanding,
     EnvironmentView, EventPage, ExecutionName, FollowEvents, ListReleases, Outcome, ReleaseSummary,
-    ReleaseView, StageState, StageView, StartRelease, StartedRelease,
+    ReleaseView, StageState, StageView, StageWait, StartRelease, StartedRelease, WaitKind,
 };
-pub use system::{Health, SkippedStage, Whoami};
+pub use system::{Health, SkipStage, SkippedStage, Whoami};
 pub use token::{CreateToken, IssuedToken, TokenView};
 
 /// A part of a list.

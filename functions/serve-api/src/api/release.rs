@@ -10,6 +10,7 @@ use pilothouse_domain::release::{Release, ReleaseStatus};
 use pilothouse_domain::timeline::Event;
 pub use pilothouse_operations::view_release::{
     AttemptPurpose, AttemptView, EnvironmentView, ExecutionName, Outcome, ReleaseView, StageState, StageView,
+    StageWait, WaitKind,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

@@ -1,5 +1,7 @@
 //! The API itself, and small answers.
 
+use jiff::Timestamp;
+use pilothouse_domain::duration::Span;
 use pilothouse_domain::token::Role;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -28,7 +30,19 @@ pub struct Whoami {
     pub permissions: Vec<String>,
 }
 
-/// A wait that was ended early (T37).
+/// Ending a wait early (T37).
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SkipStage {
+    /// What may be left of the wait from now on: `30s`. Nothing when absent. It never becomes longer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub remaining: Option<Span>,
+    /// Whether whoever asks has read the wait's warning: needed where it has one.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub acknowledged: bool,
+}
+
+/// A wait that was ended early, or shortened (T37).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SkippedStage {
@@ -40,4 +54,7 @@ pub struct SkippedStage {
     pub stage: String,
     /// Where the stage stood when its wait was ended: it goes on by itself.
     pub status: StageState,
+    /// When the wait ends, if it was shortened.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Timestamp>,
 }

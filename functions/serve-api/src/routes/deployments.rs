@@ -11,11 +11,11 @@ use pilothouse_domain::release::ReleaseEvent;
 use pilothouse_domain::schedule::Wanted;
 use pilothouse_domain::token::Permission;
 use pilothouse_operations::{
-    Context, OperationError, StartDeployment, cancel_deployment, pause_deployment, resume_deployment,
-    roll_back, skip_wait, start_deployment, stop_deployment,
+    Context, OperationError, SkipWait, StartDeployment, cancel_deployment, pause_deployment,
+    resume_deployment, roll_back, skip_wait, start_deployment, stop_deployment,
 };
 
-use crate::api::{CurrentState, Deploy, Deployment, SkippedStage, StageState};
+use crate::api::{CurrentState, Deploy, Deployment, SkipStage, SkippedStage, StageState};
 use crate::auth::Caller;
 use crate::extract::{JsonBody, Segments, release_id};
 use crate::failure::Failure;
@@ -75,9 +75,10 @@ pub(super) fn routes() -> Vec<Route> {
         Route::post(
             "/v1/releases/{release}/environments/{environment}/stages/{stage}/skip",
             "skipWait",
-            "End the wait of a stage early.",
+            "End the wait of a stage early, or shorten it.",
         )
         .needs(Permission::Operate)
+        .takes::<SkipStage>()
         .answers::<SkippedStage>(202, "The stage goes on.")
         .handled_by(skip),
     ]
@@ -250,12 +251,15 @@ async fn skip(
     State(context): State<Context>,
     Caller(who): Caller,
     Segments((release, environment, stage)): Segments<(String, String, String)>,
+    JsonBody(ask): JsonBody<SkipStage>,
 ) -> Accepted<SkippedStage> {
     let place = Place::new(&release, environment)?;
     let at = place.attempt(&context, "skip").await?;
-    match skip_wait(&context, &at, &stage, &who.name).await {
+    let how = SkipWait { remaining: ask.remaining, acknowledged: ask.acknowledged };
+    match skip_wait(&context, &at, &stage, how, &who.name).await {
         Ok(run) => {
             let skipped = SkippedStage {
+                until: ask.remaining.map(|_| run.deadline),
                 environment: run.at.environment,
                 attempt: run.at.number,
                 stage: run.stage,

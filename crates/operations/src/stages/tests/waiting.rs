@@ -18,13 +18,13 @@ async fn a_wait_asks_nobody_and_its_end_is_success() {
     let end = Wait.answered(&scene.stage(&run), Answer::TimedOut);
     assert_eq!(
         (end.status, end.output),
-        (StageStatus::Succeeded, json!({"waited": "30s", "skippedBy": null}))
+        (StageStatus::Succeeded, json!({"waited": "30s", "skippedBy": null, "shortenedBy": null}))
     );
     tokio::time::advance(std::time::Duration::from_secs(7)).await;
     let end = Wait.answered(&scene.stage(&run), Answer::Skipped { by: "ann".into() });
     assert_eq!(
         (end.status, end.output),
-        (StageStatus::Succeeded, json!({"waited": "7s", "skippedBy": "ann"}))
+        (StageStatus::Succeeded, json!({"waited": "7s", "skippedBy": "ann", "shortenedBy": null}))
     );
 }
 
@@ -35,6 +35,11 @@ async fn a_timeout_that_is_shorter_than_the_wait_is_a_failure() {
     run.deadline = Wait.limit(&run.options, Some(Span::from_secs(10))).after(run.started_at);
     let end = Wait.answered(&scene.stage(&run), Answer::TimedOut);
     assert_eq!(end.status.reason(), Some("its timeout passed before the wait of 30s did"));
+    // T37: a person brought its end nearer still; that is no failure.
+    run.action = json!({"shortenedBy": "ann"});
+    tokio::time::advance(std::time::Duration::from_secs(4)).await;
+    let end = Wait.answered(&scene.stage(&run), Answer::TimedOut);
+    assert_eq!(end.output, json!({"waited": "4s", "skippedBy": null, "shortenedBy": "ann"}));
 }
 
 #[tokio::test(start_paused = true)]
