@@ -1,10 +1,52 @@
 //! Rolling back by hand, and retrying (H5, H6, H7).
 
+mod chain;
+
 use pilothouse_sim_cluster::{Behaviour, ImageRule};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::main_story::{WEB, crash_in_prod, running};
 use crate::world::{World, attempt};
+
+/// An environment: a ConfigMap with the version, then a Deployment of the image.
+fn environment(name: &str, rollback: &Value) -> Value {
+    let config = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "web"},
+        "data": {"VERSION": "${ artifacts.web.tag }"}});
+    let pod = json!({"metadata": {"labels": {"app": "web"}},
+        "spec": {"containers": [{"name": "web", "image": "shop/web"}]}});
+    let web = json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web"},
+        "spec": {"selector": {"matchLabels": {"app": "web"}}, "template": pod}});
+    json!({"name": name, "namespace": name, "rollback": rollback, "stages": [
+        {"name": "Config", "type": "deploy-manifest", "render": true, "manifests": config.to_string()},
+        {"name": "Deploy", "type": "deploy-manifest", "dependsOn": ["Config"], "timeout": "2m",
+            "manifests": web.to_string()},
+    ]})
+}
+
+/// The pipeline `shop/web` of these environments.
+fn pipeline(environments: &[Value]) -> String {
+    let artifacts = json!([{"name": "web", "image": "shop/web"}]);
+    json!({"application": "shop", "pipeline": "web", "artifacts": artifacts, "environments": environments})
+        .to_string()
+}
+
+/// Starts a release without approvals, and waits for its end.
+async fn run(world: &World, tag: &str) -> (String, Value) {
+    let release = world.start(tag).await;
+    let view = world.at_rest(&release).await;
+    (release, view)
+}
+
+/// Does something in `prod`, which is accepted, and waits for what it comes to.
+async fn act(world: &World, release: &str, action: &str) -> Value {
+    let answer = world.post(&format!("/v1/releases/{release}/environments/prod/{action}"), &json!({})).await;
+    assert_eq!(answer.status, 202, "{:#}", answer.body);
+    world.at_rest(release).await
+}
+
+fn stage_names(attempt: &Value) -> Vec<&str> {
+    attempt["stages"].as_array().unwrap().iter().map(|stage| stage["name"].as_str().unwrap()).collect()
+}
 
 async fn deployed(world: &World, tag: &str) -> String {
     let release = world.start(tag).await;

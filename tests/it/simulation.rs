@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use pilothouse_connector::{Fault, Faults};
 use pilothouse_domain::approval::ApprovalStatus;
-use pilothouse_domain::attempt::{Attempt, AttemptKind};
+use pilothouse_domain::attempt::{Attempt, AttemptKind, AttemptRef};
 use pilothouse_domain::duration::Span;
 use pilothouse_domain::stage::{StageRun, StageStatus};
 use pilothouse_domain::timeline::{Event, Happening, first_break};
@@ -179,7 +179,10 @@ impl Simulation {
         match self.dice.below(10) {
             0 => drop(world.post(&format!("{environment}/cancel"), &json!({})).await),
             1 | 8 => drop(world.post(&format!("{environment}/rollback"), &json!({})).await),
-            2 => drop(world.post(&format!("{environment}/deploy"), &json!({})).await),
+            2 => {
+                let from = self.dice.pick(&["start", "failed"]);
+                world.post(&format!("{environment}/deploy"), &json!({ "from": from })).await;
+            }
             3 => {
                 let stage = self.dice.below(5);
                 world.post(&format!("{environment}/stages/s{stage}/skip"), &json!({})).await;
@@ -338,17 +341,21 @@ async fn check_cluster(world: &World, simulation: &Simulation, environment: &str
 
 fn follow(
     now: &mut BTreeMap<String, Known>,
-    before: &BTreeMap<pilothouse_domain::attempt::AttemptRef, BTreeMap<String, Known>>,
+    before: &BTreeMap<AttemptRef, BTreeMap<String, Known>>,
     attempt: &Attempt,
     run: &StageRun,
     tag: Option<&str>,
 ) {
     let succeeded = run.status == StageStatus::Succeeded;
     match &attempt.kind {
-        AttemptKind::Rollback { undoes, .. } => {
-            let Some(name) = run.stage.strip_prefix("Undo ") else { return };
-            if !matches!(run.status, StageStatus::NotRun { .. }) {
-                now.insert(name.to_owned(), before[undoes][name].clone().filter(|_| succeeded));
+        AttemptKind::Rollback { undoes, stages, .. } => {
+            let Some(name) = run.options.get("stage").and_then(Value::as_str) else { return };
+            // Of several attempts that changed it, the first one's snapshot is what it goes back to.
+            let Some(oldest) = stages.iter().rfind(|step| step.stage == name) else { return };
+            let number = run.options.get("attempt").and_then(Value::as_u64);
+            if oldest.attempt.map(u64::from) == number && !matches!(run.status, StageStatus::NotRun { .. }) {
+                let at = AttemptRef { number: oldest.attempt.unwrap_or(undoes.number), ..undoes.clone() };
+                now.insert(name.to_owned(), before[&at][name].clone().filter(|_| succeeded));
             }
         }
         _ if run.has_snapshot && run.options.get("render") == Some(&json!(true)) => {

@@ -184,6 +184,7 @@ mod tests {
             "resume latest prod",
             "rollback latest prod --yes",
             "deploy latest prod",
+            "deploy latest prod --from-failed",
             "deploy latest prod --at 2026-11-22T10:00+01:00",
             "deploy latest prod --at +2h",
             "deploy latest prod --now",

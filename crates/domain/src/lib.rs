@@ -13,6 +13,7 @@ pub mod environment;
 pub mod expression;
 pub mod freeze;
 pub mod gate;
+pub mod hold;
 pub mod ids;
 pub mod intake;
 pub mod lane;

@@ -186,7 +186,33 @@ pub enum Happening {
         rollback: u32,
         /// What triggered it (V16).
         trigger: String,
+        /// What it does: which pipeline it runs with which release, or why it restores what was there before.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        way: Option<String>,
     },
+    /// Somebody asked for a rollback of what is being cancelled: it follows when the cancel is over (H6).
+    RollbackRequested {},
+    /// It takes over stages of an earlier attempt, and does not run them again (H5).
+    StagesCarriedOver {
+        /// The earlier attempt's number.
+        from: u32,
+        /// Their names.
+        stages: Vec<String>,
+    },
+    /// It would have started by itself, and does not: what it carries was taken back there (X4).
+    EnvironmentHeld {
+        /// The release that was taken back.
+        held: ReleaseId,
+        /// What triggered that.
+        reason: String,
+    },
+    /// Somebody started it although what it carries was taken back there (X4).
+    HoldOverridden {
+        /// The release that was taken back.
+        held: ReleaseId,
+    },
+    /// Somebody lifted the hold of an environment that the rollback of this release had put there (X4).
+    HoldLifted {},
     /// The attempt's execution was lost and started anew from the records.
     ExecutionRestarted {
         /// How often by now.

@@ -5,7 +5,7 @@ use pilothouse_domain::duration::Span;
 use pilothouse_domain::timeline::Happening;
 use pilothouse_store::{Transaction, Versioned};
 
-use crate::advance::settle::ended;
+use crate::advance::settle::{ended, ending};
 use crate::wake::wake_again;
 use crate::{Context, OperationError};
 
@@ -24,7 +24,8 @@ pub async fn cancel_deployment(
     cancel(context, at, by, None).await
 }
 
-/// Cancels, and notes that what was changed is to be taken back (H6).
+/// Cancels, and notes that what was changed is to be taken back (H6). Where the cancel is over at once, the rollback is
+/// created with it.
 pub(crate) async fn cancel(
     context: &Context,
     at: &AttemptRef,
@@ -39,7 +40,7 @@ pub(crate) async fn cancel(
         let event = AttemptEvent::CancelRequested { by: by.to_owned(), reason: None, until };
         let mut next = attempt.record.apply(event, by, context.now())?;
         next.rollback_request.clone_from(&rollback);
-        if write(context, &attempt, &next, by).await? {
+        if write(context, &attempt, &mut next, by).await? {
             wake_all(context, &next).await?;
             return Ok(next);
         }
@@ -50,16 +51,22 @@ pub(crate) async fn cancel(
 async fn write(
     context: &Context,
     attempt: &Versioned<Attempt>,
-    next: &Attempt,
+    next: &mut Attempt,
     by: &str,
 ) -> Result<bool, OperationError> {
     let asked = context.event(&next.at, by, Happening::CancelRequested {});
-    let mut tx = Transaction::new().replace(attempt, next).event(asked);
-    tx = canceling(context, next, by, tx).await?;
-    if next.state.is_terminal() {
-        tx = tx.event(ended(context, next));
+    let mut tx = Transaction::new().event(asked);
+    if next.state.is_terminal() && next.rollback_request.is_some() {
+        let release = context.release(&next.at.release).await?.record;
+        let runs = context.store.stage_runs(&next.at).await?;
+        tx = tx.and(ending(context, next, &release, &runs).await?);
+    } else {
+        tx = canceling(context, next, by, tx).await?;
+        if next.state.is_terminal() {
+            tx = tx.event(ended(context, next));
+        }
     }
-    match context.store.commit(tx).await {
+    match context.store.commit(tx.replace(attempt, next)).await {
         Ok(_) => Ok(true),
         Err(e) if e.is_conflict() => Ok(false),
         Err(e) => Err(e.into()),

@@ -31,6 +31,8 @@ pub(crate) fn new_attempt(
         restarts: 0,
         rolled_back_by: None,
         rollback_request: None,
+        carried: None,
+        overrides: None,
         created_at: context.now(),
         created_by: by.to_owned(),
         started_at: None,

@@ -6,6 +6,7 @@ use pilothouse_domain::callback::{Awaited, Callback};
 use pilothouse_domain::ids::ReleaseId;
 use pilothouse_store::Versioned;
 
+use crate::holders::Holders;
 use crate::{Context, OperationError};
 
 impl Context {
@@ -80,16 +81,73 @@ impl Context {
         Ok(None)
     }
 
+    /// The attempts of other releases that changed the environment between `first` and `last`, two attempts of one release.
+    pub(crate) async fn changes_by_others(
+        &self,
+        first: &Attempt,
+        last: &Attempt,
+    ) -> Result<Vec<Attempt>, OperationError> {
+        let mut found = Vec::new();
+        let mut holders = Holders::between(first, last);
+        while let Some(page) = holders.next_page(self).await? {
+            for attempt in page {
+                let other = attempt.fence > first.fence && attempt.at.release != first.at.release;
+                if other && self.changed_it(&attempt).await? {
+                    found.push(attempt);
+                }
+            }
+            if holders.saw_all_after(first.fence) {
+                break;
+            }
+        }
+        Ok(found)
+    }
+
     /// Whether an attempt changed its environment's cluster, and what it changed still stands.
     async fn changed_it(&self, attempt: &Attempt) -> Result<bool, OperationError> {
-        if attempt.is_rollback() || attempt.started_at.is_none() {
+        if attempt.is_rollback() || attempt.started_at.is_none() || self.was_taken_back(attempt).await? {
             return Ok(false);
         }
-        if let Some(rollback) = &attempt.rolled_back_by
-            && self.attempt(rollback).await?.record.state.is_success()
-        {
-            return Ok(false);
+        self.left_changes(attempt).await
+    }
+
+    /// Whether a rollback took the attempt back and succeeded.
+    pub(crate) async fn was_taken_back(&self, attempt: &Attempt) -> Result<bool, OperationError> {
+        match &attempt.rolled_back_by {
+            Some(rollback) => Ok(self.attempt(rollback).await?.record.state.is_success()),
+            None => Ok(false),
         }
+    }
+
+    /// Whether a stage of the attempt changed the cluster, or was about to.
+    pub(crate) async fn left_changes(&self, attempt: &Attempt) -> Result<bool, OperationError> {
         Ok(self.store.stage_runs(&attempt.at).await?.iter().any(|run| run.record.has_snapshot))
+    }
+
+    /// The deployment that an environment is meant to run: the last that succeeded there and was not taken back (V4).
+    ///
+    /// # Errors
+    /// [`OperationError`] when the records cannot be read.
+    pub async fn current_deployment(
+        &self,
+        application: &str,
+        environment: &str,
+    ) -> Result<Option<Attempt>, OperationError> {
+        let Some(lease) = self.store.lease(application, environment).await? else { return Ok(None) };
+        let mut found: Option<Attempt> = None;
+        let mut holders = Holders::new(application, environment, lease.record.fence.saturating_add(1));
+        while let Some(page) = holders.next_page(self).await? {
+            for attempt in page {
+                let later = found.as_ref().is_none_or(|f| f.fence < attempt.fence);
+                let deployed = !attempt.is_rollback() && attempt.state.is_success();
+                if deployed && later && !self.was_taken_back(&attempt).await? {
+                    found = Some(attempt);
+                }
+            }
+            if found.as_ref().is_some_and(|f| holders.saw_all_after(f.fence)) {
+                break;
+            }
+        }
+        Ok(found)
     }
 }

@@ -1,18 +1,20 @@
 //! Rolling back by hand: at any time, whether it runs, failed or succeeded (H6, H7).
 
-use pilothouse_domain::attempt::{Attempt, AttemptKind, AttemptStatus, RollbackReason, RollbackRequest};
+use pilothouse_domain::attempt::{
+    Attempt, AttemptKind, AttemptRef, AttemptState, AttemptStatus, RollbackReason, RollbackRequest,
+};
 use pilothouse_domain::ids::ReleaseId;
 use pilothouse_domain::pipeline::RollbackMode;
 use pilothouse_domain::timeline::Happening;
 use pilothouse_store::{Transaction, Versioned};
 
-use crate::advance::settle::rollback_of;
-use crate::cancel_deployment::cancel;
-use crate::new_attempt::queued;
+use crate::cancel_deployment::{cancel, cancel_deployment};
+use crate::rollback::{NewRollback, plan_rollback};
 use crate::{Context, OperationError};
 
-/// Takes back what the latest deployment of the release changed in the environment: a running one is cancelled first.
-/// Gives the attempt that rolls back, or the one that is being cancelled.
+/// Takes back what the release changed in the environment: its latest deployment there, and those before it that led up to
+/// it. One that runs is cancelled first, one that only waits is cancelled too, and one that is being cancelled is taken back
+/// when that is over. Gives the attempt that rolls back, or the one that is cancelled first.
 ///
 /// # Errors
 /// [`OperationError::Conflicting`] when there is nothing to take back, when it was taken back before, when a later
@@ -33,85 +35,145 @@ pub async fn roll_back(
         if spec.rollback.policy == RollbackMode::Never {
             return Err(refuse(format!("the rollback policy of `{environment}` is `never`")));
         }
-        let target = target(context, release, environment).await?;
-        if target.record.state.status() == AttemptStatus::InProgress {
-            return cancel(context, &target.record.at, by, Some(RollbackRequest { by: by.to_owned() })).await;
-        }
+        let target = match what_to_do(context, release, environment).await? {
+            ToDo::Cancel(waiting) => {
+                again_if_moved(cancel_deployment(context, &waiting, by).await)?;
+                continue;
+            }
+            ToDo::CancelFirst(running) => {
+                let request = Some(RollbackRequest { by: by.to_owned() });
+                match again_if_moved(cancel(context, &running, by, request).await)? {
+                    Some(canceled) => return Ok(canceled),
+                    None => continue,
+                }
+            }
+            ToDo::Follow(canceling) => {
+                if note(context, &canceling, by).await? {
+                    return Ok(canceling.record);
+                }
+                continue;
+            }
+            ToDo::TakeBack(target) => target,
+        };
         let runs = context.store.stage_runs(&target.record.at).await?;
-        let number = context.last_attempt_number(release, environment).await? + 1;
         let reason = RollbackReason::Requested { by: by.to_owned() };
         let rollback =
-            rollback_of(context, record, &target.record, &runs, number, reason).ok_or_else(|| {
+            plan_rollback(context, record, &target.record, &runs, reason).await?.ok_or_else(|| {
                 refuse(format!("the deployment to `{environment}` changed nothing in the cluster"))
             })?;
-        let tx = Transaction::new().check(&active);
-        if write(context, tx, &target, &rollback, by).await? {
-            context.executions.start_or_leave(&rollback).await;
-            return Ok(rollback);
+        if write(context, Transaction::new().check(&active), &target, &rollback, by).await? {
+            context.executions.start_or_leave(&rollback.attempt).await;
+            return Ok(rollback.attempt);
         }
     }
     Err(refuse("the deployment changes too fast to be rolled back; try again"))
 }
 
-/// The deployment to take back: the latest of the release there, if nothing was deployed there after it.
-async fn target(
+/// What a rollback begins with.
+enum ToDo {
+    /// What waits has changed nothing: it is cancelled, and what was there before it is looked at.
+    Cancel(AttemptRef),
+    /// What runs is cancelled, and the rollback follows.
+    CancelFirst(AttemptRef),
+    /// It is being cancelled: the rollback follows.
+    Follow(Versioned<Attempt>),
+    /// It is at its end.
+    TakeBack(Versioned<Attempt>),
+}
+
+async fn what_to_do(
     context: &Context,
     release: &ReleaseId,
     environment: &str,
-) -> Result<Versioned<Attempt>, OperationError> {
-    let attempts = context.store.attempts(release).await?;
-    let latest = attempts
-        .into_iter()
-        .filter(|a| a.record.at.environment == environment)
-        .max_by_key(|a| a.record.at.number)
-        .ok_or_else(|| refuse(format!("the release was never deployed to `{environment}`")))?;
-    let latest = match latest.record.kind.clone() {
-        // A rollback that did not succeed may be tried again: what it restores is still stored.
-        AttemptKind::Rollback { undoes, .. } if failed(&latest.record) => context.attempt(&undoes).await?,
-        AttemptKind::Rollback { undoes, .. } => {
-            let over = if latest.record.state.is_terminal() { "was" } else { "is being" };
-            return Err(refuse(format!(
-                "attempt {} {over} rolled back by attempt {}",
-                undoes.number, latest.record.at.number
-            )));
-        }
-        AttemptKind::Deploy | AttemptKind::Redeploy => latest,
-    };
-    if latest.record.started_at.is_none() {
-        return Err(refuse(format!("attempt {} changed nothing: it never started", latest.record.at.number)));
+) -> Result<ToDo, OperationError> {
+    let mut attempts = context.store.attempts(release).await?;
+    attempts.retain(|a| a.record.at.environment == environment);
+    attempts.sort_by_key(|a| std::cmp::Reverse(a.record.at.number));
+    let latest = attempts.first().map(|a| a.record.at.number);
+    let latest =
+        latest.ok_or_else(|| refuse(format!("the release was never deployed to `{environment}`")))?;
+    let ever_began = attempts.iter().any(|a| !a.record.is_rollback() && a.record.started_at.is_some());
+    if !ever_began {
+        return Err(refuse(format!("attempt {latest} changed nothing: it never started")));
     }
-    match context.deployed_since(&latest.record).await? {
+    // What was over before it began left everything as it was.
+    let began = |a: &Versioned<Attempt>| {
+        a.record.is_rollback() || a.record.started_at.is_some() || !a.record.state.is_terminal()
+    };
+    let found = attempts.into_iter().find(began);
+    let found = found.ok_or_else(|| refuse(format!("attempt {latest} changed nothing: it never started")))?;
+    let target = match (found.record.kind.clone(), found.record.state.status()) {
+        (AttemptKind::Rollback { undoes, .. }, _) => after_rollback(context, &found.record, &undoes).await?,
+        (_, AttemptStatus::NotDeployed) => return Ok(ToDo::Cancel(found.record.at)),
+        (_, AttemptStatus::InProgress) if matches!(found.record.state, AttemptState::Cancelling { .. }) => {
+            return Ok(ToDo::Follow(found));
+        }
+        (_, AttemptStatus::InProgress) => return Ok(ToDo::CancelFirst(found.record.at)),
+        _ => found,
+    };
+    match context.deployed_since(&target.record).await? {
         Some(newer) => Err(refuse(format!(
             "release {} was deployed to `{environment}` since: roll that one back",
             newer.at.release
         ))),
-        None => Ok(latest),
+        None => Ok(ToDo::TakeBack(target)),
     }
 }
 
-/// Whether it ended without success, and all that follows its end is done.
-fn failed(attempt: &Attempt) -> bool {
-    attempt.completed_at.is_some() && !attempt.state.is_success()
+/// A rollback that did not succeed may be tried again: what it restores is still stored.
+async fn after_rollback(
+    context: &Context,
+    rollback: &Attempt,
+    undoes: &AttemptRef,
+) -> Result<Versioned<Attempt>, OperationError> {
+    let (undone, by) = (undoes.number, rollback.at.number);
+    match (&rollback.completed_at, rollback.state.is_success()) {
+        (Some(_), false) => context.attempt(undoes).await,
+        (_, true) => Err(refuse(format!("attempt {undone} was rolled back by attempt {by}"))),
+        (None, false) => Err(refuse(format!("attempt {undone} is being rolled back by attempt {by}"))),
+    }
+}
+
+/// Notes that a rollback is wanted when the cancel is over. `false`: the cancel is over, or something else changed.
+async fn note(context: &Context, canceling: &Versioned<Attempt>, by: &str) -> Result<bool, OperationError> {
+    if canceling.record.rollback_request.is_some() {
+        return Ok(true);
+    }
+    let request = Some(RollbackRequest { by: by.to_owned() });
+    let next = Attempt { rollback_request: request, ..canceling.record.clone() };
+    let event = context.event(&next.at, by, Happening::RollbackRequested {});
+    committed(context, Transaction::new().replace(canceling, &next).event(event)).await
+}
+
+/// `None`: what was to be cancelled came to its end meanwhile.
+fn again_if_moved(outcome: Result<Attempt, OperationError>) -> Result<Option<Attempt>, OperationError> {
+    match outcome {
+        Ok(attempt) => Ok(Some(attempt)),
+        Err(OperationError::Refused(_)) => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 async fn write(
     context: &Context,
     tx: Transaction,
     target: &Versioned<Attempt>,
-    rollback: &Attempt,
+    rollback: &NewRollback,
     by: &str,
 ) -> Result<bool, OperationError> {
-    let undone = Attempt { rolled_back_by: Some(rollback.at.clone()), ..target.record.clone() };
-    let started =
-        Happening::RollbackStarted { rollback: rollback.at.number, trigger: format!("requested by {by}") };
-    let mut tx = tx.replace(target, &undone).create(rollback);
+    let at = &rollback.attempt.at;
+    let undone = Attempt { rolled_back_by: Some(at.clone()), ..target.record.clone() };
+    let mut tx = tx.replace(target, &undone);
     // One that ended and is not completed holds its environment, and waits for its rollback: that one needs the lease.
     if let Some(lease) = context.store.lease(&undone.application, &undone.at.environment).await?
-        && let Some(handed) = lease.record.hand_over(&undone.at, &rollback.at, context.now())
+        && let Some(handed) = lease.record.hand_over(&undone.at, at, context.now())
     {
         tx = tx.replace(&lease, &handed);
     }
-    let tx = tx.event(context.event(&undone.at, by, started)).event(queued(context, rollback));
+    committed(context, rollback.add_to(context, &undone.at, by, tx)).await
+}
+
+async fn committed(context: &Context, tx: Transaction) -> Result<bool, OperationError> {
     match context.store.commit(tx).await {
         Ok(_) => Ok(true),
         Err(e) if e.is_conflict() => Ok(false),

@@ -10,6 +10,7 @@ use pilothouse_domain::saved::{CRON_HOOK, HookListener, PipelineHead, PipelineRe
 use pilothouse_store::records::pipeline::listener_key;
 use pilothouse_store::{Transaction, Versioned};
 
+use crate::rollback::check_rollback_pipelines;
 use crate::{Context, OperationError};
 
 /// How often a save is tried again when others save the same pipeline at the same time.
@@ -34,7 +35,8 @@ pub struct SavedPipeline {
 /// saving the same pipeline.
 pub async fn save_pipeline(context: &Context, text: &str, by: &str) -> Result<SavedPipeline, OperationError> {
     let spec = parse_pipeline(text, &context.stages.catalog()).map_err(OperationError::Invalid)?;
-    let warnings = hook_warnings(context, &spec).await?;
+    let mut warnings = hook_warnings(context, &spec).await?;
+    warnings.extend(check_rollback_pipelines(context, &spec).await?);
     for _ in 0..TRIES {
         let head = context.store.pipeline_head(&spec.application, &spec.pipeline).await?;
         let former = match &head {

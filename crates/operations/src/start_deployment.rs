@@ -4,10 +4,13 @@ use pilothouse_domain::attempt::{Attempt, AttemptKind, AttemptState};
 use pilothouse_domain::ids::ReleaseId;
 use pilothouse_domain::release::Release;
 use pilothouse_domain::schedule::Wanted;
+use pilothouse_domain::timeline::{EventDraft, Happening};
 use pilothouse_store::{Transaction, Versioned};
 
+use crate::holds::hold_on;
 use crate::new_attempt::queued;
 use crate::new_deployment::new_deployment;
+use crate::retry::take_over;
 use crate::start_scheduled::start_scheduled;
 use crate::{Context, OperationError};
 
@@ -20,6 +23,18 @@ pub struct StartDeployment {
     pub environment: String,
     /// When it is to start.
     pub wanted: Wanted,
+    /// From which stage.
+    pub from: StartFrom,
+}
+
+/// Where a deployment begins (H5).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum StartFrom {
+    /// With its first stages.
+    #[default]
+    Start,
+    /// With the stages that failed, and what comes after them: those that succeeded are taken over from the attempt before.
+    Failed,
 }
 
 /// Creates the next attempt and starts its execution. An earlier attempt stays as it ended. One that waits for its time is
@@ -33,7 +48,7 @@ pub async fn start_deployment(
     ask: &StartDeployment,
     by: &str,
 ) -> Result<Attempt, OperationError> {
-    let StartDeployment { release, environment, wanted } = ask;
+    let StartDeployment { release, environment, wanted, from } = ask;
     for _ in 0..20 {
         let active = context.active_release(release).await?;
         check_environment(&active.record, environment)?;
@@ -51,10 +66,15 @@ pub async fn start_deployment(
             }
             Some(open) => return Err(under_way(&open.record)),
         };
-        let attempt = new_deployment(context, &active.record, environment, number, kind, *wanted, by)?;
+        let mut attempt = new_deployment(context, &active.record, environment, number, kind, *wanted, by)?;
+        if *from == StartFrom::Failed {
+            attempt.carried = Some(take_over(context, &active.record, latest.as_ref()).await?);
+        }
+        let hold = hold_on(context, &active.record, environment).await?;
+        attempt.overrides = hold.map(|hold| hold.record.release);
         // Whoever abandons the release meanwhile must not find it at rest (A4).
         let tx = Transaction::new().check(&active).create(&attempt).event(queued(context, &attempt));
-        match context.store.commit(tx).await {
+        match context.store.commit(tx.events(told(context, &attempt, by))).await {
             Ok(_) => {
                 context.executions.start_or_leave(&attempt).await;
                 return Ok(attempt);
@@ -64,6 +84,16 @@ pub async fn start_deployment(
         }
     }
     Err(OperationError::Conflicting("the release changes too fast; try again".to_owned()))
+}
+
+/// What is special about it: what it takes over, and the hold that it overrides (X4).
+fn told(context: &Context, attempt: &Attempt, by: &str) -> Vec<EventDraft> {
+    let carried = attempt
+        .carried
+        .as_ref()
+        .map(|carried| Happening::StagesCarriedOver { from: carried.from, stages: carried.stages.clone() });
+    let overrides = attempt.overrides.clone().map(|held| Happening::HoldOverridden { held });
+    carried.into_iter().chain(overrides).map(|what| context.event(&attempt.at, by, what)).collect()
 }
 
 /// The environment exists, and the release does not leave it out.

@@ -23,10 +23,10 @@ pub async fn start_draft(context: &Context, id: &ReleaseId, by: &str) -> Result<
         context.check_enabled(&read.record.application, &read.record.pipeline).await?;
         read.record.check_complete().map_err(|problems| OperationError::Invalid(Problems(problems)))?;
         let next = Release { status, ..read.record.clone() };
-        let attempts = following(context, &next, &[])?;
+        let (attempts, held) = following(context, &next, &[]).await?;
         let started = Happening::DraftStarted { artifacts: next.artifact_summary() };
         let event = of_release(&next, context.now(), by, started);
-        let mut tx = Transaction::new().replace(&read, &next).event(event);
+        let mut tx = Transaction::new().replace(&read, &next).event(event).events(held);
         for attempt in &attempts {
             tx = tx.create(attempt).event(queued(context, attempt));
         }

@@ -16,6 +16,7 @@ use pilothouse_domain::schedule::Wanted;
 use pilothouse_domain::timeline::{EventDraft, Happening};
 use pilothouse_store::{Transaction, Versioned};
 
+use crate::holds::not_held;
 use crate::load::SYSTEM;
 use crate::new_attempt::queued;
 use crate::new_deployment::new_deployment;
@@ -68,8 +69,8 @@ pub async fn start_release(context: &Context, ask: StartRelease) -> Result<Admit
         };
     }
     let release = ask.release(id, ReleaseStatus::Active, now);
-    let attempts = following(context, &release, &[])?;
-    tx = tx.create(&release).event(started(&release)).events(skips(&release));
+    let (attempts, held) = following(context, &release, &[]).await?;
+    tx = tx.create(&release).event(started(&release)).events(skips(&release)).events(held);
     for attempt in &attempts {
         tx = tx.create(attempt).event(queued(context, attempt));
     }
@@ -84,20 +85,22 @@ pub async fn start_release(context: &Context, ask: StartRelease) -> Result<Admit
     Ok(Admitted::Started(release.id))
 }
 
-/// The attempts that follow from those there are, each at the time that its environment's schedule says.
+/// The attempts that follow from those there are, each at the time that its environment's schedule says; and the events of
+/// those that do not, because what the release carries was taken back there (X4).
 ///
 /// # Errors
-/// [`OperationError::Inconsistent`] when a schedule cannot be read any more.
-pub(crate) fn following(
+/// [`OperationError::Inconsistent`] when a schedule cannot be read any more; or the table's.
+pub(crate) async fn following(
     context: &Context,
     release: &Release,
     attempts: &[Attempt],
-) -> Result<Vec<Attempt>, OperationError> {
+) -> Result<(Vec<Attempt>, Vec<EventDraft>), OperationError> {
     let kind = AttemptKind::Deploy;
-    startable(&release.spec.environments, &release.skipped, attempts)
+    let follow = startable(&release.spec.environments, &release.skipped, attempts)
         .into_iter()
         .map(|e| new_deployment(context, release, &e.name, 1, kind.clone(), Wanted::AsScheduled, SYSTEM))
-        .collect()
+        .collect::<Result<_, _>>()?;
+    not_held(context, release, follow).await
 }
 
 impl StartRelease {

@@ -5,9 +5,7 @@ mod types;
 mod waits;
 
 use pilothouse_domain::approval::Approval;
-use pilothouse_domain::attempt::{
-    Attempt, AttemptKind, AttemptRef, AttemptState, AttemptStatus, RollbackReason,
-};
+use pilothouse_domain::attempt::{Attempt, AttemptKind, AttemptRef, AttemptState, AttemptStatus};
 use pilothouse_domain::environment::EnvironmentStatus;
 use pilothouse_domain::gate::GateRun;
 use pilothouse_domain::ids::ReleaseId;
@@ -27,6 +25,7 @@ pub use waits::{StageWait, WaitKind};
 
 use gates::gates_of;
 
+use crate::rollback::trigger;
 use crate::{Context, OperationError};
 
 /// The records of a release that its view is made from.
@@ -166,15 +165,6 @@ pub fn purpose(attempt: &Attempt) -> AttemptPurpose {
         AttemptKind::Deploy => AttemptPurpose::Deploy,
         AttemptKind::Redeploy => AttemptPurpose::Redeploy,
         AttemptKind::Rollback { .. } => AttemptPurpose::Rollback,
-    }
-}
-
-fn trigger(reason: &RollbackReason) -> String {
-    match reason {
-        RollbackReason::StageFailed { reason }
-        | RollbackReason::ApprovalRejected { reason }
-        | RollbackReason::GateFailed { reason } => reason.clone(),
-        RollbackReason::Requested { by } => format!("requested by {by}"),
     }
 }
 

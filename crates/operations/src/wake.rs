@@ -152,6 +152,7 @@ pub(crate) async fn pass_over(
         options: Value::Null,
         action: Value::Null,
         output: Value::Null,
+        carried_from: None,
         has_snapshot: false,
     };
     let ended = Happening::StageEnded {

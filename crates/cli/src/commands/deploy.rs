@@ -7,7 +7,7 @@ use clap::Args;
 use jiff::Timestamp;
 use pilothouse_domain::attempt::OperationStatus;
 use pilothouse_domain::duration::{InvalidSpan, Span};
-use pilothouse_serve_api::api::{Deploy, Deployment, ReleaseView};
+use pilothouse_serve_api::api::{Deploy, DeployFrom, Deployment, ReleaseView};
 
 use super::Session;
 use crate::client::{Reply, Request};
@@ -26,6 +26,9 @@ pub(crate) struct DeployArgs {
     /// At once, whatever the schedule says; also starts what waits for its time.
     #[arg(long, conflicts_with = "at")]
     now: bool,
+    /// Go on from the failed stage: those that succeeded in the attempt before are not run again.
+    #[arg(long)]
+    from_failed: bool,
 }
 
 /// A time: one with its offset, or a length of time from now.
@@ -78,7 +81,11 @@ pub(crate) struct RollbackArgs {
 
 pub(crate) async fn deploy(session: &Session, args: DeployArgs) -> Result<(), Failure> {
     let id = session.client.find_release(&args.release).await?;
-    let ask = Deploy { at: args.at.map(|at| at.seen_from(session.now())), now: args.now };
+    let ask = Deploy {
+        at: args.at.map(|at| at.seen_from(session.now())),
+        now: args.now,
+        from: args.from_failed.then_some(DeployFrom::Failed),
+    };
     let path = ["v1", "releases", id.as_str(), "environments", &args.environment, "deploy"];
     tell(session, Request::post(&path).json(&ask), id.as_str(), &args.environment).await
 }

@@ -107,9 +107,27 @@ fn in_full(event: &Event) -> String {
         Happening::DeploymentEnded { status, operation_status, reason } => {
             ended(&format!("deployment ended: <{status}, {operation_status}>"), reason.as_deref().map(clause))
         }
-        Happening::RollbackStarted { rollback, trigger } => {
-            format!("rollback started as attempt {rollback}: {}", clause(trigger))
+        Happening::RollbackStarted { rollback, trigger, way } => {
+            let way = way.as_ref().map(|way| format!("; it {way}")).unwrap_or_default();
+            format!("rollback started as attempt {rollback}: {}{way}", clause(trigger))
         }
+        Happening::RollbackRequested {} => format!("{by} asked for a rollback when the cancel is over"),
+        Happening::StagesCarriedOver { from, stages } if stages.is_empty() => {
+            format!("goes on from attempt {from}, of which nothing can be taken over")
+        }
+        Happening::StagesCarriedOver { from, stages } => {
+            format!("takes over from attempt {from}: {}", stages.join(", "))
+        }
+        Happening::EnvironmentHeld { held, reason } => {
+            format!(
+                "held, does not start by itself: release {held} was rolled back here ({})",
+                clause(reason)
+            )
+        }
+        Happening::HoldOverridden { held } => {
+            format!("{by} overrides the hold since release {held} was rolled back here")
+        }
+        Happening::HoldLifted {} => format!("{by} lifted the hold"),
         Happening::ExecutionRestarted { restarts } => {
             format!("its execution was lost and started anew (restart {restarts})")
         }
@@ -309,7 +327,14 @@ mod tests {
                     reason: None,
                 },
             ),
-            (None, Happening::RollbackStarted { rollback: 2, trigger: "stage `Deploy` failed".into() }),
+            (
+                None,
+                Happening::RollbackStarted {
+                    rollback: 2,
+                    trigger: "stage `Deploy` failed".into(),
+                    way: None,
+                },
+            ),
         ]);
         insta::assert_snapshot!(anstream::adapter::strip_str(&timeline(&happened)), @r"
            +0.0s  release           release started: push by ann (hook shop): shop/web:1.1.0

@@ -1,7 +1,9 @@
 //! A deployment attempt: one click of deploy, redeploy or roll back in one environment of a release (A1).
 
+mod carried;
 mod control;
 mod hurdle;
+mod rollback;
 pub mod samples;
 mod state;
 mod transition;
@@ -10,8 +12,10 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use carried::{CarriedOver, carried_over};
 pub use control::{Control, ControlEvent, ControlRefused};
 pub use hurdle::{Aftermath, Course, Hurdle};
+pub use rollback::{ROLLBACK_TIMEOUT, RollbackPipeline, RollbackTerms, UndoStep};
 pub use state::{AttemptState, AttemptStatus, OperationStatus};
 pub use transition::{AttemptEvent, Refused, StagesVerdict};
 
@@ -42,8 +46,13 @@ pub enum AttemptKind {
         undoes: AttemptRef,
         /// Why it was started.
         reason: RollbackReason,
-        /// The stages to take back, in the order in which they are taken back.
-        stages: Vec<String>,
+        /// The stages to take back, in the order in which they are taken back; of its own attempt and of those before it
+        /// that belong to the same chain. None when a rollback pipeline takes them back.
+        #[serde(default)]
+        stages: Vec<UndoStep>,
+        /// What it works with beside them.
+        #[serde(default)]
+        terms: RollbackTerms,
     },
 }
 
@@ -169,6 +178,12 @@ pub struct Attempt {
     /// A rollback that was asked for while it ran (H6).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rollback_request: Option<RollbackRequest>,
+    /// What it takes over from an earlier attempt (H5).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub carried: Option<CarriedOver>,
+    /// The release whose hold was overridden by whoever started it (X4).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub overrides: Option<ReleaseId>,
     /// When it was created.
     pub created_at: Timestamp,
     /// Who or what created it.

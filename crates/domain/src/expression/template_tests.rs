@@ -101,7 +101,7 @@ fn what_cannot_be_read_is_refused_with_its_place() {
     expected ':' in conditional expression (at character 10)
     unexpected '2' (at character 6)
     unknown name `param`; did you mean `params`? (at character 3)
-    unknown name `secrets`; names start with one of params, artifacts, trigger, release, environment, stages (at character 3)
+    unknown name `secrets`; names start with one of params, artifacts, trigger, release, environment, stages, rollback (at character 3)
     unknown function `siz`; did you mean `size`? (at character 3)
     more than 2 loops stand within one another (at character 3)
     "#);

@@ -90,6 +90,14 @@ pub struct RollbackPolicy {
     /// With `on_failure`: the causes that start it; `[stage_failed]` when absent.
     #[serde(default = "stage_failed")]
     pub causes: Vec<RollbackCause>,
+    /// The pipeline of the same application that is run as the rollback, with the artifacts of the last release that
+    /// succeeded here (V1, V7); when absent, what was there before is restored.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = DNS_LABEL), length(max = 63))]
+    pub pipeline: Option<String>,
+    /// How long a whole rollback may take before it fails; `15m` when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout: Option<Span>,
 }
 
 impl RollbackPolicy {
@@ -100,7 +108,7 @@ impl RollbackPolicy {
 
 impl Default for RollbackPolicy {
     fn default() -> Self {
-        Self { policy: RollbackMode::default(), causes: stage_failed() }
+        Self { policy: RollbackMode::default(), causes: stage_failed(), pipeline: None, timeout: None }
     }
 }
 

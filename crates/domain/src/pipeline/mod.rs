@@ -28,7 +28,7 @@ pub use parse::parse_pipeline;
 pub(crate) use path::key_step;
 pub use schema::pipeline_schema;
 pub use spec::{ArtifactSpec, ArtifactType, Parameter, PipelineSpec};
-pub use stage::{FailurePolicy, Requires, StageSpec};
+pub use stage::{FailurePolicy, Requires, StageRollback, StageSpec};
 pub use trigger::{
     ArtifactSource, Constraint, CronTrigger, Operator, RegistryTrigger, Trigger, TriggerKind, ValueSource,
     WebhookTrigger,

@@ -4,11 +4,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::schema::FREE_NAME;
+use super::schema::{DNS_LABEL, FREE_NAME};
 use crate::duration::Span;
 
 /// One step of an environment's work.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct StageSpec {
     /// The stage's name, unique in its environment.
@@ -36,10 +36,22 @@ pub struct StageSpec {
     /// An expression, `${ … }`; the stage is skipped when it is false (T31).
     #[serde(rename = "if", default, skip_serializing_if = "Option::is_none")]
     pub condition: Option<String>,
+    /// What undoes the deployment when this stage fails (V1); what the environment says when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rollback: Option<StageRollback>,
     /// The keys of the stage's type.
     #[serde(flatten)]
     #[schemars(skip)]
     pub options: Map<String, Value>,
+}
+
+/// What undoes the deployment when a stage fails (V1).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct StageRollback {
+    /// The pipeline of the same application that is run as the rollback.
+    #[schemars(regex(pattern = DNS_LABEL), length(max = 63))]
+    pub pipeline: String,
 }
 
 /// Which of the stages that a stage depends on must have succeeded before it may begin (T28). All of them are at

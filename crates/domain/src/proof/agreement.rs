@@ -84,7 +84,8 @@ pub(super) fn discrepancies(export: &Export) -> Vec<Discrepancy> {
         let place = (attempt.at.environment.clone(), attempt.at.number, None);
         compare_attempt(attempt, told.entry(place).or_default(), &mut found);
     }
-    for run in &export.stage_runs {
+    // What was taken over from an earlier attempt ended there, and was told there.
+    for run in export.stage_runs.iter().filter(|run| run.carried_from.is_none()) {
         let place = (run.at.environment.clone(), run.at.number, Some(run.stage.clone()));
         compare_stage(run, told.entry(place).or_default(), &mut found);
     }

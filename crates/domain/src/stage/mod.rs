@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 pub use flow::{Readiness, StageOutcomes, readiness, verdict};
-pub use plan::{UNDO, stages_of, undo_name};
+pub use plan::{UNDO, stages_of, undo_names};
 pub use transition::{StageEvent, StageRefused};
 
 use crate::attempt::AttemptRef;
@@ -138,6 +138,9 @@ pub struct StageRun {
     /// Whether a snapshot of what it changed is stored (invariant 9).
     #[serde(default)]
     pub has_snapshot: bool,
+    /// The attempt in which it ran, when this one took it over and did not run it again (H5).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub carried_from: Option<u32>,
 }
 
 impl StageRun {

@@ -1,6 +1,7 @@
 //! What follows an attempt's end: the lane goes to the next, and the environments that come after it start.
 
 use pilothouse_domain::attempt::Attempt;
+use pilothouse_domain::timeline::EventDraft;
 use pilothouse_store::{Transaction, Versioned};
 
 use crate::executions::ExecutionInput;
@@ -45,7 +46,8 @@ async fn write(
     {
         tx = tx.replace(&lease, &vacant);
     }
-    let started = following(context, &next).await?;
+    let (started, held) = following(context, &next).await?;
+    tx = tx.events(held);
     for attempt in &started {
         tx = tx.create(attempt).event(queued(context, attempt));
     }
@@ -56,12 +58,15 @@ async fn write(
     }
 }
 
-async fn following(context: &Context, ended: &Attempt) -> Result<Vec<Attempt>, OperationError> {
+async fn following(
+    context: &Context,
+    ended: &Attempt,
+) -> Result<(Vec<Attempt>, Vec<EventDraft>), OperationError> {
     if !ended.state.is_success() || ended.is_rollback() {
-        return Ok(Vec::new());
+        return Ok((Vec::new(), Vec::new()));
     }
     let release = context.release(&ended.at.release).await?.record;
     let attempts: Vec<Attempt> =
         context.store.attempts(&release.id).await?.into_iter().map(|a| a.record).collect();
-    crate::start_release::following(context, &release, &attempts)
+    crate::start_release::following(context, &release, &attempts).await
 }

@@ -10,6 +10,7 @@ use super::Next;
 use super::expire::give_up;
 use super::next::{commit_or_reload, seconds_until};
 use super::pass::pass;
+use crate::holds::held_meanwhile;
 use crate::load::SYSTEM;
 use crate::wake::wake_lane;
 use crate::{Context, OperationError};
@@ -34,7 +35,7 @@ pub(super) async fn enter_lane(
     let ours = vacant.holder.as_ref() == Some(&attempt.record.at);
     match vacant.acquire(&attempt.record.at, context.now()) {
         Some(held) if first || ours => {
-            if !ours && let Some(why) = too_late(context, &attempt.record).await? {
+            if !ours && let Some(why) = out_of_date(context, &attempt.record).await? {
                 give_up(context, attempt, &why).await?;
                 return Ok(None);
             }
@@ -49,6 +50,14 @@ pub(super) async fn enter_lane(
             let deadline = LANE_PATIENCE.after(since);
             Ok(Some(Next::Lane { timeout_seconds: seconds_until(context, deadline) }))
         }
+    }
+}
+
+/// Why what waited for the lane must not go on, if it must not.
+async fn out_of_date(context: &Context, attempt: &Attempt) -> Result<Option<String>, OperationError> {
+    match too_late(context, attempt).await? {
+        Some(why) => Ok(Some(why)),
+        None => held_meanwhile(context, attempt).await,
     }
 }
 

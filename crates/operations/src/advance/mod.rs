@@ -1,6 +1,7 @@
 //! The steps of `deployment.asl.json`. Each reads the records again; calling one twice is harmless (invariant 2).
 
 mod approval;
+mod carry_over;
 mod complete;
 pub(crate) mod expire;
 mod lane;

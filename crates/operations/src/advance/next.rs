@@ -10,6 +10,7 @@ use pilothouse_domain::stage::stages_of;
 use pilothouse_store::{Transaction, Versioned};
 
 use super::approval::{approved, pending};
+use super::carry_over::carry_over;
 use super::lane::enter_lane;
 use super::pass::{opening, pass};
 use super::settle::finish;
@@ -152,8 +153,10 @@ pub(super) async fn commit_or_reload(context: &Context, tx: Transaction) -> Resu
 async fn stages(context: &Context, attempt: &Attempt) -> Result<Next, OperationError> {
     let release = context.release(&attempt.at.release).await?;
     let stages = stages_of(&release.record, attempt);
+    carry_over(context, attempt, &stages).await?;
     let names = topological_order(&stages).into_iter().map(|i| stages[i].name.clone()).collect();
-    Ok(Next::Stages { stages: names, timeout_seconds: LONGEST_SECONDS })
+    let timeout_seconds = attempt.deadline().map_or(LONGEST_SECONDS, |d| seconds_until(context, d));
+    Ok(Next::Stages { stages: names, timeout_seconds })
 }
 
 /// What follows a terminal state: the rollback it led to, what follows the end, or nothing.

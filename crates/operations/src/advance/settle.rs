@@ -1,9 +1,9 @@
 //! The verdict over an attempt's stages, and the rollback that a failure starts (V1, V2, H6).
 
 use pilothouse_domain::attempt::{
-    Admission, Attempt, AttemptEvent, AttemptKind, AttemptState, Control, RollbackReason, StagesVerdict,
+    Admission, Attempt, AttemptEvent, AttemptState, Control, RollbackReason, StagesVerdict,
 };
-use pilothouse_domain::pipeline::{RollbackCause, RollbackMode, topological_order};
+use pilothouse_domain::pipeline::{RollbackCause, RollbackMode, StageSpec};
 use pilothouse_domain::release::Release;
 use pilothouse_domain::stage::{StageEvent, StageOutcomes, StageRun, StageStatus, stages_of, verdict};
 use pilothouse_domain::timeline::{EventDraft, Happening};
@@ -14,7 +14,7 @@ use super::next::{advance, after_end, aftermath};
 use super::pass::opening;
 use crate::executions::ExecutionInput;
 use crate::load::{SYSTEM, outcomes};
-use crate::new_attempt::{new_attempt, queued};
+use crate::rollback::plan_rollback;
 use crate::{Context, OperationError};
 
 /// How often a step decides anew after the records changed under it. The definition tries again after that.
@@ -40,7 +40,9 @@ pub async fn settle(context: &Context, input: &ExecutionInput) -> Result<Next, O
                 "stages that are held back cannot be settled".to_owned(),
             ));
         }
-        let came_to = stopped(&attempt.record, &known).unwrap_or_else(|| verdict(&stages, &known));
+        let came_to = overdue(context, &attempt.record, &stages, &known)
+            .or_else(|| stopped(&attempt.record, &known))
+            .unwrap_or_else(|| verdict(&stages, &known));
         let then = aftermath(&release, &attempt.record);
         if finish(context, &attempt, AttemptEvent::StagesEnded { verdict: came_to, then }).await? {
             return advance(context, input).await;
@@ -51,6 +53,27 @@ pub async fn settle(context: &Context, input: &ExecutionInput) -> Result<Next, O
 
 fn too_fast(input: &ExecutionInput) -> OperationError {
     OperationError::Contended(format!("attempt {} of `{}`", input.at.number, input.at.environment))
+}
+
+/// The verdict over a rollback whose time was over before all of its stages were (X4).
+fn overdue(
+    context: &Context,
+    attempt: &Attempt,
+    stages: &[StageSpec],
+    outcomes: &StageOutcomes,
+) -> Option<StagesVerdict> {
+    let deadline = attempt.deadline()?;
+    let well = |s: &StageSpec| {
+        matches!(outcomes.get(&s.name), Some(StageStatus::Succeeded | StageStatus::Skipped { .. }))
+    };
+    if deadline > context.now() || attempt.is_canceling() || stages.iter().all(well) {
+        return None;
+    }
+    let reason = match verdict(stages, outcomes) {
+        StagesVerdict::Failed { reason } => format!("the rollback did not end in its time: {reason}"),
+        _ => "the rollback did not end in its time".to_owned(),
+    };
+    Some(StagesVerdict::Failed { reason })
 }
 
 /// The verdict over stages that a stop kept from beginning, if no stage failed (N12, N15: a failure meanwhile counts).
@@ -125,7 +148,7 @@ fn end_running_stages(
 }
 
 /// What the end of an attempt brings with it: the rollback that it leads to, and the end of what it asked.
-async fn ending(
+pub(crate) async fn ending(
     context: &Context,
     next: &mut Attempt,
     release: &Release,
@@ -134,20 +157,13 @@ async fn ending(
     let mut tx = end_running_stages(context, next, runs, Transaction::new());
     if let Some(reason) = rollback_reason(release, next) {
         let lease = context.store.lease(&next.application, &next.at.environment).await?;
-        let number = context.last_attempt_number(&next.at.release, &next.at.environment).await? + 1;
         if let (Some(lease), Some(rollback)) =
-            (lease, rollback_of(context, release, next, runs, number, reason))
-            && let Some(handed) = lease.record.hand_over(&next.at, &rollback.at, context.now())
+            (lease, plan_rollback(context, release, next, runs, reason).await?)
+            && let Some(handed) = lease.record.hand_over(&next.at, &rollback.attempt.at, context.now())
         {
-            next.rolled_back_by = Some(rollback.at.clone());
-            let trigger = next.state.reason().unwrap_or_default();
-            let started = Happening::RollbackStarted { rollback: rollback.at.number, trigger };
-            tx = tx
-                .replace(&lease, &handed)
-                .create(&rollback)
-                .event(ended(context, next))
-                .event(context.event(&next.at, SYSTEM, started))
-                .event(queued(context, &rollback));
+            next.rolled_back_by = Some(rollback.attempt.at.clone());
+            tx = tx.replace(&lease, &handed).event(ended(context, next));
+            tx = rollback.add_to(context, &next.at, SYSTEM, tx);
         }
     }
     if next.rolled_back_by.is_none() {
@@ -184,36 +200,6 @@ fn rollback_reason(release: &Release, attempt: &Attempt) -> Option<RollbackReaso
         }
         _ => None,
     }
-}
-
-/// The attempt that takes `attempt` back, if it changed anything.
-pub(crate) fn rollback_of(
-    context: &Context,
-    release: &Release,
-    attempt: &Attempt,
-    runs: &[Versioned<StageRun>],
-    number: u32,
-    reason: RollbackReason,
-) -> Option<Attempt> {
-    let stages = stages_of(release, attempt);
-    let changed = |name: &str| runs.iter().find(|r| r.record.stage == name && r.record.has_snapshot);
-    // Stages of different branches may have changed the same object: what counts is which came last in time.
-    let mut undo: Vec<_> = topological_order(&stages)
-        .into_iter()
-        .filter_map(|i| Some((changed(&stages[i].name)?.record.started_at, stages[i].name.clone())))
-        .collect();
-    undo.reverse();
-    undo.sort_by_key(|(started, _)| std::cmp::Reverse(*started));
-    let undo: Vec<String> = undo.into_iter().map(|(_, name)| name).collect();
-    if undo.is_empty() {
-        return None;
-    }
-    let by = match &reason {
-        RollbackReason::Requested { by } => by.clone(),
-        _ => SYSTEM.to_owned(),
-    };
-    let kind = AttemptKind::Rollback { undoes: attempt.at.clone(), reason, stages: undo };
-    Some(new_attempt(context, release, &attempt.at.environment, number, kind, &by))
 }
 
 /// The event that an attempt ended.

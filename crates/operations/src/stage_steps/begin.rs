@@ -96,6 +96,11 @@ async fn open(
         crate::wake::wake_stages(context, attempt).await?;
         return Ok(Opened::Next(StageNext::Ended));
     }
+    if attempt.deadline().is_some_and(|deadline| deadline <= context.now()) {
+        let end = StageEnd::failed("the rollback's time was over before it began");
+        start_and_end(context, attempt, &blank(context, loaded, spec), end).await?;
+        return Ok(Opened::Next(StageNext::Ended));
+    }
     let scope = scope::scope(&loaded.release, &loaded.attempt.record, runs.iter().map(|r| &r.record));
     let mut run = blank(context, loaded, spec);
     match evaluate(spec, kind, &scope) {
@@ -110,7 +115,9 @@ async fn open(
         }
         Ok(Evaluated::Options(options)) => run.options = options,
     }
-    run.deadline = kind.limit(&run.options, spec.timeout).after(run.started_at);
+    let own = kind.limit(&run.options, spec.timeout).after(run.started_at);
+    // What a rollback may take as a whole ends what is left of it (X4).
+    run.deadline = attempt.deadline().map_or(own, |whole| whole.min(own));
     let started = Happening::StageStarted { stage_type: spec.stage_type.clone() };
     let event = context.stage_event(&run.at, &run.stage, SYSTEM, started);
     match context.store.commit(Transaction::new().create(&run).event(event)).await {
@@ -140,6 +147,7 @@ pub(super) fn blank(context: &Context, loaded: &Loaded, spec: &StageSpec) -> Sta
         options: Value::Null,
         action: Value::Null,
         output: Value::Null,
+        carried_from: None,
         has_snapshot: false,
     }
 }

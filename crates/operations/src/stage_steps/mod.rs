@@ -64,7 +64,7 @@ pub(crate) struct Loaded {
 impl Loaded {
     pub(crate) async fn new(context: &Context, input: &StageInput) -> Result<Self, OperationError> {
         let attempt = context.current(&input.execution).await?;
-        let release = context.release(&input.execution.at.release).await?.record;
+        let release = context.release(&input.execution.at.release).await?.record.seen_by(&attempt.record);
         let run = context.store.stage_run(&input.execution.at, &input.stage).await?;
         let stages = stages_of(&release, &attempt.record);
         Ok(Self { release, attempt, stages, run })

@@ -1,4 +1,4 @@
-//! What expressions can read (X11): `params`, `artifacts`, `trigger`, `release`, `environment`, `stages`.
+//! What expressions can read (X11): `params`, `artifacts`, `trigger`, `release`, `environment`, `stages`, `rollback`.
 
 use pilothouse_domain::artifact::Artifact;
 use pilothouse_domain::attempt::Attempt;
@@ -35,7 +35,7 @@ pub(crate) fn scope<'a>(
         trigger.insert("artifact".to_owned(), artifact(first));
     }
     let namespace = release.environment(&attempt.at.environment).map(|e| e.namespace.as_str());
-    json!({
+    let mut scope = json!({
         "params": release.parameters,
         "artifacts": artifacts,
         "trigger": trigger,
@@ -51,5 +51,12 @@ pub(crate) fn scope<'a>(
             "attempt": attempt.at.number,
         },
         "stages": stages,
-    })
+    });
+    // Only there in a rollback pipeline (V1): anywhere else it is undefined, and using it an error (T30).
+    if let Some(pipeline) = attempt.rollback_pipeline() {
+        scope["rollback"] = json!({
+            "trigger": pipeline.trigger, "stage": pipeline.stage, "release": pipeline.release,
+        });
+    }
+    scope
 }

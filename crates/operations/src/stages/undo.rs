@@ -1,8 +1,11 @@
 //! `undo`: takes back what a stage of another attempt changed, and reads it back (V1, X4). Not written in pipelines: the
 //! stages of a rollback are of this type.
 
-use pilothouse_cluster::{Difference, RestoreOptions, RestoreOutcome, Restored, Rollout, Snapshot, Watched};
-use pilothouse_domain::attempt::{AttemptKind, AttemptRef};
+use futures::{StreamExt, TryStreamExt};
+use pilothouse_cluster::{
+    Difference, ObjectRef, RestoreOptions, RestoreOutcome, Restored, Rollout, Snapshot, Watched,
+};
+use pilothouse_domain::attempt::{AttemptKind, AttemptRef, UndoStep};
 use pilothouse_domain::duration::Span;
 use pilothouse_domain::pipeline::StageTypeInfo;
 use schemars::JsonSchema;
@@ -20,8 +23,11 @@ pub const NAME: &str = pilothouse_domain::stage::UNDO;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Options {
-    /// The stage of the undone attempt whose changes are taken back.
+    /// The stage whose changes are taken back.
     pub stage: String,
+    /// The attempt it ran in; the one that the rollback undoes when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attempt: Option<u32>,
 }
 
 /// What became of each object of the snapshot.
@@ -29,6 +35,9 @@ pub struct Options {
 struct Action {
     restored: Vec<Restored>,
 }
+
+/// How many snapshots are read at once.
+const READ_AT_ONCE: usize = 8;
 
 /// Restores the snapshot that a stage stored before it changed anything.
 #[derive(Debug, Clone, Copy)]
@@ -52,6 +61,11 @@ impl StageType for Undo {
         &["stage"]
     }
 
+    /// What it is about to change back: the record of the rollback says what it found (invariant 9).
+    fn targets<'a>(&'a self, stage: &'a StageContext<'a>) -> Stepped<'a, Vec<ObjectRef>> {
+        Box::pin(async { Ok(to_restore(stage).await?.taken.into_iter().map(|taken| taken.object).collect()) })
+    }
+
     fn begin<'a>(&'a self, stage: &'a StageContext<'a>) -> Stepped<'a, Begun> {
         Box::pin(begin(stage))
     }
@@ -66,7 +80,7 @@ impl StageType for Undo {
 }
 
 async fn begin(stage: &StageContext<'_>) -> Result<Begun, OperationError> {
-    let snapshot = snapshot(stage).await?;
+    let snapshot = to_restore(stage).await?;
     let restored = stage.cluster().await?.restore(&snapshot, &RestoreOptions::default()).await?;
     let progress = format!("{} of {} objects changed back", changed(&restored), restored.len());
     let action = serde_json::to_value(Action { restored })
@@ -80,7 +94,9 @@ async fn observe(stage: &StageContext<'_>, within: Span) -> Result<Observed, Ope
     if !matches!(rollout, Rollout::Ready { .. }) {
         return Ok(rollout::observed(rollout, || Value::Null));
     }
-    let differences = stage.cluster().await?.verify(&snapshot(stage).await?).await?;
+    let mut snapshot = snapshot(stage, &Step::of(stage)?).await?;
+    snapshot.taken.retain(|taken| restored.iter().any(|r| r.object == taken.object));
+    let differences = stage.cluster().await?.verify(&snapshot).await?;
     Ok(Observed::Ended(verdict(&restored, &differences)))
 }
 
@@ -90,29 +106,76 @@ async fn left(stage: &StageContext<'_>) -> Result<Option<String>, OperationError
         return Ok(Some("nothing was recorded as changed back".to_owned()));
     }
     let Action { restored } = stage.action()?;
-    let told = format!("{} of {} objects changed back", changed(&restored), restored.len());
-    Ok(Some(format!("{told}; {}", rollout::left(stage, &workloads(&restored)).await)))
+    Ok(Some(format!("{}; {}", told(&restored), rollout::left(stage, &workloads(&restored)).await)))
 }
 
-/// What the undone stage stored before it changed anything.
-async fn snapshot(stage: &StageContext<'_>) -> Result<Snapshot, OperationError> {
-    let Options { stage: undone } = stage.options()?;
-    let AttemptKind::Rollback { undoes, .. } = &stage.attempt.kind else {
-        return Err(OperationError::Inconsistent(format!(
-            "stage `{}` undoes, but its attempt is no rollback",
-            stage.run.stage
-        )));
-    };
-    let record = stage.context.store.snapshot(undoes, &undone).await?;
-    let record = record.ok_or_else(|| missing(undoes, &undone, "is gone"))?;
-    serde_json::from_value(record.content)
-        .map_err(|e| missing(undoes, &undone, &format!("cannot be read: {e}")))
+/// What was changed back and what was not, by name.
+fn told(restored: &[Restored]) -> String {
+    let (done, not): (Vec<_>, Vec<_>) =
+        restored.iter().partition(|r| !matches!(r.outcome, RestoreOutcome::Conflict { .. }));
+    let names = |all: &[&Restored]| shorten(&all.iter().map(|r| r.object.to_string()).collect::<Vec<_>>());
+    match (done.as_slice(), not.as_slice()) {
+        ([], []) => "there was nothing to change back".to_owned(),
+        (done, []) => format!("changed back: {}", names(done)),
+        ([], not) => format!("not changed back: {}", names(not)),
+        (done, not) => format!("changed back: {}; not: {}", names(done), names(not)),
+    }
 }
 
-fn missing(undoes: &AttemptRef, stage: &str, what: &str) -> OperationError {
-    let number = undoes.number;
+/// One step of a rollback: a stage, and the attempt that it changed something in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Step {
+    at: AttemptRef,
+    stage: String,
+}
+
+impl Step {
+    fn of(stage: &StageContext<'_>) -> Result<Self, OperationError> {
+        let Options { stage: name, attempt } = stage.options()?;
+        let AttemptKind::Rollback { undoes, .. } = &stage.attempt.kind else {
+            return Err(OperationError::Inconsistent(format!(
+                "stage `{}` undoes, but its attempt is no rollback",
+                stage.run.stage
+            )));
+        };
+        Ok(Self::new(undoes, &UndoStep { stage: name, attempt }))
+    }
+
+    fn new(undoes: &AttemptRef, step: &UndoStep) -> Self {
+        let number = step.attempt.unwrap_or(undoes.number);
+        Self { at: AttemptRef { number, ..undoes.clone() }, stage: step.stage.clone() }
+    }
+}
+
+/// What is restored by this step: the objects of its snapshot that no later step restores too. Those go back to what they
+/// were before the first change at once, and not by way of a state that may never have worked.
+async fn to_restore(stage: &StageContext<'_>) -> Result<Snapshot, OperationError> {
+    let step = Step::of(stage)?;
+    let mut own = snapshot(stage, &step).await?;
+    let AttemptKind::Rollback { undoes, stages, .. } = &stage.attempt.kind else { return Ok(own) };
+    let steps: Vec<Step> = stages.iter().map(|s| Step::new(undoes, s)).collect();
+    let steps = steps.into_iter().skip_while(|s| *s != step).skip(1);
+    let later: Vec<Snapshot> = futures::stream::iter(steps)
+        .map(|later| async move { snapshot(stage, &later).await })
+        .buffered(READ_AT_ONCE)
+        .try_collect()
+        .await?;
+    own.taken.retain(|taken| !later.iter().flat_map(|s| &s.taken).any(|other| other.object == taken.object));
+    Ok(own)
+}
+
+/// What a stage stored before it changed anything.
+async fn snapshot(stage: &StageContext<'_>, step: &Step) -> Result<Snapshot, OperationError> {
+    let record = stage.context.store.snapshot(&step.at, &step.stage).await?;
+    let record = record.ok_or_else(|| missing(step, "is gone"))?;
+    serde_json::from_value(record.content).map_err(|e| missing(step, &format!("cannot be read: {e}")))
+}
+
+fn missing(step: &Step, what: &str) -> OperationError {
+    let Step { at, stage } = step;
     OperationError::Inconsistent(format!(
-        "the snapshot of stage `{stage}` of attempt {number} {what}; nothing was changed"
+        "the snapshot of stage `{stage}` of attempt {} {what}; nothing was changed",
+        at.number
     ))
 }
 
@@ -181,7 +244,7 @@ fn shorten(all: &[String]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use pilothouse_cluster::{KeptField, ObjectRef};
+    use pilothouse_cluster::KeptField;
     use pilothouse_domain::stage::StageStatus;
 
     use super::*;

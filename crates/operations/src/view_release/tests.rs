@@ -2,7 +2,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use pilothouse_domain::approval::{ApprovalStatus, Subject};
-use pilothouse_domain::attempt::Control;
+use pilothouse_domain::attempt::{Control, RollbackReason, RollbackTerms};
 use pilothouse_domain::ids::{ApprovalId, AttemptId, StageRunId};
 use pilothouse_domain::pipeline::Approver;
 use pilothouse_domain::release::{Cause, ReleaseStatus};
@@ -59,6 +59,8 @@ fn attempt(environment: &str, number: u32, state: AttemptState) -> Attempt {
         restarts: 0,
         rolled_back_by: None,
         rollback_request: None,
+        carried: None,
+        overrides: None,
         created_at: at(1),
         created_by: "system".to_owned(),
         started_at: Some(at(2)),
@@ -70,7 +72,12 @@ fn attempt(environment: &str, number: u32, state: AttemptState) -> Attempt {
 
 fn rollback(of: &Attempt, state: AttemptState) -> Attempt {
     let reason = RollbackReason::StageFailed { reason: "stage `deploy` failed: crash".to_owned() };
-    let kind = AttemptKind::Rollback { undoes: of.at.clone(), reason, stages: vec!["deploy".to_owned()] };
+    let kind = AttemptKind::Rollback {
+        undoes: of.at.clone(),
+        reason,
+        stages: vec!["deploy".into()],
+        terms: RollbackTerms::default(),
+    };
     Attempt { kind, ..attempt(&of.at.environment, of.at.number + 1, state) }
 }
 
@@ -92,6 +99,7 @@ fn run(attempt: &Attempt, stage: &str, status: StageStatus) -> StageRun {
         options: Value::Null,
         action: Value::Null,
         output: Value::Null,
+        carried_from: None,
         has_snapshot: true,
     }
 }

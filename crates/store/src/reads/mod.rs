@@ -5,6 +5,7 @@ mod access;
 mod approvals;
 mod attempts;
 mod gates;
+mod holds;
 mod intake;
 mod lanes;
 mod pipelines;

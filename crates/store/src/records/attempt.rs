@@ -1,6 +1,7 @@
 //! Deployment attempts: `RELEASE#id`, `ATTEMPT#name#0003`; listed by environment (H1), and while work is left (X3).
 
 use pilothouse_domain::attempt::{Attempt, AttemptRef};
+use serde_json::{Map, Value};
 
 use super::{attempt_path, release_partition};
 use crate::{IndexKey, Key, Record};
@@ -17,7 +18,8 @@ pub fn key(at: &AttemptRef) -> Key {
 }
 
 impl Record for Attempt {
-    const SCHEMA: u32 = 1;
+    /// 2: a rollback's stages name their attempt, and its terms are in the record.
+    const SCHEMA: u32 = 2;
     const KIND: &'static str = "attempt";
 
     fn key(&self) -> Key {
@@ -26,6 +28,11 @@ impl Record for Attempt {
 
     fn group(&self) -> Option<IndexKey> {
         Some(IndexKey::new(of_environment(&self.application, &self.at.environment), self.id.as_str()))
+    }
+
+    fn upgrade(_: u32, fields: Map<String, Value>) -> Result<Map<String, Value>, String> {
+        // What came with 2 has a default, and steps that are only names still read.
+        Ok(fields)
     }
 
     fn open(&self) -> Option<IndexKey> {

@@ -11,6 +11,7 @@ pub mod callback;
 pub mod cluster_account;
 pub mod delivery;
 pub mod gate;
+pub mod hold;
 pub mod hook;
 pub mod lane;
 pub mod pipeline;

@@ -84,6 +84,8 @@ pub(crate) fn attempt(n: u128, environment: &str) -> Attempt {
         restarts: 0,
         rolled_back_by: None,
         rollback_request: None,
+        carried: None,
+        overrides: None,
         created_at: at(0),
         created_by: "alice".into(),
         started_at: None,

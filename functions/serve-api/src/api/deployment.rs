@@ -18,6 +18,19 @@ pub struct Deploy {
     /// At once, whatever the schedule says; also starts a deployment that waits for its time.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub now: bool,
+    /// From which stage; from the start when absent (H5).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<DeployFrom>,
+}
+
+/// Where a deployment begins (H5).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum DeployFrom {
+    /// With its first stages.
+    Start,
+    /// With the stages that failed and what comes after them: those that succeeded are taken over from the attempt before.
+    Failed,
 }
 
 /// An attempt, without its stages.

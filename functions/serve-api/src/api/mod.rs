@@ -16,7 +16,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use approval::{ApprovalView, Decide, ListApprovals};
-pub use deployment::{Deploy, Deployment, History, HistoryEntry};
+pub use deployment::{Deploy, DeployFrom, Deployment, History, HistoryEntry};
 pub use error::{CurrentState, ErrorBody, ErrorDetail};
 pub use gate::{GateCheckView, GateSampleView, GateState, GateView, ListSamples};
 pub use hook::{AuthScheme, DeliveryView, HookView, IssuedHook, ListDeliveries, ListHooks, SetHook};

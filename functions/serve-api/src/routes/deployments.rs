@@ -11,11 +11,11 @@ use pilothouse_domain::release::ReleaseEvent;
 use pilothouse_domain::schedule::Wanted;
 use pilothouse_domain::token::Permission;
 use pilothouse_operations::{
-    Context, OperationError, SkipWait, StartDeployment, cancel_deployment, pause_deployment,
+    Context, OperationError, SkipWait, StartDeployment, StartFrom, cancel_deployment, pause_deployment,
     resume_deployment, roll_back, skip_wait, start_deployment, stop_deployment,
 };
 
-use crate::api::{CurrentState, Deploy, Deployment, SkipStage, SkippedStage, StageState};
+use crate::api::{CurrentState, Deploy, DeployFrom, Deployment, SkipStage, SkippedStage, StageState};
 use crate::auth::Caller;
 use crate::extract::{JsonBody, Segments, release_id};
 use crate::failure::Failure;
@@ -165,6 +165,10 @@ async fn deploy(
         release: place.release.clone(),
         environment: place.environment.clone(),
         wanted: wanted(&ask)?,
+        from: match ask.from {
+            Some(DeployFrom::Failed) => StartFrom::Failed,
+            Some(DeployFrom::Start) | None => StartFrom::Start,
+        },
     };
     match start_deployment(&context, &asked, &who.name).await {
         Ok(attempt) => Ok(accepted(&attempt)),

@@ -7,7 +7,9 @@ mod webhooks;
 use std::sync::Arc;
 
 use pilothouse_cluster::{Cluster, RetryPolicy, Snapshot};
-use pilothouse_domain::attempt::{Attempt, AttemptKind, AttemptRef, AttemptState, Control, RollbackReason};
+use pilothouse_domain::attempt::{
+    Attempt, AttemptKind, AttemptRef, AttemptState, Control, RollbackReason, RollbackTerms,
+};
 use pilothouse_domain::duration::Span;
 use pilothouse_domain::ids::{AttemptId, StageRunId};
 use pilothouse_domain::release::Release;
@@ -68,6 +70,8 @@ impl Scene {
             restarts: 0,
             rolled_back_by: None,
             rollback_request: None,
+            carried: None,
+            overrides: None,
             created_at: start(),
             created_by: "ann".to_owned(),
             started_at: Some(start()),
@@ -90,7 +94,12 @@ impl Scene {
         let undoes = self.attempt.at.clone();
         self.next("1.0.0");
         let reason = RollbackReason::Requested { by: "ann".to_owned() };
-        self.attempt.kind = AttemptKind::Rollback { undoes, reason, stages: vec![stage.to_owned()] };
+        self.attempt.kind = AttemptKind::Rollback {
+            undoes,
+            reason,
+            stages: vec![stage.into()],
+            terms: RollbackTerms::default(),
+        };
     }
 
     fn run(&self, kind: &dyn StageType, stage: &str, options: Value) -> StageRun {
@@ -108,6 +117,7 @@ impl Scene {
             options,
             action: Value::Null,
             output: Value::Null,
+            carried_from: None,
             has_snapshot: false,
         }
     }

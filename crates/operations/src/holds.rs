@@ -1,0 +1,100 @@
+//! Holds: what was taken back from an environment does not come there again by itself (X4).
+
+use pilothouse_domain::attempt::{Attempt, AttemptKind};
+use pilothouse_domain::hold::Hold;
+use pilothouse_domain::ids::ReleaseId;
+use pilothouse_domain::release::Release;
+use pilothouse_domain::timeline::{EventDraft, Happening};
+use pilothouse_store::{Transaction, Versioned};
+
+use crate::load::SYSTEM;
+use crate::{Context, OperationError};
+
+/// The hold that keeps a release from starting in an environment by itself; of several the latest.
+pub(crate) async fn hold_on(
+    context: &Context,
+    release: &Release,
+    environment: &str,
+) -> Result<Option<Versioned<Hold>>, OperationError> {
+    let holds = context.store.holds(&release.application, environment).await?;
+    Ok(holds.into_iter().filter(|h| h.record.holds(release)).max_by_key(|h| h.record.since))
+}
+
+/// Of attempts that would start by themselves, those that nothing holds, and the events that say what holds the others.
+pub(crate) async fn not_held(
+    context: &Context,
+    release: &Release,
+    attempts: Vec<Attempt>,
+) -> Result<(Vec<Attempt>, Vec<EventDraft>), OperationError> {
+    let (mut free, mut events) = (Vec::new(), Vec::new());
+    for attempt in attempts {
+        match hold_on(context, release, &attempt.at.environment).await? {
+            None => free.push(attempt),
+            Some(hold) => {
+                let held =
+                    Happening::EnvironmentHeld { held: hold.record.release, reason: hold.record.reason };
+                // Nothing was created: the event is the environment's.
+                events.push(EventDraft { attempt: None, ..context.event(&attempt.at, SYSTEM, held) });
+            }
+        }
+    }
+    Ok((free, events))
+}
+
+/// Why an attempt that was started by no person and waited in line must not go on: what it carries was taken back from
+/// its environment meanwhile.
+pub(crate) async fn held_meanwhile(
+    context: &Context,
+    attempt: &Attempt,
+) -> Result<Option<String>, OperationError> {
+    if attempt.kind != AttemptKind::Deploy || attempt.created_by != SYSTEM {
+        return Ok(None);
+    }
+    let release = context.release(&attempt.at.release).await?.record;
+    let hold = hold_on(context, &release, &attempt.at.environment).await?;
+    Ok(hold.map(|hold| {
+        let Hold { release, reason, .. } = hold.record;
+        format!("the environment is held since release {release} was rolled back there ({reason})")
+    }))
+}
+
+/// Lifts the holds of an environment, or the one that the rollback of `release` put there; gives what was lifted.
+/// Releases that were held do not start by that: deploy them.
+///
+/// # Errors
+/// [`OperationError::NotFound`] when nothing is held there; [`OperationError`].
+pub async fn lift_holds(
+    context: &Context,
+    application: &str,
+    environment: &str,
+    release: Option<&ReleaseId>,
+    by: &str,
+) -> Result<Vec<Hold>, OperationError> {
+    let mut holds = context.store.holds(application, environment).await?;
+    holds.retain(|hold| release.is_none_or(|release| hold.record.release == *release));
+    let mut lifted = Vec::new();
+    for hold in holds {
+        let event = EventDraft {
+            release: hold.record.release.clone(),
+            at: context.now(),
+            actor: by.to_owned(),
+            environment: Some(environment.to_owned()),
+            attempt: None,
+            stage: None,
+            what: Happening::HoldLifted {},
+        };
+        match context.store.commit(Transaction::new().delete(&hold).event(event)).await {
+            Ok(_) => lifted.push(hold.record),
+            // Somebody else lifted it, or a newer rollback put it there anew.
+            Err(e) if e.is_conflict() => {}
+            Err(e) => return Err(e.into()),
+        }
+    }
+    if lifted.is_empty() {
+        return Err(OperationError::NotFound {
+            what: format!("a hold on `{environment}` of `{application}`"),
+            hint: format!("see `pilothouse hold ls {application} {environment}`"),
+        });
+    }
+    Ok(lifted)
+}
