@@ -54,6 +54,10 @@ pub(crate) enum Command {
     Approve(decide::DecideArgs),
     /// Reject what a release waits for.
     Reject(decide::DecideArgs),
+    /// Ask others for an approval that a release waits for.
+    Reassign(decide::ReassignArgs),
+    /// Make a link that approves or rejects once, from chat or curl.
+    ApprovalLink(decide::LinkArgs),
     /// Deploy a release to an environment: the first time, or again.
     Deploy(deploy::DeployArgs),
     /// Cancel what a release does in an environment.
@@ -177,7 +181,10 @@ mod tests {
             "release export latest -o export.json",
             "approvals",
             "approve latest prod --comment ok --input go --approval apr_1",
+            "approve latest --defer-until 2026-11-22T02:00:00Z",
             "reject latest",
+            "reassign latest prod --to user:bob --to role:approver",
+            "approval-link latest prod --for ann --actions approve,reject --expires-in 30m",
             "cancel latest",
             "pause latest",
             "stop latest prod",

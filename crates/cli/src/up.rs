@@ -6,8 +6,11 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
 use clap::{Args, ValueEnum};
+use pilothouse_domain::secret::SecretRef;
 use pilothouse_local::{ClusterChoice, Halt, System};
-use pilothouse_operations::{OutboundPolicy, first_admin_token};
+use pilothouse_operations::random::new_secret;
+use pilothouse_operations::secrets::Secrets;
+use pilothouse_operations::{LINK_KEY, OutboundPolicy, first_admin_token};
 use pilothouse_sim_cluster::{SimCluster, SimServer};
 use tokio::net::TcpListener;
 
@@ -67,6 +70,7 @@ pub(crate) async fn run(args: UpArgs) -> anyhow::Result<ExitCode> {
     let system = System::builder(choice)
         .file(args.data.join("records.db"))
         .outbound(policy)
+        .secrets(secrets(&args.data)?)
         .halt_after(args.halt_after.clone())
         .build()
         .await
@@ -80,13 +84,31 @@ pub(crate) async fn run(args: UpArgs) -> anyhow::Result<ExitCode> {
         print::note("stopping; what is under way goes on at the next start");
     };
     tokio::select! {
-        served = async { axum::serve(listener, router).await } => served.context("the server stopped")?,
+        served = async { axum::serve(listener, with_peers(router)).await } => served.context("the server stopped")?,
         () = stopped => {}
     }
     if let Some(server) = sim {
         server.shutdown().await;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The secrets of this machine, with the key that signs approval links: it stays over restarts, as the links do.
+fn secrets(data: &Path) -> anyhow::Result<Secrets> {
+    if std::env::var_os(LINK_KEY).is_some() {
+        return Ok(Secrets::local());
+    }
+    let path = data.join("link-key");
+    let key = match std::fs::read_to_string(&path) {
+        Ok(key) => key.trim().to_owned(),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            let key = new_secret("").context("the system has no randomness to give")?;
+            write_private(&path, &key)?;
+            key
+        }
+        Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),
+    };
+    Ok(Secrets::local().or_value(SecretRef::Env { name: LINK_KEY.to_owned() }, key))
 }
 
 /// Makes the folder for its owner alone: what is in it opens the API and the cluster.
@@ -134,6 +156,13 @@ async fn cluster(args: &UpArgs) -> anyhow::Result<(ClusterChoice, Option<SimServ
     std::fs::write(&kubeconfig, sim.kubeconfig(server.addr(), None))
         .with_context(|| format!("cannot write {}", kubeconfig.display()))?;
     Ok((ClusterChoice::Sim(sim), Some(server)))
+}
+
+/// The router, told who connects: the record of a decision says from where it came.
+pub(crate) fn with_peers(
+    router: axum::Router,
+) -> axum::extract::connect_info::IntoMakeServiceWithConnectInfo<axum::Router, SocketAddr> {
+    router.into_make_service_with_connect_info::<SocketAddr>()
 }
 
 pub(crate) async fn listen(port: u16) -> anyhow::Result<TcpListener> {

@@ -87,6 +87,10 @@ id!(
     ApprovalId, "apr_", "an approval id"
 );
 id!(
+    /// A single-use approval link: `lnk_` and a ULID.
+    LinkId, "lnk_", "an approval link id"
+);
+id!(
     /// A webhook delivery: `dlv_` and a ULID.
     DeliveryId, "dlv_", "a delivery id"
 );

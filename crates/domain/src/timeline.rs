@@ -5,7 +5,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::ids::ReleaseId;
+use crate::approval::Via;
+use crate::ids::{LinkId, ReleaseId};
+use crate::pipeline::OnExpiry;
 
 /// What happened.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -76,6 +78,15 @@ pub enum Happening {
     ApprovalRequested {
         /// Who may decide.
         approvers: String,
+        /// Whether it is the one after the deployment (A25).
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        after: bool,
+        /// Whether the approvers are asked one after the other.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        in_sequence: bool,
+        /// The hash of what they are shown (X6).
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        shown: Option<String>,
         /// Until when.
         deadline: Timestamp,
     },
@@ -86,11 +97,43 @@ pub enum Happening {
         /// What they said.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         comment: Option<String>,
+        /// The answer they chose (T35).
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        input: Option<String>,
+        /// Not before this time (A18).
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        defer_until: Option<Timestamp>,
+        /// How it came.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        via: Option<Via>,
+        /// The hash of what they say they saw.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        saw: Option<String>,
         /// How the approval stands now.
         standing: String,
     },
+    /// Others are asked from now on.
+    ApprovalReassigned {
+        /// Who was asked before.
+        from: String,
+        /// Who is asked now.
+        to: String,
+    },
+    /// A single-use link was made. The link itself is nowhere.
+    ApprovalLinkMade {
+        /// Its id: the decision that it gives names it.
+        link: LinkId,
+        /// Whose decision it gives.
+        person: String,
+        /// Until when.
+        until: Timestamp,
+    },
     /// Nobody decided in time.
-    ApprovalExpired {},
+    ApprovalExpired {
+        /// What that counts as; absent: as a rejection.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        expired_as: Option<OnExpiry>,
+    },
     /// A gate was opened: its checks are sampled from now on (A34, A36).
     GatesOpened {
         /// `before` or `after`.
@@ -343,13 +386,35 @@ mod tests {
     fn a_changed_or_missing_event_breaks_the_chain_where_it_was() {
         let first = Event::chain(draft(Happening::DeploymentStarted {}), None);
         let second = Event::chain(draft(Happening::CancelRequested {}), Some((first.seq, &first.hash)));
-        let third = Event::chain(draft(Happening::ApprovalExpired {}), Some((second.seq, &second.hash)));
+        let third = Event::chain(
+            draft(Happening::ApprovalExpired { expired_as: None }),
+            Some((second.seq, &second.hash)),
+        );
         let chain = vec![first, second, third];
         assert_eq!(first_break(&chain), None);
         let mut changed = chain.clone();
         changed[1].actor = "nobody".to_owned();
         assert_eq!(first_break(&changed), Some(2));
         assert_eq!(first_break(&[chain[0].clone(), chain[2].clone()]), Some(3));
+    }
+
+    #[test]
+    fn an_event_of_an_earlier_version_keeps_its_hash() {
+        let old = serde_json::json!({
+            "release": "rel_00000000010000000000000001", "seq": 1, "at": "1970-01-01T00:00:00Z",
+            "actor": "ann", "environment": "prod", "attempt": 1, "type": "ApprovalDecided",
+            "approve": true, "standing": "approved by ann", "previous": digest(b""), "hash": "",
+        });
+        let event: Event = serde_json::from_value(old.clone()).unwrap();
+        let mut written = serde_json::to_value(&event).unwrap();
+        assert_eq!(written, old, "no new field appears in an old event");
+        let mut expired = old;
+        expired["type"] = "ApprovalExpired".into();
+        for gone in ["approve", "standing"] {
+            expired.as_object_mut().unwrap().remove(gone);
+        }
+        written = serde_json::to_value(serde_json::from_value::<Event>(expired.clone()).unwrap()).unwrap();
+        assert_eq!(written, expired);
     }
 
     #[test]

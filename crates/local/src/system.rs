@@ -15,10 +15,10 @@ use pilothouse_domain::secret::SecretRef;
 use pilothouse_operations::clock::{SharedClock, SystemClock};
 use pilothouse_operations::clusters::Clusters;
 use pilothouse_operations::executions::Executions;
-use pilothouse_operations::random::IdSource;
+use pilothouse_operations::random::{IdSource, new_secret};
 use pilothouse_operations::secrets::Secrets;
 use pilothouse_operations::stages::StageRegistry;
-use pilothouse_operations::{Context, OperationError, OutboundPolicy, Swept, sweep};
+use pilothouse_operations::{Context, LINK_KEY, OperationError, OutboundPolicy, Swept, sweep};
 use pilothouse_sim_cluster::SimCluster;
 use pilothouse_store::{Store, StoreError, Transaction};
 use tokio::task::JoinHandle;
@@ -154,6 +154,7 @@ impl SystemBuilder {
     /// [`SystemError`].
     pub async fn build(self) -> Result<System, SystemError> {
         let _ = rustls::crypto::ring::default_provider().install_default();
+        let secrets = with_link_key(self.secrets)?;
         let seed = match self.seed {
             Some(seed) => seed,
             None => getrandom::u64().map_err(SystemError::Random)?,
@@ -172,9 +173,9 @@ impl SystemBuilder {
         let (engine, deployment) = engine(&functions, &self.clock, seed)?;
         let context = Context {
             executions: Executions::new(client(&engine), deployment),
-            clusters: Clusters::new(store.clone(), self.secrets.clone()),
+            clusters: Clusters::new(store.clone(), secrets.clone()),
             store,
-            secrets: self.secrets,
+            secrets,
             ids: IdSource::seeded(Arc::clone(&self.clock), seed),
             clock: self.clock,
             outbound: self.outbound,
@@ -189,6 +190,15 @@ impl SystemBuilder {
         let meter = connector.meter();
         Ok(System { context, router, engine, sim, database, meter, recovered, background })
     }
+}
+
+/// A key of this process's own for single-use links, unless one is configured.
+fn with_link_key(secrets: Secrets) -> Result<Secrets, SystemError> {
+    if std::env::var_os(LINK_KEY).is_some() {
+        return Ok(secrets);
+    }
+    let key = new_secret("").map_err(SystemError::Random)?;
+    Ok(secrets.or_value(SecretRef::Env { name: LINK_KEY.to_owned() }, key))
 }
 
 fn engine(

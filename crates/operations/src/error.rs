@@ -1,7 +1,7 @@
 //! Why a use case did not do what it was asked.
 
 use pilothouse_cluster::ClusterError;
-use pilothouse_domain::approval::DecisionRefused;
+use pilothouse_domain::approval::{DecisionRefused, LinkRefused};
 use pilothouse_domain::attempt::{ControlRefused, Refused};
 use pilothouse_domain::problem::Problems;
 use pilothouse_domain::release::ReleaseRefused;
@@ -22,6 +22,9 @@ pub enum OperationError {
     /// The approval's state or its approvers do not allow it.
     #[error(transparent)]
     DecisionRefused(#[from] DecisionRefused),
+    /// A single-use link decides nothing.
+    #[error(transparent)]
+    LinkRefused(#[from] LinkRefused),
     /// Something else stands in the way, and says what.
     #[error("{0}")]
     Conflicting(String),
@@ -91,9 +94,8 @@ impl OperationError {
             Self::Refused(_) | Self::ControlRefused(_) => "illegal_transition",
             Self::Contended(_) => "contended",
             Self::ReleaseRefused(_) => "release_status",
-            Self::DecisionRefused(DecisionRefused::NotAnApprover { .. }) => "not_an_approver",
-            Self::DecisionRefused(DecisionRefused::UnknownInput { .. }) => "unknown_input",
-            Self::DecisionRefused(_) => "approval_ended",
+            Self::DecisionRefused(refused) => refused.code(),
+            Self::LinkRefused(refused) => refused.code(),
             Self::Conflicting(_) => "conflict",
             Self::NotFound { .. } => "not_found",
             Self::Invalid(_) => "invalid",

@@ -4,6 +4,7 @@
 //! the use cases use them directly. [`Context`] holds what they work with.
 
 pub mod advance;
+mod approvals;
 pub mod clock;
 pub mod clusters;
 mod context;
@@ -28,7 +29,6 @@ mod cancel_deployment;
 mod cause;
 mod control_deployment;
 mod create_draft;
-mod decide_approval;
 mod edit_draft;
 mod export_release;
 mod holds;
@@ -49,11 +49,14 @@ mod sweep;
 mod wake;
 
 pub use abandon_release::abandon_release;
+pub use approvals::{
+    DecideApproval, LINK_KEY, LinkDecision, MakeLink, NewLink, PresentedLink, decide_approval,
+    decide_by_link, make_link, open_link, reassign_approval,
+};
 pub use cancel_deployment::cancel_deployment;
 pub use context::Context;
 pub use control_deployment::{pause_deployment, resume_deployment, stop_deployment};
 pub use create_draft::create_draft;
-pub use decide_approval::{DecideApproval, decide_approval};
 pub use edit_draft::edit_draft;
 pub use error::OperationError;
 pub use export_release::export_release;

@@ -32,6 +32,12 @@ impl Context {
         Ok(approvals.into_iter().filter(|a| a.record.subject == subject).max_by_key(|a| a.record.id.clone()))
     }
 
+    /// The approval before the attempt's deployment, however it stands: what expressions can read.
+    pub(crate) async fn approval_before(&self, at: &AttemptRef) -> Result<Option<Approval>, OperationError> {
+        let approvals = self.approvals_of(at).await?.into_iter().map(|a| a.record);
+        Ok(approvals.filter(|a| a.subject == Subject::BeforeDeployment).max_by_key(|a| a.id.clone()))
+    }
+
     /// The callbacks of stages that wait for other stages.
     pub(crate) async fn upstream_callbacks(
         &self,

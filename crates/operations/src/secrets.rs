@@ -74,6 +74,14 @@ impl Secrets {
         Self { given: Arc::new(values), ..self }
     }
 
+    /// The same with a value for this reference, unless one was given before.
+    #[must_use]
+    pub fn or_value(self, reference: SecretRef, value: String) -> Self {
+        let mut given = BTreeMap::clone(&self.given);
+        given.entry(reference).or_insert(value);
+        Self { given: Arc::new(given), ..self }
+    }
+
     /// The secret's value.
     ///
     /// # Errors

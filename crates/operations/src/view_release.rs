@@ -18,7 +18,7 @@ use serde_json::Value;
 
 pub use gates::{GateCheckView, GateState, GateView};
 pub use types::{
-    ApprovalView, AttemptPurpose, AttemptView, EnvironmentView, ExecutionName, Outcome, ReleaseView,
+    ApprovalView, Asks, AttemptPurpose, AttemptView, EnvironmentView, ExecutionName, Outcome, ReleaseView,
     StageState, StageView,
 };
 pub use waits::{StageWait, WaitKind};

@@ -6,7 +6,7 @@ use axum::http::header::{CACHE_CONTROL, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use pilothouse_domain::approval::DecisionRefused;
+use pilothouse_domain::approval::{DecisionRefused, LinkRefused};
 use pilothouse_domain::problem::Problem;
 use pilothouse_domain::token::{Permission, Role};
 use pilothouse_operations::{Context, OperationError};
@@ -79,6 +79,11 @@ impl Failure {
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", message)
     }
 
+    /// What it says to people.
+    pub(crate) fn message(&self) -> &str {
+        &self.detail.message
+    }
+
     /// Whether the present state is what refuses.
     pub(crate) fn is_conflict(&self) -> bool {
         self.status == StatusCode::CONFLICT
@@ -116,13 +121,8 @@ impl From<OperationError> for Failure {
             OperationError::Conflicting(_)
             | OperationError::ControlRefused(_)
             | OperationError::Contended(_) => Self::new(StatusCode::CONFLICT, error.code(), message),
-            OperationError::DecisionRefused(DecisionRefused::NotAnApprover { .. }) => {
-                Self::new(StatusCode::FORBIDDEN, error.code(), message)
-            }
-            OperationError::DecisionRefused(DecisionRefused::UnknownInput { .. }) => {
-                Self::invalid(vec![Problem::new("input", message)])
-            }
-            OperationError::DecisionRefused(_) => Self::new(StatusCode::CONFLICT, error.code(), message),
+            OperationError::DecisionRefused(refused) => decision_refused(refused, error.code(), message),
+            OperationError::LinkRefused(refused) => Self::new(link_status(refused), error.code(), message),
             OperationError::Store(StoreError::InvalidCursor) => {
                 Self::invalid(vec![Problem::new("cursor", message)])
             }
@@ -133,6 +133,28 @@ impl From<OperationError> for Failure {
             }
             error => Self::internal(error),
         }
+    }
+}
+
+fn decision_refused(refused: &DecisionRefused, code: &str, message: String) -> Failure {
+    let invalid = |field: &str, message: String| Failure::invalid(vec![Problem::new(field, message)]);
+    match refused {
+        DecisionRefused::NotAnApprover { .. } | DecisionRefused::OwnRelease { .. } => {
+            Failure::new(StatusCode::FORBIDDEN, code, message)
+        }
+        DecisionRefused::UnknownInput { .. } => invalid("input", message),
+        DecisionRefused::Deferral { .. } => invalid("deferUntil", message),
+        DecisionRefused::Unreachable { .. } => invalid("approvers", message),
+        _ => Failure::new(StatusCode::CONFLICT, code, message),
+    }
+}
+
+fn link_status(refused: &LinkRefused) -> StatusCode {
+    match refused {
+        LinkRefused::Unknown => StatusCode::NOT_FOUND,
+        LinkRefused::Expired { .. } => StatusCode::GONE,
+        LinkRefused::Used { .. } => StatusCode::CONFLICT,
+        LinkRefused::OtherAction { .. } | LinkRefused::PersonGone { .. } => StatusCode::FORBIDDEN,
     }
 }
 
@@ -162,7 +184,7 @@ impl IntoResponse for Failure {
 /// Gives every answer its request id, and logs what an answer does not say.
 pub(crate) async fn finish(State(context): State<Context>, request: Request, next: Next) -> Response {
     let id = format!("req_{}", context.ids.ulid());
-    let line = format!("{} {}", request.method(), request.uri().path());
+    let line = format!("{} {}", request.method(), loggable(request.uri().path()));
     let mut response = next.run(request).await;
     if let Some(failure) = response.extensions_mut().remove::<Failure>() {
         if let Some(inner) = &failure.inner {
@@ -180,6 +202,11 @@ pub(crate) async fn finish(State(context): State<Context>, request: Request, nex
         response.headers_mut().insert(REQUEST_ID, id);
     }
     response
+}
+
+/// A path as it may be logged: a link is as good as a decision until it is used.
+fn loggable(path: &str) -> &str {
+    if path.starts_with("/links/") { "/links/…" } else { path }
 }
 
 pub(crate) async fn unknown_path() -> Failure {

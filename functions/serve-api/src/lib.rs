@@ -6,6 +6,7 @@
 
 pub mod api;
 mod auth;
+mod client;
 mod extract;
 mod failure;
 mod openapi;

@@ -1,6 +1,6 @@
 //! `pilothouse approvals`.
 
-use pilothouse_serve_api::api::{ApprovalView, List};
+use pilothouse_serve_api::api::{ApprovalView, Asks, List};
 
 use super::Session;
 use crate::client::{Reply, Request};
@@ -17,7 +17,11 @@ pub(crate) async fn run(session: &Session) -> Result<(), Failure> {
                 a.release.to_string(),
                 a.application.clone(),
                 a.environment.clone(),
-                a.stage.clone().unwrap_or_else(|| "deployment".to_owned()),
+                match (a.asks, &a.stage) {
+                    (_, Some(stage)) => stage.clone(),
+                    (Asks::AfterDeployment, _) => "after deployment".to_owned(),
+                    _ => "deployment".to_owned(),
+                },
                 a.standing.clone(),
                 ago(now, a.deadline),
                 a.instructions.clone().unwrap_or_default(),

@@ -1,7 +1,11 @@
-//! `pilothouse approve` and `pilothouse reject`.
+//! `pilothouse approve`, `reject`, `reassign` and `approval-link`.
 
-use clap::Args;
-use pilothouse_serve_api::api::{ApprovalView, Decide, ReleaseView};
+use clap::{Args, ValueEnum};
+use jiff::Timestamp;
+use pilothouse_domain::approval::LinkAction;
+use pilothouse_domain::duration::Span;
+use pilothouse_domain::pipeline::Approver;
+use pilothouse_serve_api::api::{ApprovalView, Asks, CreateLink, Decide, IssuedLink, Reassign, ReleaseView};
 
 use super::Session;
 use crate::client::{Reply, Request};
@@ -19,30 +23,144 @@ pub(crate) struct DecideArgs {
     /// The answer, where answers are offered.
     #[arg(long)]
     input: Option<String>,
+    /// Start the deployment at this time (RFC 3339), not at once; only with `approve`, before a deployment.
+    #[arg(long, value_name = "TIME")]
+    defer_until: Option<Timestamp>,
     /// The approval's id, when an environment waits for several.
     #[arg(long, value_name = "ID")]
     approval: Option<String>,
 }
 
+#[derive(Debug, Args)]
+pub(crate) struct ReassignArgs {
+    /// The release: its id, a part of it, or `latest`.
+    release: String,
+    /// The environment, when the release waits in several.
+    environment: Option<String>,
+    /// Who is asked from now on, in the place of those who are asked; may be repeated.
+    #[arg(long = "to", value_name = "user:NAME|role:ROLE", required = true, value_parser = approver)]
+    to: Vec<Approver>,
+    /// The approval's id, when an environment waits for several.
+    #[arg(long, value_name = "ID")]
+    approval: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct LinkArgs {
+    /// The release: its id, a part of it, or `latest`.
+    release: String,
+    /// The environment, when the release waits in several.
+    environment: Option<String>,
+    /// The person whose decision the link gives: the name of an API token.
+    #[arg(long = "for", value_name = "NAME")]
+    person: String,
+    /// What the link may do; both when absent.
+    #[arg(long, value_enum, value_delimiter = ',')]
+    actions: Vec<Action>,
+    /// How long it can be used.
+    #[arg(long, default_value = "1h", value_name = "DURATION")]
+    expires_in: Span,
+    /// The approval's id, when an environment waits for several.
+    #[arg(long, value_name = "ID")]
+    approval: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Action {
+    Approve,
+    Reject,
+}
+
+/// `user:bob` or `role:approver`.
+fn approver(text: &str) -> Result<Approver, String> {
+    match text.split_once(':') {
+        Some(("user", name)) if !name.is_empty() => Ok(Approver::User(name.to_owned())),
+        Some(("role", name)) if !name.is_empty() => Ok(Approver::Role(name.to_owned())),
+        _ => Err("write user:NAME or role:ROLE".to_owned()),
+    }
+}
+
 pub(crate) async fn run(session: &Session, args: DecideArgs, approve: bool) -> Result<(), Failure> {
-    let id = session.client.find_release(&args.release).await?;
-    let approval = match args.approval {
-        Some(approval) => approval,
-        None => {
-            let release = session.client.release(&id).await?.body;
-            pending(&release, args.environment.as_deref())?.id.to_string()
-        }
-    };
+    let meant = find(session, &args.release, args.environment.as_deref(), args.approval).await?;
     let verb = if approve { "approve" } else { "reject" };
-    let request = Request::post(&["v1", "releases", id.as_str(), "approvals", &approval, verb]);
-    let ask = Decide { comment: args.comment, input: args.input };
-    let reply: Reply<ApprovalView> = session.client.send(request.json(&ask)).await?;
-    let decided = &reply.body;
+    let ask = Decide {
+        comment: args.comment,
+        input: args.input,
+        defer_until: args.defer_until,
+        saw: meant.shown_hash.clone(),
+    };
+    let reply: Reply<ApprovalView> = session.client.send(request(&meant, verb).json(&ask)).await?;
+    session.output.answer(&reply.json, || format!("{}: {}", place(&reply.body), reply.body.standing));
+    Ok(())
+}
+
+pub(crate) async fn reassign(session: &Session, args: ReassignArgs) -> Result<(), Failure> {
+    let meant = find(session, &args.release, args.environment.as_deref(), args.approval).await?;
+    let ask = Reassign { approvers: args.to };
+    let reply: Reply<ApprovalView> = session.client.send(request(&meant, "reassign").json(&ask)).await?;
     session.output.answer(&reply.json, || {
-        let of = decided.stage.as_ref().map(|s| format!(", stage {s}")).unwrap_or_default();
-        format!("{}{of}: {}", decided.environment, decided.standing)
+        let asked = reply.body.asked.join(" or ");
+        format!("{}: {}, asked of {asked}", place(&reply.body), reply.body.standing)
     });
     Ok(())
+}
+
+pub(crate) async fn link(session: &Session, args: LinkArgs) -> Result<(), Failure> {
+    let meant = find(session, &args.release, args.environment.as_deref(), args.approval).await?;
+    let chosen = args.actions.iter().map(|action| match action {
+        Action::Approve => LinkAction::Approve,
+        Action::Reject => LinkAction::Reject,
+    });
+    let mut actions: Vec<LinkAction> = chosen.collect();
+    if actions.is_empty() {
+        actions = vec![LinkAction::Approve, LinkAction::Reject];
+    }
+    let ask = CreateLink { person: args.person, actions, expires_in: args.expires_in };
+    let reply: Reply<IssuedLink> = session.client.send(request(&meant, "links").json(&ask)).await?;
+    let made = &reply.body;
+    session.output.answer(&reply.json, || {
+        let actions: Vec<&str> = made.actions.iter().map(|a| a.name()).collect();
+        format!(
+            "{}\ndecides once, as {}, until {:.0}: open it, or curl -X POST {}/{}",
+            made.url,
+            made.person,
+            made.expires_at,
+            "…",
+            actions.join("|")
+        )
+    });
+    Ok(())
+}
+
+fn request(meant: &ApprovalView, verb: &str) -> Request {
+    Request::post(&["v1", "releases", meant.release.as_str(), "approvals", meant.id.as_str(), verb])
+}
+
+fn place(approval: &ApprovalView) -> String {
+    let of = match (approval.asks, &approval.stage) {
+        (_, Some(stage)) => format!(", stage {stage}"),
+        (Asks::AfterDeployment, _) => ", after deployment".to_owned(),
+        _ => String::new(),
+    };
+    format!("{}{of}", approval.environment)
+}
+
+/// The approval that is meant: by its id, or the one that is pending.
+async fn find(
+    session: &Session,
+    release: &str,
+    environment: Option<&str>,
+    id: Option<String>,
+) -> Result<ApprovalView, Failure> {
+    let release = session.client.find_release(release).await?;
+    let release = session.client.release(&release).await?.body;
+    let Some(id) = id else { return pending(&release, environment).cloned() };
+    let mut all = release.environments.iter().flat_map(|e| &e.attempts).flat_map(|a| &a.approvals);
+    all.find(|a| a.id.as_str() == id).cloned().ok_or_else(|| {
+        let message =
+            format!("the release has no approval `{id}`; see `pilothouse release show {}`", release.id);
+        Failure::new(Kind::NotFound, message)
+    })
 }
 
 /// The one approval that is meant.
@@ -65,10 +183,7 @@ fn pending<'a>(release: &'a ReleaseView, environment: Option<&str>) -> Result<&'
             Err(Failure::new(Kind::Conflict, message))
         }
         several => {
-            let list = several.iter().map(|a| {
-                let stage = a.stage.as_ref().map(|s| format!(", stage {s}")).unwrap_or_default();
-                format!("\n  {}  {}{stage}", a.id, a.environment)
-            });
+            let list = several.iter().map(|a| format!("\n  {}  {}", a.id, place(a)));
             let list: String = list.collect();
             Err(Failure::usage(format!("several approvals are pending; name one with --approval:{list}")))
         }

@@ -16,7 +16,7 @@ use tokio::task::JoinHandle;
 use super::PIPELINE;
 use crate::client::{Client, Request};
 use crate::print;
-use crate::up::listen;
+use crate::up::{listen, with_peers};
 
 /// The running installation, and what the story needs to play in it.
 pub(super) struct Installation {
@@ -61,7 +61,7 @@ impl Installation {
         let api = format!("http://{}", listener.local_addr()?);
         let router = system.router();
         let server = tokio::spawn(async move {
-            if let Err(error) = axum::serve(listener, router).await {
+            if let Err(error) = axum::serve(listener, with_peers(router)).await {
                 tracing::error!(%error, "the server stopped");
             }
         });

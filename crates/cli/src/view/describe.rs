@@ -8,6 +8,7 @@ use pilothouse_domain::attempt::Control;
 use pilothouse_domain::timeline::{Event, Happening};
 use serde_json::Value;
 
+use super::approvals;
 use super::time::elapsed;
 
 /// What happened, in one line; digests are shortened, as the record holds them whole.
@@ -71,15 +72,11 @@ fn in_full(event: &Event) -> String {
         }
         Happening::LaneAwaited { holder } => format!("waits: {holder} holds the environment"),
         Happening::LaneEntered { fence } => format!("holds its environment (fence {fence})"),
-        Happening::ApprovalRequested { approvers, deadline } => {
-            format!("approval asked of {approvers}, until {deadline:.0}")
-        }
-        Happening::ApprovalDecided { approve, comment, standing } => {
-            let verb = if *approve { "approved" } else { "rejected" };
-            let said = comment.as_ref().map(|c| format!(": “{c}”")).unwrap_or_default();
-            format!("{by} {verb}{said} ({standing})")
-        }
-        Happening::ApprovalExpired {} => "nobody decided in time".to_owned(),
+        Happening::ApprovalRequested { .. }
+        | Happening::ApprovalDecided { .. }
+        | Happening::ApprovalReassigned { .. }
+        | Happening::ApprovalLinkMade { .. }
+        | Happening::ApprovalExpired { .. } => approvals::in_words(by, &event.what),
         Happening::GatesOpened { side, checks, deadline } => {
             format!("gate {side} the stages opened, until {deadline:.0}: {checks}")
         }
@@ -237,7 +234,7 @@ fn tone(event: &Event) -> Tone {
         Happening::StageEnded { status, .. } if status == "succeeded" => Tone::Good,
         Happening::DeploymentEnded { status, .. } if status == "Succeeded" => Tone::Good,
         Happening::DeploymentEnded { .. }
-        | Happening::ApprovalExpired {}
+        | Happening::ApprovalExpired { .. }
         | Happening::ReleaseAbandoned { .. } => Tone::Bad,
         Happening::ApprovalDecided { approve, .. } => {
             if *approve {
@@ -306,6 +303,10 @@ mod tests {
                 Happening::ApprovalDecided {
                     approve: true,
                     comment: Some("looks fine".into()),
+                    input: None,
+                    defer_until: None,
+                    via: None,
+                    saw: None,
                     standing: "approved by ann".into(),
                 },
             ),
@@ -339,7 +340,7 @@ mod tests {
         insta::assert_snapshot!(anstream::adapter::strip_str(&timeline(&happened)), @r"
            +0.0s  release           release started: push by ann (hook shop): shop/web:1.1.0
            +1.3s  prod #1           deploy queued by ann
-           +2.6s  prod #1           ann approved: “looks fine” (approved by ann)
+           +2.6s  prod #1           ann approved: “looks fine”
            +3.9s  prod #1 · Deploy  started (deploy-manifest)
            +5.2s  prod #1 · Deploy  failed: pod web-1: CrashLoopBackOff
                                     Warning BackOff on Pod web-1, 3 times: Back-off restarting failed container

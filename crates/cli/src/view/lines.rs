@@ -6,13 +6,13 @@ use pilothouse_domain::attempt::{AttemptStatus, OperationStatus};
 use pilothouse_domain::gate::GateSide;
 use pilothouse_domain::pipeline::Start;
 use pilothouse_serve_api::api::{
-    ApprovalView, AttemptPurpose, AttemptView, EnvironmentView, ExecutionName, Outcome, ReleaseView,
-    StageState, StageView,
+    AttemptPurpose, AttemptView, EnvironmentView, ExecutionName, Outcome, ReleaseView, StageState, StageView,
 };
 
+use super::approvals;
 use super::describe::proof;
 use super::gates::of_gate;
-use super::time::{ago, elapsed};
+use super::time::elapsed;
 use super::waits::hint;
 
 /// What stands before a line.
@@ -61,7 +61,7 @@ pub(crate) fn lines(view: &ReleaseView, now: Timestamp) -> Vec<Line> {
             let gates = |side| attempt.gates.iter().filter(move |gate| gate.side == side);
             lines.extend(gates(GateSide::Before).flat_map(|gate| of_gate(&key, gate, now)));
             for approval in &attempt.approvals {
-                lines.push(decision(&key, approval, now));
+                lines.extend(approvals::lines(&key, approval, now));
             }
             if attempt.started_at.is_some() {
                 for stage in &attempt.stages {
@@ -161,30 +161,6 @@ fn state_in_words(attempt: &AttemptView) -> &'static str {
         _ if attempt.kind == AttemptPurpose::Rollback => "rolls back",
         _ => "deploys",
     }
-}
-
-fn decision(attempt: &str, approval: &ApprovalView, now: Timestamp) -> Line {
-    let rejected = approval.decisions.iter().any(|d| !d.approve);
-    let mark = match (approval.pending, rejected, approval.given >= approval.required) {
-        (true, ..) => Mark::Waiting,
-        (false, false, true) => Mark::Done,
-        _ => Mark::Failed,
-    };
-    let comment = approval.decisions.iter().filter_map(|d| d.comment.as_deref()).next_back();
-    let note = if approval.pending {
-        let of = approval.approvers.join(" or ");
-        format!("{}, asked of {of}, expires {}", approval.standing, ago(now, approval.deadline))
-    } else {
-        match comment {
-            Some(comment) => format!("{}: “{comment}”", approval.standing),
-            None => approval.standing.clone(),
-        }
-    };
-    let name = match &approval.stage {
-        Some(stage) => format!("answer for {stage}"),
-        None => "approval".to_owned(),
-    };
-    Line { key: format!("{attempt}/{}", approval.id), mark, name, took: String::new(), note }
 }
 
 fn of_stage(attempt: &str, stage: &StageView, now: Timestamp) -> Vec<Line> {
@@ -301,7 +277,7 @@ mod tests {
         dev  succeeded after 5.0s
           ✓ Deploy          5.0s
         prod  failed after 4.0s, is rolled back: stage `Deploy` failed
-          ✓ approval              approved by ann
+          ✓ approval        6.0s  approved by ann
           ✗ Deploy          4.0s  pod web-1: CrashLoopBackOff
                                   Warning BackOff on Pod web-1, 3 times: Back-off restarting
           – Smoke test            not run: stage `Deploy` failed
@@ -344,7 +320,7 @@ mod tests {
     fn a_stage_that_waits_says_for_what_until_when_and_how_it_is_ended() {
         insta::assert_snapshot!(written(&crate::view::samples::waiting()), @r"
         dev  waits for a person
-          ◷ answer for Look           pending (0 of 1 given), asked of role approver, expires in 7d
+          ◷ answer for Look           pending (0 of 1 given), asked of role approver, answers: go, hold, expires in 7d
           ◷ Settle             10.0s  waits
                                       goes on at 2026-09-21T15:13:40Z, in 1h, or by `pilothouse skip rel_00000000010000000000000001 dev Settle`; warning: “Traffic is high.”
           ◷ Cool down          10.0s  waits

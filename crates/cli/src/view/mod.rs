@@ -1,5 +1,6 @@
 //! Releases for people: a live view while one runs, and its timeline afterwards.
 
+mod approvals;
 mod describe;
 mod gates;
 mod lines;

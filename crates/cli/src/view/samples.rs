@@ -7,10 +7,10 @@ use pilothouse_domain::artifact::Artifact;
 use pilothouse_domain::attempt::{AttemptRef, AttemptStatus, Control, OperationStatus};
 use pilothouse_domain::environment::EnvironmentStatus;
 use pilothouse_domain::ids::{ApprovalId, AttemptId, ReleaseId};
-use pilothouse_domain::pipeline::{RollbackMode, Start};
+use pilothouse_domain::pipeline::{OnExpiry, Order, RollbackMode, Start};
 use pilothouse_domain::release::{Cause, ReleaseStatus};
 use pilothouse_serve_api::api::{
-    ApprovalView, AttemptPurpose, AttemptView, EnvironmentView, ExecutionName, Outcome, ReleaseView,
+    ApprovalView, Asks, AttemptPurpose, AttemptView, EnvironmentView, ExecutionName, Outcome, ReleaseView,
     StageState, StageView, StageWait, WaitKind,
 };
 use serde_json::{Value, json};
@@ -32,13 +32,24 @@ pub(crate) fn approval(environment: &str, stage: Option<&str>, pending: bool) ->
         application: "shop".to_owned(),
         environment: environment.to_owned(),
         attempt: 1,
+        asks: if stage.is_some() { Asks::Stage } else { Asks::BeforeDeployment },
         stage: stage.map(str::to_owned),
         inputs: Vec::new(),
         approvers: vec!["role approver".to_owned()],
+        order: Order::Any,
+        asked: if pending { vec!["role approver".to_owned()] } else { Vec::new() },
+        excluded: Vec::new(),
         required: 1,
         given: u32::from(!pending),
         instructions: None,
         pending,
+        approved: !pending,
+        input: None,
+        defer_until: None,
+        on_expiry: OnExpiry::Reject,
+        ended_at: (!pending).then(|| at(7)),
+        shown: None,
+        shown_hash: None,
         standing: if pending { "pending (0 of 1 given)" } else { "approved by ann" }.to_owned(),
         decisions: Vec::new(),
         created_at: at(1),

@@ -18,8 +18,8 @@ pub use template::Template;
 use crate::problem::Problem;
 
 /// The names that an expression may start from.
-pub const ROOTS: [&str; 7] =
-    ["params", "artifacts", "trigger", "release", "environment", "stages", "rollback"];
+pub const ROOTS: [&str; 8] =
+    ["params", "artifacts", "trigger", "release", "environment", "stages", "approvals", "rollback"];
 
 /// An expression that cannot be read or has no value.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

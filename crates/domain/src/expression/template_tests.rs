@@ -93,7 +93,7 @@ fn what_cannot_be_read_is_refused_with_its_place() {
     ];
     let errors: Vec<String> =
         texts.iter().map(|text| Template::parse(text).unwrap_err().to_string()).collect();
-    insta::assert_snapshot!(errors.join("\n"), @r#"
+    insta::assert_snapshot!(errors.join("\n"), @r"
     the expression is empty (at character 3)
     the expression ends too early: expected expression (at character 10)
     `${` has no closing `}`; write `$${` for a literal `${` (at character 1)
@@ -101,10 +101,10 @@ fn what_cannot_be_read_is_refused_with_its_place() {
     expected ':' in conditional expression (at character 10)
     unexpected '2' (at character 6)
     unknown name `param`; did you mean `params`? (at character 3)
-    unknown name `secrets`; names start with one of params, artifacts, trigger, release, environment, stages, rollback (at character 3)
+    unknown name `secrets`; names start with one of params, artifacts, trigger, release, environment, stages, approvals, rollback (at character 3)
     unknown function `siz`; did you mean `size`? (at character 3)
     more than 2 loops stand within one another (at character 3)
-    "#);
+    ");
 }
 
 #[rstest]

@@ -85,4 +85,18 @@ pub struct StageScope<'a> {
     pub upstream: &'a [String],
     /// The names of all stages of the environment.
     pub stages: &'a [String],
+    /// The approval that was given before the stage starts.
+    pub approval: GivenApproval,
+}
+
+/// What expressions can read of the approval before deployment, as `approvals.before`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum GivenApproval {
+    /// There is none.
+    #[default]
+    None,
+    /// Who gave it, and with what comment.
+    WithoutAnswer,
+    /// The answer that was chosen, too (T35).
+    WithAnswer,
 }

@@ -19,8 +19,8 @@ mod surrogates;
 mod tree;
 mod trigger;
 
-pub use approval::{ApprovalPolicy, Approvals, Approver};
-pub use catalog::{StageCatalog, StageScope, StageTypeInfo, ValidateStage};
+pub use approval::{ApprovalPolicy, Approvals, Approver, MOST_APPROVERS, OnExpiry, Order};
+pub use catalog::{GivenApproval, StageCatalog, StageScope, StageTypeInfo, ValidateStage};
 pub use environment::{EnvironmentSpec, RollbackCause, RollbackMode, RollbackPolicy, Start};
 pub use gate::{CheckSpec, GateFailure, GateOrder, GatePolicy, Gates};
 pub use graph::{environment_order, environments_after, first_environments, topological_order, upstreams};

@@ -293,7 +293,7 @@ fn expressions_see_only_what_has_ended() {
                  - { name: E, type: deploy-manifest, manifests: \"${ x }\", requiredArtifacts: [web, cart] }\n\
                  - { name: E, type: wait, duration: 1s, if: \"a ${ params.p }\" }";
     insta::assert_snapshot!(stages(lines), @r#"
-    line 9: environments[0].stages[0].url: unknown name `secrets`; names start with one of params, artifacts, trigger, release, environment, stages, rollback (at character 33)
+    line 9: environments[0].stages[0].url: unknown name `secrets`; names start with one of params, artifacts, trigger, release, environment, stages, approvals, rollback (at character 33)
     line 9: environments[0].stages[0].url: there is no parameter `q`
     line 9: environments[0].stages[0].url: the stage `B` has not ended when `A` starts; add `B` to its `dependsOn`, directly or through another stage
     line 10: environments[0].stages[1].if: a condition is exactly one `${ … }`; write `${ params.p == '1' }`
@@ -326,9 +326,9 @@ fn values_of_a_wrong_type_say_what_to_write() {
 
 #[test]
 fn approvals_are_checked() {
-    let text = "application: shop\npipeline: web\nenvironments:\n- name: dev\n  namespace: dev\n  approvals:\n    after: { approvers: [{ role: a }] }\n    before: { approvers: [{ user: alice }, { user: alice }], required: 2, timeout: 7 days }\n  rollback: { policy: always, causes: [stage_failed, gate] }\n  stages: [{ name: A, type: wait, duration: 1s }]\n- name: prod\n  namespace: dev\n  approvals: { before: { approvers: [{ roel: a }, {}, { role: a, user: b }], required: 0 } }\n  stages: [{ name: A, type: wait, duration: 1s }]\n";
-    insta::assert_snapshot!(problems(text), @r#"
-    line 7: environments[0].approvals.after: approvals after the stages are not supported yet; use `before` of the next environment
+    let text = "application: shop\npipeline: web\nenvironments:\n- name: dev\n  namespace: dev\n  approvals:\n    after: { approvers: [{ role: aprover }] }\n    before: { approvers: [{ user: alice }, { user: alice }], required: 2, timeout: 7 days }\n  rollback: { policy: always, causes: [stage_failed, gate] }\n  stages: [{ name: A, type: wait, duration: 1s }]\n- name: prod\n  namespace: dev\n  approvals: { before: { approvers: [{ roel: a }, {}, { role: a, user: b }], required: 0 } }\n  stages: [{ name: A, type: wait, duration: 1s }]\n";
+    insta::assert_snapshot!(problems(text), @r"
+    line 7: environments[0].approvals.after.approvers[0].role: the role `aprover` cannot decide; did you mean `approver`?
     line 8: environments[0].approvals.before.required: 2 approvals are required, but only 1 may approve
     line 8: environments[0].approvals.before.timeout: `7 days` is not a duration: write for example `30s`, `10m`, `1h30m` or `7d`, at most `366d`
     line 9: environments[0].rollback.policy: `always` is not known here: expected one of `never`, `manual`, `on_failure`
@@ -336,7 +336,61 @@ fn approvals_are_checked() {
     line 13: environments[1].approvals.before.approvers[0]: expected exactly one of the keys `role`, `user`; did you mean `role`?
     line 13: environments[1].approvals.before.approvers[1]: expected exactly one of the keys `role`, `user`
     line 13: environments[1].approvals.before.approvers[2]: expected exactly one of the keys `role`, `user`
+    line 13: environments[1].approvals.before.approvers[2].role: the role `a` cannot decide; use one of approver, operator, admin
     line 13: environments[1].approvals.before.required: 0 is out of range: at least 1
+    ");
+}
+
+#[test]
+fn an_approval_that_could_never_be_given_or_reads_what_is_not_there_is_refused() {
+    let text = r#"
+application: shop
+pipeline: web
+environments:
+- name: dev
+  namespace: dev
+  approvals:
+    before:
+      approvers: [{ user: ann }, { role: approver }, { user: ann }]
+      order: in_sequence
+      required: 2
+      selfApproval: maybe
+      onExpiry: approve
+      inputs: [go, "", go]
+      instructions: "Is ${ params.host } fine after ${ stages.A.output }?"
+    after:
+      approvers: [{ role: viewer }, { user: " " }]
+      order: sequence
+      instructions: "${ stages.A.output.url } for ${ approvals.before.input } of ${ approvals.after.by }"
+  stages:
+  - { name: A, type: wait, duration: 1s, if: '${ approvals.before.input == "go" && approvals.before.inptu == "" }' }
+- name: prod
+  namespace: prod
+  approvals: { after: { approvers: [{ role: approver }] } }
+  stages:
+  - { name: A, type: wait, duration: 1s, if: '${ approvals.before.input == "go" }' }
+- name: asia
+  namespace: asia
+  approvals: { before: { approvers: [{ role: approver }] } }
+  stages:
+  - { name: A, type: wait, duration: 1s, if: '${ approvals.before.by == "ann" && approvals.before.input == "go" }' }
+"#;
+    insta::assert_snapshot!(problems(text), @r#"
+    line 9: environments[0].approvals.before.approvers[2].user: `ann` has a turn already, and approves once
+    line 11: environments[0].approvals.before.required: in sequence all 3 approvers are asked; leave `required` out
+    line 12: environments[0].approvals.before.selfApproval: expected true or false, found "maybe"
+    line 13: environments[0].approvals.before.onExpiry: an approval that nobody gave chooses no answer; use `reject` or `cancel`, or leave out `inputs`
+    line 14: environments[0].approvals.before.inputs[1]: an answer cannot be empty
+    line 14: environments[0].approvals.before.inputs[2]: the answer `go` is there twice
+    line 15: environments[0].approvals.before.instructions: there is no parameter `host`
+    line 15: environments[0].approvals.before.instructions: the stage `A` has not ended when the approval is asked for; read it in the approval `after` the deployment
+    line 17: environments[0].approvals.after.approvers[0].role: the role `viewer` cannot decide; use one of approver, operator, admin
+    line 17: environments[0].approvals.after.approvers[1].user: the name is empty
+    line 18: environments[0].approvals.after.order: `sequence` is not known here: expected one of `any`, `in_sequence`; did you mean `in_sequence`?
+    line 19: environments[0].approvals.after.instructions: no approval `after` was given when this is evaluated; read `approvals.before`
+    line 21: environments[0].stages[0].if: an approval has no `inptu`; did you mean `input`?
+    line 26: environments[1].stages[0].if: the environment asks for no approval before deployment; add `approvals.before` to it
+    line 31: environments[2].stages[0].if: the approval before deployment has no answers to choose from; add `inputs` to `approvals.before`
     "#);
 }
 

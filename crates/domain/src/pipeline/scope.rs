@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
-use super::StageScope;
 use super::path::Path;
+use super::{GivenApproval, StageScope};
 use crate::expression::{Reference, Template};
 use crate::problem::{Problem, did_you_mean};
 
@@ -59,8 +59,13 @@ impl StageScope<'_> {
         }
     }
 
-    fn check_reference(&self, reference: &Reference, path: &str) -> Option<Problem> {
+    /// What is wrong with something that an expression reads, if anything.
+    #[must_use]
+    pub fn check_reference(&self, reference: &Reference, path: &str) -> Option<Problem> {
         let name = reference.name()?;
+        if reference.root() == "approvals" {
+            return self.check_approval(&reference.path, path);
+        }
         let (what, known) = match reference.root() {
             "params" => ("parameter", self.parameters),
             "artifacts" => ("artifact", self.artifacts),
@@ -70,7 +75,13 @@ impl StageScope<'_> {
         if known.iter().any(|known| known == name) {
             return None;
         }
-        if what == "stage" && self.stages.iter().any(|stage| stage == name) {
+        let is_stage = |name: &str| self.stages.iter().any(|stage| stage == name);
+        if what == "stage" && is_stage(name) && !is_stage(self.stage) {
+            let message = format!("the stage `{name}` has not ended when {} is asked for", self.stage);
+            let hint = "read it in the approval `after` the deployment";
+            return Some(Problem::new(path, message).with_hint(hint));
+        }
+        if what == "stage" && is_stage(name) {
             let message = format!("the stage `{name}` has not ended when `{}` starts", self.stage);
             let hint = format!("add `{name}` to its `dependsOn`, directly or through another stage");
             let hint = if name == self.stage { "a stage cannot read itself".to_owned() } else { hint };
@@ -78,5 +89,32 @@ impl StageScope<'_> {
         }
         let hint = did_you_mean(name, known.iter().map(String::as_str));
         Some(Problem::new(path, format!("there is no {what} `{name}`")).with_optional_hint(hint))
+    }
+
+    /// `approvals.before.input`: the approval must have been asked for, and the answer too.
+    fn check_approval(&self, read: &[String], path: &str) -> Option<Problem> {
+        const FACTS: [&str; 3] = ["by", "comment", "input"];
+        let name = read.get(1).map_or("", String::as_str);
+        if name != "before" {
+            let message = format!("no approval `{name}` was given when this is evaluated");
+            return Some(Problem::new(path, message).with_hint("read `approvals.before`"));
+        }
+        if self.approval == GivenApproval::None {
+            let message = "the environment asks for no approval before deployment".to_owned();
+            return Some(Problem::new(path, message).with_hint("add `approvals.before` to it"));
+        }
+        match read.get(2).map(String::as_str) {
+            Some("input") if self.approval == GivenApproval::WithoutAnswer => {
+                let message = "the approval before deployment has no answers to choose from".to_owned();
+                Some(Problem::new(path, message).with_hint("add `inputs` to `approvals.before`"))
+            }
+            Some(fact) if !FACTS.contains(&fact) => {
+                let message = format!("an approval has no `{fact}`");
+                let hint =
+                    did_you_mean(fact, FACTS).unwrap_or_else(|| format!("it has {}", FACTS.join(", ")));
+                Some(Problem::new(path, message).with_hint(hint))
+            }
+            _ => None,
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! A wait reached its deadline (X3).
 
-use pilothouse_domain::approval::{Approval, ApprovalStatus};
+use pilothouse_domain::approval::{Approval, ApprovalEvent};
 use pilothouse_domain::attempt::{Attempt, AttemptEvent, AttemptState};
 use pilothouse_domain::timeline::Happening;
 use pilothouse_store::{Transaction, Versioned};
@@ -22,9 +22,6 @@ pub async fn expire(context: &Context, input: &ExecutionInput) -> Result<(), Ope
         | AttemptState::PendingAfter { .. }
         | AttemptState::GatesFailedAfter { .. } => {
             let Some(approval) = context.approval_awaited(&attempt.record).await? else { return Ok(()) };
-            if approval.record.status != ApprovalStatus::Pending || approval.record.deadline > context.now() {
-                return Ok(());
-            }
             expire_approval(context, &attempt, &approval).await
         }
         AttemptState::Queued | AttemptState::QueuedForPipeline | AttemptState::QueuedForAgent => {
@@ -34,14 +31,18 @@ pub async fn expire(context: &Context, input: &ExecutionInput) -> Result<(), Ope
     }
 }
 
-/// Ends an approval whose deadline passed; the attempt moves on by what that means.
+/// Ends an approval whose deadline passed, as its policy chose; the attempt moves on by what that means. Does nothing
+/// when it has ended or its time has not come: a decision in the same moment wins or loses as a whole.
 pub(super) async fn expire_approval(
     context: &Context,
     attempt: &Versioned<Attempt>,
     approval: &Versioned<Approval>,
 ) -> Result<(), OperationError> {
-    let expired = context.event(&attempt.record.at, SYSTEM, Happening::ApprovalExpired {});
-    let tx = Transaction::new().check(attempt).replace(approval, &approval.record.expire()).event(expired);
+    let now = context.now();
+    let Ok(over) = approval.record.apply(ApprovalEvent::Expire { now }) else { return Ok(()) };
+    let expired_as = (!over.on_expiry.is_default()).then_some(over.on_expiry);
+    let expired = context.event(&attempt.record.at, SYSTEM, Happening::ApprovalExpired { expired_as });
+    let tx = Transaction::new().check(attempt).replace(approval, &over).event(expired);
     super::next::commit_or_reload(context, tx).await
 }
 

@@ -1,14 +1,14 @@
 //! An attempt passes a hurdle: what it waits for next is opened in the same transaction (A13-A20, A34).
 
-use pilothouse_domain::approval::Subject;
 use pilothouse_domain::attempt::{Attempt, AttemptState, Course, Hurdle};
 use pilothouse_domain::gate::GateSide;
 use pilothouse_domain::pipeline::GateOrder;
 use pilothouse_domain::release::Release;
+use pilothouse_domain::stage::StageRun;
 use pilothouse_domain::timeline::Happening;
 use pilothouse_store::{Transaction, Versioned};
 
-use super::approval::ask;
+use crate::approvals::{approval_after, approval_before};
 use crate::gates;
 use crate::load::SYSTEM;
 use crate::{Context, OperationError};
@@ -51,11 +51,16 @@ pub(super) async fn opening(
     match &next.state {
         AttemptState::PendingBefore | AttemptState::GatesFailedBefore { asks: true, .. } => {
             let policy = approvals.and_then(|a| a.before.clone()).ok_or_else(missing)?;
-            Ok(ask(context, next, Subject::BeforeDeployment, policy, tx))
+            let (approval, asked) = approval_before(context, release, next, &policy);
+            Ok(tx.create(&approval).event(asked))
         }
         AttemptState::PendingAfter { .. } | AttemptState::GatesFailedAfter { .. } => {
             let policy = approvals.and_then(|a| a.after.clone()).ok_or_else(missing)?;
-            Ok(ask(context, next, Subject::AfterDeployment, policy, tx))
+            let runs = context.store.stage_runs(&next.at).await?;
+            let runs: Vec<StageRun> = runs.into_iter().map(|run| run.record).collect();
+            let before = context.approval_before(&next.at).await?;
+            let (approval, asked) = approval_after(context, release, next, &policy, &runs, before.as_ref());
+            Ok(tx.create(&approval).event(asked))
         }
         AttemptState::EvaluatingGatesBefore => {
             gates::open(context, release, next, GateSide::Before, tx).await

@@ -57,7 +57,8 @@ pub(super) async fn gate_scope(
     attempt: &Attempt,
 ) -> Result<Value, OperationError> {
     let runs = context.store.stage_runs(&attempt.at).await?;
-    Ok(scope(release, attempt, runs.iter().map(|run| &run.record)))
+    let before = context.approval_before(&attempt.at).await?;
+    Ok(scope(release, attempt, runs.iter().map(|run| &run.record), before.as_ref()))
 }
 
 /// The event that a gate ended.

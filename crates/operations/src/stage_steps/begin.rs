@@ -1,9 +1,9 @@
 //! A stage begins: condition, options, snapshot, lease, first action; in this order, each stored before the next.
 
-use pilothouse_domain::approval::{Approval, ApprovalStatus, Subject};
+use pilothouse_domain::approval::Approval;
 use pilothouse_domain::attempt::AttemptEvent;
 use pilothouse_domain::expression::{Template, evaluate_all};
-use pilothouse_domain::ids::{ApprovalId, StageRunId};
+use pilothouse_domain::ids::StageRunId;
 use pilothouse_domain::pipeline::StageSpec;
 use pilothouse_domain::problem::Problems;
 use pilothouse_domain::snapshot::SnapshotRecord;
@@ -17,6 +17,7 @@ use super::end::{end_run, not_allowed, start_and_end, told_again};
 use super::wait::seconds_left;
 use super::{Loaded, StageInput, StageNext, scope};
 use crate::advance::LONGEST_SECONDS;
+use crate::approvals::approval_of_stage;
 use crate::load::{SYSTEM, outcomes};
 use crate::stages::{Begun, Question, StageEnd, StageType};
 use crate::{Context, OperationError};
@@ -101,7 +102,9 @@ async fn open(
         start_and_end(context, attempt, &blank(context, loaded, spec), end).await?;
         return Ok(Opened::Next(StageNext::Ended));
     }
-    let scope = scope::scope(&loaded.release, &loaded.attempt.record, runs.iter().map(|r| &r.record));
+    let before = given_before(context, loaded).await?;
+    let runs = runs.iter().map(|r| &r.record);
+    let scope = scope(&loaded.release, &loaded.attempt.record, runs, before.as_ref());
     let mut run = blank(context, loaded, spec);
     match evaluate(spec, kind, &scope) {
         Ok(Evaluated::Skip(reason)) => {
@@ -129,6 +132,16 @@ async fn open(
         },
         Err(e) => Err(e.into()),
     }
+}
+
+/// The approval before the deployment, which expressions may read (T35); not looked for where none is asked for.
+async fn given_before(context: &Context, loaded: &Loaded) -> Result<Option<Approval>, OperationError> {
+    let attempt = &loaded.attempt.record;
+    let asked = loaded.environment()?.approvals.as_ref().is_some_and(|a| a.before.is_some());
+    if !asked || attempt.is_rollback() {
+        return Ok(None);
+    }
+    context.approval_before(&attempt.at).await
 }
 
 /// The record of a stage that begins now, with nothing done yet.
@@ -261,17 +274,14 @@ async fn ask(
     question: Option<Question>,
     progress: String,
 ) -> Result<StageNext, OperationError> {
-    let approval = question.map(|q| approval(context, loaded, &run.record, q));
-    let event = StageEvent::Asked { approval: approval.as_ref().map(|a| a.id.clone()) };
+    let (release, attempt) = (&loaded.release, &loaded.attempt.record);
+    let opened = question.map(|q| approval_of_stage(context, release, attempt, &run.record, q));
+    let event = StageEvent::Asked { approval: opened.as_ref().map(|(approval, _)| approval.id.clone()) };
     let asking = run.record.apply(event, context.now()).map_err(|e| not_allowed(&run.record, &e))?;
     let next = StageRun { progress: Some(progress), ..asking };
     let mut tx = Transaction::new().replace(run, &next);
-    if let Some(approval) = &approval {
-        let asked = Happening::ApprovalRequested {
-            approvers: approval.approvers.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
-            deadline: approval.deadline,
-        };
-        tx = tx.create(approval).event(context.stage_event(&next.at, &next.stage, SYSTEM, asked));
+    if let Some((approval, asked)) = opened {
+        tx = tx.create(&approval).event(asked);
         // Written even when another stage asks already: that one may be answered just now, and must see this one.
         let event = AttemptEvent::InterventionOpened;
         let opened = loaded.attempt.record.apply(event, SYSTEM, context.now());
@@ -279,20 +289,4 @@ async fn ask(
     }
     context.store.commit(tx).await?;
     Ok(StageNext::Await { timeout_seconds: seconds_left(context, &loaded.attempt.record, &next) })
-}
-
-fn approval(context: &Context, loaded: &Loaded, run: &StageRun, question: Question) -> Approval {
-    Approval {
-        id: ApprovalId::new(context.ids.ulid()),
-        at: run.at.clone(),
-        application: loaded.release.application.clone(),
-        subject: Subject::Stage { stage: run.stage.clone(), inputs: question.inputs },
-        approvers: question.approvers,
-        required: 1,
-        instructions: question.instructions,
-        status: ApprovalStatus::Pending,
-        decisions: Vec::new(),
-        created_at: context.now(),
-        deadline: run.deadline,
-    }
 }

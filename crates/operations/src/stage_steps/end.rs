@@ -1,6 +1,5 @@
 //! A stage ends: its status is written first, then those that wait for it are woken.
 
-use pilothouse_domain::approval::ApprovalStatus;
 use pilothouse_domain::attempt::{Attempt, AttemptEvent, AttemptState, Control};
 use pilothouse_domain::stage::{StageEvent, StageRefused, StageRun, StageStatus};
 use pilothouse_domain::timeline::{EventDraft, Happening};
@@ -71,10 +70,10 @@ async fn close_question(
 ) -> Result<Transaction, OperationError> {
     let StageStatus::AwaitingAnswer { approval: Some(id) } = &run.status else { return Ok(tx) };
     let Some(approval) = context.store.approval(&run.at.release, id).await? else { return Ok(tx) };
-    Ok(match approval.record.status {
-        ApprovalStatus::Pending => tx.replace(&approval, &approval.record.cancel(actor)),
-        _ => tx,
-    })
+    if !approval.record.is_pending() {
+        return Ok(tx);
+    }
+    Ok(tx.replace(&approval, &approval.record.cancel(actor)))
 }
 
 /// The end of a stage that ended in an earlier step, or call of this one: that may have died before it woke those that wait.

@@ -19,6 +19,7 @@ pub(crate) use cancel::end_overdue;
 pub(crate) use end::event;
 pub use end::fail;
 pub use observe::observe;
+pub(crate) use scope::scope;
 pub(crate) use wait::is_answered;
 pub use wait::{answered, await_answer};
 

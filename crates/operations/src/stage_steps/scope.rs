@@ -1,5 +1,7 @@
-//! What expressions can read (X11): `params`, `artifacts`, `trigger`, `release`, `environment`, `stages`, `rollback`.
+//! What expressions can read (X11): `params`, `artifacts`, `trigger`, `release`, `environment`, `stages`,
+//! `approvals`, `rollback`.
 
+use pilothouse_domain::approval::{Approval, Verdict};
 use pilothouse_domain::artifact::Artifact;
 use pilothouse_domain::attempt::Attempt;
 use pilothouse_domain::release::Release;
@@ -15,11 +17,21 @@ fn artifact(artifact: &Artifact) -> Value {
     })
 }
 
-/// The scope of a stage that begins now.
+/// What can be read of the approval before deployment, once it was given (T35): `approvals.before.input`.
+fn approvals(before: Option<&Approval>) -> Value {
+    let Some((approval, Verdict::Approved { by, .. })) = before.and_then(|a| Some((a, a.verdict()?))) else {
+        return json!({});
+    };
+    let comment = approval.decisions.iter().rev().filter(|d| d.approve).find_map(|d| d.comment.as_deref());
+    json!({ "before": { "by": by, "comment": comment, "input": approval.input() } })
+}
+
+/// The scope of a stage that begins now; `before` is the approval before deployment, where there is one.
 pub(crate) fn scope<'a>(
     release: &Release,
     attempt: &Attempt,
     runs: impl IntoIterator<Item = &'a StageRun>,
+    before: Option<&Approval>,
 ) -> Value {
     let artifacts: Map<String, Value> =
         release.artifacts.iter().map(|a| (a.name.clone(), artifact(a))).collect();
@@ -51,6 +63,7 @@ pub(crate) fn scope<'a>(
             "attempt": attempt.at.number,
         },
         "stages": stages,
+        "approvals": approvals(before),
     });
     // Only there in a rollback pipeline (V1): anywhere else it is undefined, and using it an error (T30).
     if let Some(pipeline) = attempt.rollback_pipeline() {

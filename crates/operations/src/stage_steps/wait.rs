@@ -1,6 +1,6 @@
 //! A stage waits: for a person's answer, or for the end of a wait that may be skipped (T35, T37).
 
-use pilothouse_domain::approval::ApprovalStatus;
+use pilothouse_domain::approval::{NOBODY, Verdict};
 use pilothouse_domain::attempt::Attempt;
 use pilothouse_domain::callback::{Awaited, Callback};
 use pilothouse_domain::stage::{Readiness, StageRun, StageStatus, readiness};
@@ -78,7 +78,7 @@ pub async fn answered(context: &Context, input: &StageInput) -> Result<StageNext
         expire(context, run).await?;
     }
     let actor = match &answer {
-        Answer::Approved { by, .. } | Answer::Rejected { by } | Answer::Skipped { by } => by.clone(),
+        Answer::Approved { by, .. } | Answer::Rejected { by, .. } | Answer::Skipped { by } => by.clone(),
         Answer::TimedOut => SYSTEM.to_owned(),
     };
     let kind = context.stages.get(&run.record.stage_type)?;
@@ -102,10 +102,14 @@ async fn answer_of(context: &Context, run: &Versioned<StageRun>) -> Result<Optio
         let approval = context.store.approval(&run.record.at.release, id).await?;
         let approval =
             approval.ok_or_else(|| OperationError::Inconsistent(format!("approval {id} is gone")))?;
-        let input = approval.record.decisions.last().and_then(|d| d.input.clone());
-        return Ok(match approval.record.status {
-            ApprovalStatus::Approved { by } => Some(Answer::Approved { by, input }),
-            ApprovalStatus::Rejected { by } => Some(Answer::Rejected { by }),
+        let approval = approval.record;
+        let comment = approval.decisions.last().and_then(|d| d.comment.clone());
+        return Ok(match approval.verdict() {
+            Some(Verdict::Approved { by, .. }) => {
+                let input = approval.input().map(str::to_owned);
+                Some(Answer::Approved { by, input, comment })
+            }
+            Some(Verdict::Rejected { by }) if by != NOBODY => Some(Answer::Rejected { by, comment }),
             _ if over => Some(Answer::TimedOut),
             _ => None,
         });

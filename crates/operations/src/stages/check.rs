@@ -78,6 +78,7 @@ pub(crate) fn reference(path: &str, reference: &Reference, scope: &StageScope<'_
         Some(Problem::new(path, format!("the pipeline has no {what} `{name}`")).with_optional_hint(hint))
     };
     match reference.root() {
+        "approvals" => scope.check_reference(reference, path),
         "params" if !known(scope.parameters) => unknown("parameter", scope.parameters),
         "artifacts" if !known(scope.artifacts) => unknown("artifact", scope.artifacts),
         "stages" if known(scope.upstream) => None,
@@ -110,6 +111,8 @@ pub(crate) fn artifact(path: &str, name: &str, scope: &StageScope<'_>) -> Option
 
 #[cfg(test)]
 pub(super) mod tests {
+    use pilothouse_domain::pipeline::GivenApproval;
+
     use super::*;
     use crate::stages::StageType;
 
@@ -125,6 +128,7 @@ pub(super) mod tests {
             parameters: &parameters,
             upstream: &upstream,
             stages: &stages,
+            approval: GivenApproval::WithAnswer,
         };
         let found = (kind.info().validate)(options.as_object().unwrap(), &scope);
         found.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")

@@ -251,7 +251,7 @@ mod tests {
         let script = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata: {run.sh: 'echo ${HOME}'}\n";
         assert_eq!(found(&json!({ "manifests": script })), "");
         insta::assert_snapshot!(found(&json!({ "manifests": script, "render": true })), @r#"
-        manifests: unknown name `HOME`; names start with one of params, artifacts, trigger, release, environment, stages, rollback (at character 75)
+        manifests: unknown name `HOME`; names start with one of params, artifacts, trigger, release, environment, stages, approvals, rollback (at character 75)
         "#);
         assert_eq!(DeployManifest.verbatim(json!({"render": true}).as_object().unwrap()), &[] as &[&str]);
         assert_eq!(DeployManifest.verbatim(json!({}).as_object().unwrap()), &["manifests"]);

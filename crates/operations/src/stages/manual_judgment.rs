@@ -1,7 +1,8 @@
 //! `manual-judgment`: a person looks, and chooses how to go on (T35, H16).
 
+use pilothouse_domain::approval::names_of;
 use pilothouse_domain::duration::Span;
-use pilothouse_domain::pipeline::{Approver, StageScope, StageTypeInfo};
+use pilothouse_domain::pipeline::{Approver, MOST_APPROVERS, Order, StageScope, StageTypeInfo};
 use pilothouse_domain::problem::{Problem, did_you_mean};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -24,8 +25,18 @@ pub struct Options {
     pub inputs: Vec<String>,
     /// Who may answer: any of these. `[{role: approver}]` when absent.
     #[serde(default = "approvers")]
-    #[schemars(length(min = 1))]
+    #[schemars(length(min = 1, max = MOST_APPROVERS))]
     pub approvers: Vec<Approver>,
+    /// How many different people must approve; 1 when absent, and all of them in turn with `order: in_sequence`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
+    pub required: Option<u32>,
+    /// Whether the approvers are asked all at once or one after the other.
+    #[serde(default, skip_serializing_if = "Order::is_default")]
+    pub order: Order,
+    /// Whether the one who started the release, or the deployment by hand, may answer; true when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub self_approval: Option<bool>,
 }
 
 fn approvers() -> Vec<Approver> {
@@ -63,17 +74,28 @@ impl StageType for ManualJudgment {
 }
 
 fn ask(options: Options) -> Begun {
-    let who: Vec<String> = options.approvers.iter().map(ToString::to_string).collect();
-    let progress = format!("waits for an answer of {}", who.join(" or "));
-    let Options { approvers, inputs, instructions } = options;
-    Begun::Await { question: Some(Question { approvers, inputs, instructions }), progress }
+    let who = match options.order {
+        Order::InSequence => names_of(&options.approvers).replace(", ", ", then "),
+        Order::Any => names_of(&options.approvers).replace(", ", " or "),
+    };
+    let question = Question {
+        approvers: options.approvers,
+        inputs: options.inputs,
+        instructions: options.instructions,
+        required: options.required.unwrap_or(1),
+        order: options.order,
+        self_approval: options.self_approval.unwrap_or(true),
+    };
+    Begun::Await { question: Some(question), progress: format!("waits for an answer of {who}") }
 }
 
 fn end(answer: Answer) -> StageEnd {
     match answer {
-        Answer::Approved { by, input } => StageEnd::succeeded(json!({ "by": by, "input": input })),
-        Answer::Rejected { by } => StageEnd {
-            output: json!({ "by": by, "input": null }),
+        Answer::Approved { by, input, comment } => {
+            StageEnd::succeeded(json!({ "by": by, "input": input, "comment": comment }))
+        }
+        Answer::Rejected { by, comment } => StageEnd {
+            output: json!({ "by": by, "input": null, "comment": comment }),
             ..StageEnd::failed(format!("rejected by {by}"))
         },
         Answer::TimedOut => StageEnd::failed("nobody answered before the deadline"),
@@ -103,11 +125,35 @@ fn validate(options: &Map<String, Value>, scope: &StageScope<'_>) -> Vec<Problem
                 .with_hint("name a role or a user, or leave it out"),
         );
     }
-    problems.extend(parsed.approvers.iter().enumerate().filter_map(|(index, who)| approver(index, who)));
+    problems
+        .extend(parsed.approvers.iter().enumerate().filter_map(|(index, who)| approver_problem(index, who)));
+    problems.extend(quorum(&parsed));
     problems
 }
 
-fn approver(index: usize, who: &Approver) -> Option<Problem> {
+/// Named people can give no more answers than they are; in sequence everybody is asked, once.
+fn quorum(options: &Options) -> Option<Problem> {
+    let mut users: Vec<&Approver> =
+        options.approvers.iter().filter(|a| matches!(a, Approver::User(_))).collect();
+    let (named, listed) = (users.len(), options.approvers.len());
+    users.sort_by_key(|user| user.to_string());
+    users.dedup();
+    if options.order == Order::InSequence {
+        if users.len() < named {
+            return Some(Problem::new("approvers", "a user has two turns, and answers once"));
+        }
+        let all = options.required.is_none_or(|n| usize::try_from(n) == Ok(listed));
+        let message = format!("in sequence all {listed} approvers are asked");
+        return (!all).then(|| Problem::new("required", message).with_hint("leave `required` out"));
+    }
+    let required = options.required?;
+    let reachable = named < listed || usize::try_from(required).is_ok_and(|n| n <= users.len());
+    let message = format!("{required} answers are required, but only {} may answer", users.len());
+    (!reachable && listed > 0).then(|| Problem::new("required", message))
+}
+
+/// What is wrong with one approver, the `index`th of its list.
+pub(crate) fn approver_problem(index: usize, who: &Approver) -> Option<Problem> {
     match who {
         Approver::Role(role) if check::has_expression(role) || ROLES.contains(&role.as_str()) => None,
         Approver::Role(role) => {
@@ -135,7 +181,8 @@ mod tests {
         for fine in [
             json!({}),
             json!({"instructions": "Fine for ${ params.replicas }?", "inputs": ["go", "stop"]}),
-            json!({"approvers": [{"user": "ann"}, {"role": "operator"}]}),
+            json!({"approvers": [{"user": "ann"}, {"role": "operator"}], "required": 3, "selfApproval": false}),
+            json!({"approvers": [{"user": "ann"}, {"role": "operator"}], "order": "in_sequence"}),
         ] {
             assert_eq!(problems(&ManualJudgment, &fine), "");
         }
@@ -143,9 +190,12 @@ mod tests {
             json!({"inputs": ["go", "", "go"], "approvers": []}),
             json!({"approvers": [{"role": "aprover"}, {"role": "viewer"}, {"user": " "}]}),
             json!({"instructions": "${ params."}),
+            json!({"approvers": [{"user": "ann"}, {"user": "ann"}], "required": 2}),
+            json!({"approvers": [{"user": "ann"}, {"user": "ann"}], "order": "in_sequence"}),
+            json!({"approvers": [{"user": "ann"}, {"role": "admin"}], "order": "in_sequence", "required": 1}),
         ];
         let shown: Vec<String> = all.iter().map(|options| problems(&ManualJudgment, options)).collect();
-        insta::assert_snapshot!(shown.join("\n"), @r#"
+        insta::assert_snapshot!(shown.join("\n"), @r"
         inputs[1]: an answer cannot be empty
         inputs[2]: the answer `go` is there twice
         approvers: nobody could answer; name a role or a user, or leave it out
@@ -153,7 +203,10 @@ mod tests {
         approvers[1].role: the role `viewer` cannot decide; use one of approver, operator, admin
         approvers[2].user: the name is empty
         instructions: `${` has no closing `}`; write `$${` for a literal `${` (at character 1)
-        "#);
+        required: 2 answers are required, but only 1 may answer
+        approvers: a user has two turns, and answers once
+        required: in sequence all 2 approvers are asked; leave `required` out
+        ");
     }
 
     #[test]
@@ -169,10 +222,15 @@ mod tests {
 
     #[test]
     fn the_answer_is_the_output_and_a_no_or_silence_is_a_failure() {
-        let go = end(Answer::Approved { by: "ann".into(), input: Some("go".into()) });
-        assert_eq!((go.status, go.output), (StageStatus::Succeeded, json!({"by": "ann", "input": "go"})));
+        let go = end(Answer::Approved {
+            by: "ann".into(),
+            input: Some("go".into()),
+            comment: Some("fine".into()),
+        });
+        let output = json!({"by": "ann", "input": "go", "comment": "fine"});
+        assert_eq!((go.status, go.output), (StageStatus::Succeeded, output));
         let reason = |answer| end(answer).status.reason().map(str::to_owned);
-        assert_eq!(reason(Answer::Rejected { by: "bob".into() }).unwrap(), "rejected by bob");
+        assert_eq!(reason(Answer::Rejected { by: "bob".into(), comment: None }).unwrap(), "rejected by bob");
         assert_eq!(reason(Answer::TimedOut).unwrap(), "nobody answered before the deadline");
     }
 }

@@ -15,7 +15,7 @@ use futures::future::BoxFuture;
 use pilothouse_cluster::{Cluster, ObjectRef};
 use pilothouse_domain::attempt::Attempt;
 use pilothouse_domain::duration::Span;
-use pilothouse_domain::pipeline::{Approver, EnvironmentSpec, StageCatalog, StageTypeInfo};
+use pilothouse_domain::pipeline::{Approver, EnvironmentSpec, Order, StageCatalog, StageTypeInfo};
 use pilothouse_domain::release::Release;
 use pilothouse_domain::stage::{StageRun, StageStatus};
 use serde_json::Value;
@@ -105,6 +105,12 @@ pub struct Question {
     pub inputs: Vec<String>,
     /// What to look at.
     pub instructions: Option<String>,
+    /// How many different people must say yes, unless they are asked in turn.
+    pub required: u32,
+    /// Whether they are asked all at once or in turn.
+    pub order: Order,
+    /// Whether those who started the release or the attempt may answer.
+    pub self_approval: bool,
 }
 
 /// What a stage's first action came to.
@@ -153,11 +159,15 @@ pub enum Answer {
         by: String,
         /// The answer, where answers were offered.
         input: Option<String>,
+        /// What they said.
+        comment: Option<String>,
     },
     /// A person rejected.
     Rejected {
         /// Who.
         by: String,
+        /// What they said.
+        comment: Option<String>,
     },
     /// A person ended the wait early.
     Skipped {

@@ -1,7 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
-use pilothouse_domain::approval::{ApprovalStatus, Subject};
+use pilothouse_domain::approval::Subject;
 use pilothouse_domain::attempt::{Control, RollbackReason, RollbackTerms};
 use pilothouse_domain::ids::{ApprovalId, AttemptId, StageRunId};
 use pilothouse_domain::pipeline::Approver;
@@ -105,18 +105,11 @@ fn run(attempt: &Attempt, stage: &str, status: StageStatus) -> StageRun {
 }
 
 fn approval(attempt: &Attempt) -> Approval {
+    let id = ApprovalId::new(Ulid::from_parts(4, 1));
     Approval {
-        id: ApprovalId::new(Ulid::from_parts(4, 1)),
-        at: attempt.at.clone(),
         application: "shop".to_owned(),
-        subject: Subject::BeforeDeployment,
         approvers: vec![Approver::Role("approver".to_owned())],
-        required: 1,
-        instructions: None,
-        status: ApprovalStatus::Pending,
-        decisions: Vec::new(),
-        created_at: at(4),
-        deadline: at(700),
+        ..Approval::asking(id, attempt.at.clone(), Subject::BeforeDeployment, at(4), at(700))
     }
 }
 

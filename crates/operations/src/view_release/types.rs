@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use pilothouse_domain::approval::{Approval, ApprovalStatus, Decision, Subject};
+use pilothouse_domain::approval::{Approval, Decision, Shown, Subject, Verdict};
 use pilothouse_domain::artifact::Artifact;
 use pilothouse_domain::attempt::{AttemptRef, AttemptStatus, Control, OperationStatus};
 use pilothouse_domain::environment::EnvironmentStatus;
 use pilothouse_domain::ids::{ApprovalId, AttemptId, ReleaseId};
-use pilothouse_domain::pipeline::{Requires, RollbackMode, Start};
+use pilothouse_domain::pipeline::{OnExpiry, Order, Requires, RollbackMode, Start};
 use pilothouse_domain::release::{Abandoned, Cause, ReleaseStatus};
 use pilothouse_domain::stage::StageStatus;
 use schemars::JsonSchema;
@@ -304,13 +304,22 @@ pub struct ApprovalView {
     pub environment: String,
     /// The attempt that waits for it.
     pub attempt: u32,
-    /// The stage that asks; absent when it is asked before the deployment.
+    /// What is asked for.
+    pub asks: Asks,
+    /// The stage that asks, if one does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stage: Option<String>,
     /// The answers to choose from; empty: approve or reject.
     pub inputs: Vec<String>,
     /// Who may decide: `role approver`, `user alice`.
     pub approvers: Vec<String>,
+    /// Whether they are asked all at once or in turn.
+    pub order: Order,
+    /// Who is asked now; empty when it has ended.
+    pub asked: Vec<String>,
+    /// Those who may not decide, as they started the release or the deployment.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub excluded: Vec<String>,
     /// How many must say yes.
     pub required: u32,
     /// How many did.
@@ -320,21 +329,56 @@ pub struct ApprovalView {
     pub instructions: Option<String>,
     /// Whether it waits for decisions.
     pub pending: bool,
+    /// Whether it came to a yes; false while it is pending.
+    pub approved: bool,
     /// How it stands: `pending (0 of 1 given)`, `approved by ann`.
     pub standing: String,
-    /// Who decided what.
+    /// The answer that was chosen (T35).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub input: Option<String>,
+    /// When the deployment is to start, if it was approved for a later time (A18).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub defer_until: Option<Timestamp>,
+    /// Who decided what, when, from where, and what they saw.
     pub decisions: Vec<Decision>,
     /// When it was opened.
     pub created_at: Timestamp,
     /// When it expires.
     pub deadline: Timestamp,
+    /// What it comes to then.
+    pub on_expiry: OnExpiry,
+    /// When it was decided or expired.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended_at: Option<Timestamp>,
+    /// What the approvers are shown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shown: Option<Box<Shown>>,
+    /// Its SHA-256: sent as `saw` with a decision, it binds the decision to it (X6).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shown_hash: Option<String>,
+}
+
+/// What an approval is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum Asks {
+    /// The deployment may start (A15).
+    BeforeDeployment,
+    /// The deployment may count as succeeded (A25).
+    AfterDeployment,
+    /// A stage may go on (A24, T35).
+    Stage,
 }
 
 impl From<&Approval> for ApprovalView {
     fn from(approval: &Approval) -> Self {
-        let (stage, inputs) = match &approval.subject {
-            Subject::BeforeDeployment | Subject::AfterDeployment => (None, Vec::new()),
-            Subject::Stage { stage, inputs } => (Some(stage.clone()), inputs.clone()),
+        let names =
+            |list: &[pilothouse_domain::pipeline::Approver]| list.iter().map(ToString::to_string).collect();
+        let pending = approval.is_pending();
+        let excluded = if approval.self_approval { Vec::new() } else { approval.started_by.clone() };
+        let (approved, defer_until) = match approval.verdict() {
+            Some(Verdict::Approved { defer_until, .. }) => (true, defer_until),
+            _ => (false, None),
         };
         Self {
             id: approval.id.clone(),
@@ -342,17 +386,32 @@ impl From<&Approval> for ApprovalView {
             application: approval.application.clone(),
             environment: approval.at.environment.clone(),
             attempt: approval.at.number,
-            stage,
-            inputs,
-            approvers: approval.approvers.iter().map(ToString::to_string).collect(),
+            asks: match approval.subject {
+                Subject::BeforeDeployment => Asks::BeforeDeployment,
+                Subject::AfterDeployment => Asks::AfterDeployment,
+                Subject::Stage { .. } => Asks::Stage,
+            },
+            stage: approval.subject.stage().map(str::to_owned),
+            inputs: approval.inputs.clone(),
+            approvers: names(&approval.approvers),
+            order: approval.order,
+            asked: if pending { names(approval.asked()) } else { Vec::new() },
+            excluded,
             required: approval.required,
             given: approval.given(),
             instructions: approval.instructions.clone(),
-            pending: approval.status == ApprovalStatus::Pending,
+            pending,
+            approved,
             standing: approval.status_summary(),
+            input: approval.input().map(str::to_owned),
+            defer_until,
             decisions: approval.decisions.clone(),
             created_at: approval.created_at,
             deadline: approval.deadline,
+            on_expiry: approval.on_expiry,
+            ended_at: approval.ended_at,
+            shown: approval.shown.clone(),
+            shown_hash: approval.shown_hash.clone(),
         }
     }
 }

@@ -1,11 +1,12 @@
 //! Approvals: one, those of a release, and those that somebody may decide.
 
-use pilothouse_domain::approval::Approval;
-use pilothouse_domain::ids::{ApprovalId, ReleaseId};
+use pilothouse_domain::approval::{Approval, ApprovalLink};
+use pilothouse_domain::ids::{ApprovalId, LinkId, ReleaseId};
 use pilothouse_domain::pipeline::Approver;
 use pilothouse_domain::token::{Principal, Role};
 
 use crate::records::approval::{self, OPEN, SEVERAL};
+use crate::records::approval_link;
 use crate::records::release_partition;
 use crate::{Cursor, Page, Store, StoreError, Versioned};
 
@@ -39,7 +40,15 @@ impl Store {
         self.partition_under(&release_partition(release), approval::PREFIX).await?.all()
     }
 
-    /// The pending approvals that `who` may decide, list by list: those of the role, those of the person, those of
+    /// A single-use approval link.
+    ///
+    /// # Errors
+    /// [`StoreError`] when it cannot be read.
+    pub async fn approval_link(&self, id: &LinkId) -> Result<Option<Versioned<ApprovalLink>>, StoreError> {
+        self.get(&approval_link::key(id)).await
+    }
+
+    /// The pending approvals that ask `who` now, list by list: those of the role, those of the person, those of
     /// several approvers; in each the oldest first. An administrator sees all.
     ///
     /// # Errors
@@ -63,9 +72,7 @@ impl Store {
         while let Some(prefix) = lists.get(list) {
             let left = limit.max(1) - u32::try_from(items.len()).unwrap_or(u32::MAX);
             let page = self.query_open::<Approval>(OPEN, prefix, left, inner.as_ref()).await?;
-            items.extend(
-                page.items.into_iter().filter(|item| item.record.approvers.iter().any(|a| a.accepts(who))),
-            );
+            items.extend(page.items.into_iter().filter(|item| item.record.asks(who)));
             inner = page.next;
             if inner.is_none() {
                 list += 1;

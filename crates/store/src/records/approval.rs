@@ -1,6 +1,6 @@
 //! Approvals: `RELEASE#id`, `APPROVAL#apr_…`; found by their id alone, and listed by approver while they are pending.
 
-use pilothouse_domain::approval::{Approval, ApprovalStatus};
+use pilothouse_domain::approval::Approval;
 use pilothouse_domain::ids::{ApprovalId, ReleaseId};
 use pilothouse_domain::pipeline::Approver;
 
@@ -33,12 +33,12 @@ impl Record for Approval {
     }
 
     fn open(&self) -> Option<IndexKey> {
-        let list = match self.approvers.as_slice() {
+        // In sequence it is in the list of the one whose turn it is.
+        let list = match self.asked() {
             [one] => of_approver(one),
             _ => SEVERAL.to_owned(),
         };
-        let pending = self.status == ApprovalStatus::Pending;
-        pending.then(|| IndexKey::new(OPEN, format!("{list}{}", self.id)))
+        self.is_pending().then(|| IndexKey::new(OPEN, format!("{list}{}", self.id)))
     }
 }
 

@@ -6,6 +6,7 @@ use pilothouse_domain::ids::ReleaseId;
 pub mod admission;
 pub mod api_token;
 pub mod approval;
+pub mod approval_link;
 pub mod attempt;
 pub mod callback;
 pub mod cluster_account;

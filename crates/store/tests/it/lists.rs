@@ -1,7 +1,7 @@
 //! Lists: order, pages, cursors.
 
-use pilothouse_domain::approval::ApprovalStatus;
-use pilothouse_domain::pipeline::Approver;
+use pilothouse_domain::approval::{Approval, ApprovalStatus, Decision};
+use pilothouse_domain::pipeline::{Approver, Order};
 use pilothouse_domain::saved::PipelineHead;
 use pilothouse_domain::token::{Principal, Role};
 use pilothouse_store::{Cursor, Store, StoreError, Transaction};
@@ -102,7 +102,7 @@ async fn each_approver_sees_what_waits_for_them_and_no_more() {
     }
     let read = store.approval_by_id(&approvals[5].id).await.unwrap().unwrap();
     let mut decided = read.record.clone();
-    decided.status = ApprovalStatus::Approved { by: "alice".into() };
+    decided.status = ApprovalStatus::Approved { by: "alice".into(), defer_until: None };
     store.commit(Transaction::new().replace(&read, &decided)).await.unwrap();
     for limit in [1, 2, 100] {
         assert_eq!(inbox(&store, "alice", Role::Approver, limit).await, [1, 4, 2, 3]);
@@ -112,6 +112,34 @@ async fn each_approver_sees_what_waits_for_them_and_no_more() {
         all.sort_unstable();
         assert_eq!(all, [1, 2, 3, 4, 5]);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn in_sequence_only_the_one_whose_turn_it_is_sees_it_and_never_who_started_it() {
+    let store = store().await;
+    let turns = vec![Approver::User("alice".into()), Approver::Role("operator".into())];
+    let mut asked = Approval { order: Order::InSequence, required: 2, ..approval(1, turns) };
+    (asked.self_approval, asked.started_by) = (false, vec!["carol".into()]);
+    store.commit(Transaction::new().create(&asked)).await.unwrap();
+    assert_eq!(inbox(&store, "alice", Role::Approver, 9).await, [1]);
+    assert_eq!(inbox(&store, "bob", Role::Operator, 9).await, [0_u128; 0]);
+    let read = store.approval_by_id(&asked.id).await.unwrap().unwrap();
+    let alice = Principal { name: "alice".into(), role: Role::Approver };
+    let yes = Decision {
+        by: "alice".into(),
+        at: asked.created_at,
+        approve: true,
+        comment: None,
+        input: None,
+        defer_until: None,
+        via: None,
+        saw: None,
+    };
+    let next = read.record.decide(&alice, yes).unwrap();
+    store.commit(Transaction::new().replace(&read, &next)).await.unwrap();
+    assert_eq!(inbox(&store, "alice", Role::Approver, 9).await, [0_u128; 0]);
+    assert_eq!(inbox(&store, "bob", Role::Operator, 9).await, [1]);
+    assert_eq!(inbox(&store, "carol", Role::Operator, 9).await, [0_u128; 0]);
 }
 
 #[tokio::test(start_paused = true)]

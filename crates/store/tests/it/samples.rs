@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use pilothouse_connector::dynamodb::{Connector, open};
-use pilothouse_domain::approval::{Approval, ApprovalStatus, Subject};
+use pilothouse_domain::approval::{Approval, Subject};
 use pilothouse_domain::artifact::Artifact;
 use pilothouse_domain::attempt::{Attempt, AttemptKind, AttemptRef, AttemptState, Control};
 use pilothouse_domain::ids::{ApprovalId, AttemptId, DeliveryId, ReleaseId};
@@ -96,19 +96,10 @@ pub(crate) fn attempt(n: u128, environment: &str) -> Attempt {
 }
 
 pub(crate) fn approval(n: u128, approvers: Vec<Approver>) -> Approval {
-    Approval {
-        id: ApprovalId::new(Ulid::from_parts(1, n)),
-        at: attempt_ref(n, "prod", 1),
-        application: "shop".into(),
-        subject: Subject::BeforeDeployment,
-        approvers,
-        required: 1,
-        instructions: None,
-        status: ApprovalStatus::Pending,
-        decisions: Vec::new(),
-        created_at: at(0),
-        deadline: at(3600),
-    }
+    let id = ApprovalId::new(Ulid::from_parts(1, n));
+    let subject = Subject::BeforeDeployment;
+    let asking = Approval::asking(id, attempt_ref(n, "prod", 1), subject, at(0), at(3600));
+    Approval { application: "shop".into(), approvers, ..asking }
 }
 
 pub(crate) fn delivery(n: u128) -> Delivery {

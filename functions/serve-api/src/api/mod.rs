@@ -15,7 +15,10 @@ mod token;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use approval::{ApprovalView, Decide, ListApprovals};
+pub use approval::{
+    ApprovalView, Asks, CreateLink, Decide, DecideByLink, DecidedByLink, IssuedLink, LinkPage, ListApprovals,
+    Reassign,
+};
 pub use deployment::{Deploy, DeployFrom, Deployment, History, HistoryEntry};
 pub use error::{CurrentState, ErrorBody, ErrorDetail};
 pub use gate::{GateCheckView, GateSampleView, GateState, GateView, ListSamples};

@@ -2,12 +2,17 @@
 
 use axum::Json;
 use axum::extract::State;
-use pilothouse_domain::ids::ApprovalId;
+use axum::http::StatusCode;
+use pilothouse_domain::approval::Via;
+use pilothouse_domain::ids::{ApprovalId, ReleaseId};
 use pilothouse_domain::token::{Permission, Principal};
-use pilothouse_operations::{Context, DecideApproval, decide_approval};
+use pilothouse_operations::{
+    Context, DecideApproval, MakeLink, decide_approval, make_link, reassign_approval,
+};
 
-use crate::api::{ApprovalView, CurrentState, Decide, List, ListApprovals};
+use crate::api::{ApprovalView, CreateLink, CurrentState, Decide, IssuedLink, List, ListApprovals, Reassign};
 use crate::auth::Caller;
+use crate::client::{Client, Origin};
 use crate::extract::{JsonBody, Params, Segments, page_size, release_id};
 use crate::failure::Failure;
 use crate::route::Route;
@@ -28,6 +33,20 @@ pub(super) fn routes() -> Vec<Route> {
             .may_take::<Decide>()
             .answers::<ApprovalView>(200, "The approval as it stands now.")
             .handled_by(reject),
+        Route::post("/v1/releases/{release}/approvals/{approval}/reassign", "reassign", "Ask others.")
+            .needs(Permission::Decide)
+            .takes::<Reassign>()
+            .answers::<ApprovalView>(200, "The approval as it stands now.")
+            .handled_by(reassign),
+        Route::post(
+            "/v1/releases/{release}/approvals/{approval}/links",
+            "makeLink",
+            "Make a single-use link.",
+        )
+        .needs(Permission::Decide)
+        .takes::<CreateLink>()
+        .answers::<IssuedLink>(201, "The link: shown once, kept nowhere.")
+        .handled_by(create_link),
     ]
 }
 
@@ -45,51 +64,104 @@ async fn list(
 async fn approve(
     State(context): State<Context>,
     Caller(who): Caller,
+    client: Client,
     Segments(path): Segments<(String, String)>,
     JsonBody(ask): JsonBody<Decide>,
 ) -> Result<Json<ApprovalView>, Failure> {
-    decide(&context, &who, path, true, ask).await
+    decide(&context, &who, client, path, true, ask).await
 }
 
 async fn reject(
     State(context): State<Context>,
     Caller(who): Caller,
+    client: Client,
     Segments(path): Segments<(String, String)>,
     JsonBody(ask): JsonBody<Decide>,
 ) -> Result<Json<ApprovalView>, Failure> {
-    decide(&context, &who, path, false, ask).await
+    decide(&context, &who, client, path, false, ask).await
 }
 
 async fn decide(
     context: &Context,
     who: &Principal,
-    (release, approval): (String, String),
+    client: Client,
+    path: (String, String),
     approve: bool,
     ask: Decide,
 ) -> Result<Json<ApprovalView>, Failure> {
-    let approval: ApprovalId = approval.parse().map_err(|_| {
-        let shown: String = approval.chars().take(60).collect();
-        Failure::not_found(&format!("approval `{shown}`"), "an id begins with `apr_`; see GET /v1/approvals")
-    })?;
+    let (release, approval) = ids(&path)?;
     let decision = DecideApproval {
-        release: release_id(&release)?,
+        release,
         approval,
         approve,
         comment: ask.comment,
         input: ask.input,
+        defer_until: ask.defer_until,
+        saw: ask.saw,
+        via: Via::Api { address: client.address },
     };
     match decide_approval(context, who, &decision).await {
         Ok(decided) => Ok(Json(ApprovalView::from(&decided))),
-        Err(error) => Err(explain(context, &decision, error.into()).await),
+        Err(error) => Err(explain(context, &decision.release, &decision.approval, error.into()).await),
     }
 }
 
+async fn reassign(
+    State(context): State<Context>,
+    Caller(who): Caller,
+    Segments(path): Segments<(String, String)>,
+    JsonBody(ask): JsonBody<Reassign>,
+) -> Result<Json<ApprovalView>, Failure> {
+    let (release, approval) = ids(&path)?;
+    match reassign_approval(&context, &who, &release, &approval, &ask.approvers).await {
+        Ok(changed) => Ok(Json(ApprovalView::from(&changed))),
+        Err(error) => Err(explain(&context, &release, &approval, error.into()).await),
+    }
+}
+
+async fn create_link(
+    State(context): State<Context>,
+    Caller(who): Caller,
+    Origin(origin): Origin,
+    Segments(path): Segments<(String, String)>,
+    JsonBody(ask): JsonBody<CreateLink>,
+) -> Result<(StatusCode, Json<IssuedLink>), Failure> {
+    let (release, approval) = ids(&path)?;
+    let CreateLink { person, actions, expires_in } = ask;
+    let wanted = MakeLink { release, approval, person, actions, expires_in };
+    let made = match make_link(&context, &who, &wanted).await {
+        Ok(made) => made,
+        Err(error) => return Err(explain(&context, &wanted.release, &wanted.approval, error.into()).await),
+    };
+    let issued = IssuedLink {
+        id: made.link.id,
+        person: made.link.person,
+        actions: made.link.actions,
+        expires_at: made.link.expires_at,
+        url: format!("{origin}/links/{}", made.token),
+    };
+    Ok((StatusCode::CREATED, Json(issued)))
+}
+
+fn ids((release, approval): &(String, String)) -> Result<(ReleaseId, ApprovalId), Failure> {
+    let approval: ApprovalId = approval.parse().map_err(|_| {
+        let shown: String = approval.chars().take(60).collect();
+        Failure::not_found(&format!("approval `{shown}`"), "an id begins with `apr_`; see GET /v1/approvals")
+    })?;
+    Ok((release_id(release)?, approval))
+}
+
 /// A refusal by the present state says how the approval stands and the deployment that asked for it.
-async fn explain(context: &Context, decision: &DecideApproval, failure: Failure) -> Failure {
+pub(super) async fn explain(
+    context: &Context,
+    release: &ReleaseId,
+    id: &ApprovalId,
+    failure: Failure,
+) -> Failure {
     if !failure.is_conflict() {
         return failure;
     }
-    let Ok(Some(approval)) = context.store.approval(&decision.release, &decision.approval).await else {
+    let Ok(Some(approval)) = context.store.approval(release, id).await else {
         return failure;
     };
     let attempt = context.store.attempt(&approval.record.at).await.ok().flatten();

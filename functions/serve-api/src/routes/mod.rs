@@ -6,6 +6,8 @@ mod drafts;
 mod environments;
 mod gates;
 mod hooks;
+mod link_page;
+mod links;
 mod pipelines;
 mod release_list;
 mod releases;
@@ -23,6 +25,7 @@ pub(crate) fn all() -> Vec<Route> {
         deployments::routes(),
         gates::routes(),
         approvals::routes(),
+        links::routes(),
         environments::routes(),
         hooks::routes(),
         tokens::routes(),

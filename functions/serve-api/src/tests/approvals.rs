@@ -77,3 +77,16 @@ async fn an_approval_that_does_not_exist_is_404() {
         assert_eq!(answer.refusal(), (404, "not_found"), "{approval}");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn without_a_key_there_are_no_links() {
+    let it = Installation::new().await;
+    let (_, path) = waiting(&it).await;
+    it.token("ann", Role::Approver).await;
+    let refused = it.post(&format!("{path}/links"), json!({ "for": "ann" })).await;
+    assert_eq!(refused.refusal(), (409, "conflict"));
+    assert!(refused.message().contains("PILOTHOUSE_LINK_KEY"), "{}", refused.message());
+    let request = axum::http::Request::get("/links/anything").header("accept", "application/json");
+    let opened = it.send(request.body(axum::body::Body::empty()).unwrap()).await;
+    assert_eq!(opened.refusal(), (409, "conflict"));
+}

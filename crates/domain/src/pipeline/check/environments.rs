@@ -1,10 +1,10 @@
-//! Environments: their order, and what their approvals ask for.
+//! Environments: their order, and their schedules.
 
 use super::triggers::check_zone;
 use super::{graph, items};
 use crate::pipeline::path::Path;
 use crate::pipeline::report::Report;
-use crate::pipeline::tree::{Data, Node};
+use crate::pipeline::tree::Node;
 use crate::schedule::TimeOfDay;
 
 pub(super) fn check(root: &Node, report: &mut Report) {
@@ -19,36 +19,6 @@ pub(super) fn check(root: &Node, report: &mut Report) {
         if let Some(schedule) = environment.get("schedule") {
             check_schedule(schedule, &path.key("schedule"), report);
         }
-        let Some(approvals) = environment.get("approvals") else { continue };
-        let path = path.key("approvals");
-        if let Some(after) = approvals.get("after").filter(|after| after.data != Data::Null) {
-            let hint = Some("use `before` of the next environment".to_owned());
-            report.add(
-                after.at,
-                &path.key("after"),
-                "approvals after the stages are not supported yet",
-                hint,
-            );
-        }
-        if let Some(before) = approvals.get("before") {
-            check_quorum(before, &path.key("before"), report);
-        }
-    }
-}
-
-/// Named users can give no more approvals than they are.
-fn check_quorum(policy: &Node, path: &Path, report: &mut Report) {
-    let approvers = policy.list("approvers");
-    let users: std::collections::BTreeSet<&str> =
-        approvers.iter().filter_map(|approver| approver.text_at("user")).collect();
-    let only_users = !approvers.is_empty() && approvers.iter().all(|approver| approver.get("user").is_some());
-    let Some(required) = policy.get("required") else { return };
-    if let Data::Number(number, _) = &required.data
-        && only_users
-        && number.as_u64().is_some_and(|number| number > users.len() as u64)
-    {
-        let message = format!("{number} approvals are required, but only {} may approve", users.len());
-        report.add(required.at, &path.key("required"), message, None);
     }
 }
 

@@ -1,12 +1,13 @@
 //! Gates: their times, what follows their failure, and what their check types say.
 
+use super::approvals::given_before;
 use super::{Names, items, names, unique};
 use crate::duration::Span;
 use crate::pipeline::gate::{MOST_CHECKS, MOST_SAMPLES, SHORTEST_INTERVAL};
 use crate::pipeline::path::Path;
 use crate::pipeline::report::Report;
 use crate::pipeline::tree::{Data, Node};
-use crate::pipeline::{StageCatalog, StageScope};
+use crate::pipeline::{GivenApproval, StageCatalog, StageScope};
 
 /// The keys that every check has; the others are its type's.
 const COMMON: [&str; 2] = ["name", "type"];
@@ -32,6 +33,10 @@ pub(super) fn check(root: &Node, catalog: &StageCatalog, file: &Names, report: &
                 // A gate after the stages reads what they came to.
                 upstream: if side == "after" { &stages } else { &[] },
                 stages: &stages,
+                approval: match side {
+                    "before" if policy.text_at("order") != Some("after_approval") => GivenApproval::None,
+                    _ => given_before(environment),
+                },
             };
             for (index, check) in checks.iter().enumerate() {
                 check_options(root, check, catalog, &scope, &path.key("checks").index(index), report);

@@ -2,6 +2,7 @@
 //!
 //! The checks read the tree and not the types, so that they also run on a file whose structure is wrong elsewhere.
 
+mod approvals;
 mod environments;
 mod gates;
 mod graph;
@@ -40,6 +41,7 @@ pub(super) fn check(root: &Node, catalog: &StageCatalog, report: &mut Report) {
     triggers::check(root, &names, report);
     environments::check(root, report);
     gates::check(root, catalog, &names, report);
+    approvals::check(root, &names, report);
     stages::check(root, catalog, &names, report);
 }
 

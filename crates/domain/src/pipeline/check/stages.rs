@@ -1,6 +1,6 @@
 //! Stages: their graph, their conditions, and what their types say.
 
-use super::{Names, graph, items, names, unique};
+use super::{Names, approvals, graph, items, names, unique};
 use crate::pipeline::path::Path;
 use crate::pipeline::report::Report;
 use crate::pipeline::tree::{Data, Node};
@@ -19,6 +19,7 @@ pub(super) fn check(root: &Node, catalog: &StageCatalog, file: &Names, report: &
         graph::check(stages, "dependsOn", "stage", &path, report);
         let all = names(stages);
         let waits = graph::graph_of(stages, "dependsOn");
+        let approval = approvals::given_before(environment);
         for (index, stage) in stages.iter().enumerate() {
             let name = stage.text_at("name").unwrap_or_default();
             let upstream: Vec<String> = waits.ancestors(name).into_iter().map(ToOwned::to_owned).collect();
@@ -28,6 +29,7 @@ pub(super) fn check(root: &Node, catalog: &StageCatalog, file: &Names, report: &
                 parameters: &file.parameters,
                 upstream: &upstream,
                 stages: &all,
+                approval,
             };
             check_stage(root, stage, catalog, &scope, &path.index(index), report);
         }
