@@ -81,19 +81,12 @@ async fn a_lost_execution_is_started_anew_by_the_sweep() {
     world.save(WEB).await;
     let release = world.start("1.0.0").await;
     world.pending_approval(&release).await;
-    for execution in world.system.engine().list_executions(&machine(&world), None).unwrap() {
-        let _ = world.system.engine().stop_execution(&execution.arn, None, None);
-    }
+    world.lose_executions();
     let swept = pilothouse_sweep_now(&world).await;
     assert_eq!(swept["restarted"], 1, "{swept}");
     world.approve(&release).await;
     let view = world.at_rest(&release).await;
     assert_eq!(attempt(&view, "prod", 1)["status"], "Succeeded");
-}
-
-fn machine(world: &World) -> String {
-    let machines = world.system.engine().list_state_machines();
-    machines.iter().find(|m| &*m.name == pilothouse_local::DEPLOYMENT).unwrap().arn.to_string()
 }
 
 async fn pilothouse_sweep_now(world: &World) -> serde_json::Value {

@@ -7,6 +7,8 @@ mod bad_luck;
 #[cfg(test)]
 mod cancel;
 #[cfg(test)]
+mod control;
+#[cfg(test)]
 mod crash;
 #[cfg(test)]
 mod drafts;

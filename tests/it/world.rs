@@ -172,6 +172,16 @@ impl World {
         answer.body["id"].as_str().unwrap_or_else(|| panic!("{:#}", answer.body)).to_owned()
     }
 
+    /// Ends every execution, as an outage of the engine would.
+    pub(crate) fn lose_executions(&self) {
+        let engine = self.system.engine();
+        for machine in engine.list_state_machines() {
+            for execution in engine.list_executions(&machine.arn, None).unwrap() {
+                let _ = engine.stop_execution(&execution.arn, None, None);
+            }
+        }
+    }
+
     pub(crate) async fn release(&self, id: &str) -> Value {
         let answer = self.get(&format!("/v1/releases/{id}")).await;
         assert!(answer.status.is_success(), "{:#}", answer.body);

@@ -190,6 +190,9 @@ pub enum Happening {
     ControlChanged {
         /// `pausing`, `paused`, `running`, `stopping`, `stopped`, `interrupted`.
         control: crate::attempt::Control,
+        /// Why, when it was no person's wish.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
     },
     /// It was approved for a later time (A18).
     DeploymentDeferred {

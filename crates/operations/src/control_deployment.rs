@@ -1,6 +1,7 @@
 //! Pausing, stopping and resuming a deployment (N12-N15).
 
 use pilothouse_domain::attempt::{Attempt, AttemptEvent, AttemptRef, AttemptStatus, Control, ControlEvent};
+use pilothouse_domain::duration::Span;
 use pilothouse_domain::timeline::{EventDraft, Happening};
 use pilothouse_store::{Transaction, Versioned};
 
@@ -12,7 +13,13 @@ use crate::{Context, OperationError};
 /// How often a change is decided anew when the records change under it.
 const TRIES: u32 = 20;
 
+/// How long a pause lasts when its environment does not say (X3).
+const PAUSE_TIMEOUT: Span = Span::from_secs(30 * 86_400);
+
 /// Lets what runs come to its end and starts nothing new until it is resumed (N13). It keeps its environment.
+///
+/// First it pauses, then it looks whether anything runs: a stage that began before that is seen, and one that begins after it
+/// is refused by the condition of its own write.
 ///
 /// # Errors
 /// [`OperationError::ControlRefused`] when it is paused or stopped, [`OperationError::Refused`] when it has ended or
@@ -25,14 +32,11 @@ pub async fn pause_deployment(
     for _ in 0..TRIES {
         let attempt = context.attempt(at).await?;
         check_has_work(&attempt.record, "pause")?;
-        let mut next = controlled(&attempt.record, ControlEvent::PauseRequested, by)?;
-        let mut events = vec![changed(context, &next, by)];
-        if is_idle(context, &next).await? {
-            next.control = next.control.apply(ControlEvent::Drained)?;
-            events.push(changed(context, &next, SYSTEM));
-        }
-        if commit(context, Transaction::new().replace(&attempt, &next).events(events)).await? {
-            return Ok(next);
+        let next = controlled(context, &attempt.record, ControlEvent::PauseRequested, by).await?;
+        let tx = Transaction::new().replace(&attempt, &next).event(changed(context, &next, by));
+        if commit(context, tx).await? {
+            after_run_ended(context, at).await?;
+            return Ok(context.attempt(at).await?.record);
         }
     }
     Err(too_fast(at))
@@ -50,20 +54,62 @@ pub async fn stop_deployment(
     for _ in 0..TRIES {
         let attempt = context.attempt(at).await?;
         check_has_work(&attempt.record, "stop")?;
-        let mut next = controlled(&attempt.record, ControlEvent::StopRequested, by)?;
-        let mut tx = Transaction::new().event(changed(context, &next, by));
-        if next.state.status() == AttemptStatus::NotDeployed {
-            let reason = Some("it was stopped before it began".to_owned());
-            let event = AttemptEvent::CancelRequested { by: by.to_owned(), reason, until: None };
-            next = next.apply(event, by, context.now())?;
-            tx = canceling(context, &next, by, tx).await?.event(ended(context, &next));
-        }
-        if commit(context, tx.replace(&attempt, &next)).await? {
-            wake_all(context, &next).await?;
-            return Ok(next);
+        if let Some(stopped) = stop(context, &attempt, by, None).await? {
+            return Ok(stopped);
         }
     }
     Err(too_fast(at))
+}
+
+/// Stops a deployment that nobody resumed in its time (X3): what it changed stays, its environment becomes free, and it ends
+/// as canceled. Whether it did so: nothing is done to one that was resumed, or has time left.
+///
+/// # Errors
+/// [`OperationError`].
+pub(crate) async fn end_overdue_pause(context: &Context, at: &AttemptRef) -> Result<bool, OperationError> {
+    for _ in 0..TRIES {
+        let attempt = context.attempt(at).await?;
+        if !attempt.record.is_hold_over(context.now()) {
+            return Ok(false);
+        }
+        let held = if attempt.record.control == Control::Interrupted { "interrupted" } else { "paused" };
+        let patience = patience(context, &attempt.record).await?;
+        let why = format!("it was {held}, and nobody resumed it in {patience}");
+        if stop(context, &attempt, SYSTEM, Some(why)).await?.is_some() {
+            return Ok(true);
+        }
+    }
+    Err(too_fast(at))
+}
+
+/// `None`: the records changed meanwhile.
+async fn stop(
+    context: &Context,
+    attempt: &Versioned<Attempt>,
+    by: &str,
+    why: Option<String>,
+) -> Result<Option<Attempt>, OperationError> {
+    let mut next = controlled(context, &attempt.record, ControlEvent::StopRequested, by).await?;
+    next.control_reason.clone_from(&why);
+    let interrupted = attempt.record.control == Control::Interrupted;
+    if interrupted {
+        next.restarts += 1;
+    }
+    let mut tx = Transaction::new().event(changed(context, &next, by));
+    if next.state.status() == AttemptStatus::NotDeployed {
+        let reason = why.or_else(|| Some("it was stopped before it began".to_owned()));
+        let event = AttemptEvent::CancelRequested { by: by.to_owned(), reason, until: None };
+        next = next.apply(event, by, context.now())?;
+        tx = canceling(context, &next, by, tx).await?.event(ended(context, &next));
+    }
+    if !commit(context, tx.replace(attempt, &next)).await? {
+        return Ok(None);
+    }
+    if interrupted {
+        context.executions.start_or_leave(&next).await;
+    }
+    wake_all(context, &next).await?;
+    Ok(Some(next))
 }
 
 /// Lets a paused or interrupted deployment go on (N14). An interrupted one gets a new execution.
@@ -78,7 +124,7 @@ pub async fn resume_deployment(
     for _ in 0..TRIES {
         let attempt = context.attempt(at).await?;
         check_has_work(&attempt.record, "resume")?;
-        let mut next = controlled(&attempt.record, ControlEvent::Resumed, by)?;
+        let mut next = controlled(context, &attempt.record, ControlEvent::Resumed, by).await?;
         let interrupted = attempt.record.control == Control::Interrupted;
         if interrupted {
             next.restarts += 1;
@@ -106,8 +152,7 @@ pub(crate) async fn after_run_ended(context: &Context, at: &AttemptRef) -> Resul
         if attempt.record.control != Control::Pausing || !is_idle(context, &attempt.record).await? {
             return Ok(());
         }
-        let mut next = attempt.record.clone();
-        next.control = next.control.apply(ControlEvent::Drained)?;
+        let next = controlled(context, &attempt.record, ControlEvent::Drained, SYSTEM).await?;
         let event = changed(context, &next, SYSTEM);
         if commit(context, Transaction::new().replace(&attempt, &next).event(event)).await? {
             return Ok(());
@@ -128,19 +173,27 @@ fn check_has_work(attempt: &Attempt, action: &'static str) -> Result<(), Operati
     Ok(())
 }
 
-fn controlled(attempt: &Attempt, event: ControlEvent, by: &str) -> Result<Attempt, OperationError> {
-    let control = attempt.control.apply(event)?;
-    Ok(Attempt {
-        control,
-        controlled_by: Some(by.to_owned()),
-        last_modified_by: by.to_owned(),
-        ..attempt.clone()
-    })
+async fn controlled(
+    context: &Context,
+    attempt: &Attempt,
+    event: ControlEvent,
+    by: &str,
+) -> Result<Attempt, OperationError> {
+    let patience = patience(context, attempt).await?;
+    Ok(attempt.controlled(event, by, context.now(), patience)?)
+}
+
+/// How long somebody has to resume the attempt.
+async fn patience(context: &Context, attempt: &Attempt) -> Result<Span, OperationError> {
+    let release = context.release(&attempt.at.release).await?.record;
+    let spec = release.environment(&attempt.at.environment);
+    Ok(spec.and_then(|spec| spec.pause_timeout).unwrap_or(PAUSE_TIMEOUT))
 }
 
 /// The event that says how its control is now.
 pub(crate) fn changed(context: &Context, attempt: &Attempt, by: &str) -> EventDraft {
-    context.event(&attempt.at, by, Happening::ControlChanged { control: attempt.control })
+    let (control, reason) = (attempt.control, attempt.control_reason.clone());
+    context.event(&attempt.at, by, Happening::ControlChanged { control, reason })
 }
 
 async fn is_idle(context: &Context, attempt: &Attempt) -> Result<bool, OperationError> {
@@ -160,7 +213,13 @@ fn too_fast(at: &AttemptRef) -> OperationError {
 }
 
 /// Marks an attempt whose execution is lost again and again; a person resumes it (N14, N15).
-pub(crate) fn interrupted(attempt: &Versioned<Attempt>) -> Option<Attempt> {
-    let control = attempt.record.control.apply(ControlEvent::ExecutionLost).ok()?;
-    Some(Attempt { control, controlled_by: Some(SYSTEM.to_owned()), ..attempt.record.clone() })
+///
+/// # Errors
+/// [`OperationError`].
+pub(crate) async fn interrupted(
+    context: &Context,
+    attempt: &Attempt,
+) -> Result<Option<Attempt>, OperationError> {
+    let patience = patience(context, attempt).await?;
+    Ok(attempt.controlled(ControlEvent::ExecutionLost, SYSTEM, context.now(), patience).ok())
 }

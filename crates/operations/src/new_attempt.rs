@@ -26,6 +26,8 @@ pub(crate) fn new_attempt(
         control: Control::Running,
         passed: Vec::new(),
         controlled_by: None,
+        control_reason: None,
+        resume_by: None,
         losses: Losses::default(),
         fence: None,
         restarts: 0,

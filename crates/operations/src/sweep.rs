@@ -1,12 +1,13 @@
 //! Every minute, and when an embedded system starts: what lost its execution gets a new one from the records
-//! (invariant 1), and what waits for something that has come already is woken (X3).
+//! (invariant 1), what waits for something that has come already is woken, and what is overdue ends (X3).
 
+use futures::{StreamExt as _, stream};
 use pilothouse_domain::attempt::{Attempt, AttemptState, Control};
 use pilothouse_domain::duration::Span;
 use pilothouse_domain::timeline::Happening;
 use pilothouse_store::{Transaction, Versioned};
 
-use crate::control_deployment::{changed, interrupted};
+use crate::control_deployment::{changed, end_overdue_pause, interrupted};
 use crate::executions::ExecutionState;
 use crate::load::SYSTEM;
 use crate::stage_steps::end_overdue;
@@ -16,7 +17,10 @@ use crate::{Context, OperationError};
 /// How long after the end of a cancel's time its own steps may take to notice.
 const GRACE: Span = Span::from_secs(30);
 
-/// What a sweep did.
+/// How many attempts are looked after at once.
+const AT_ONCE: usize = 16;
+
+/// What a sweep did. In a healthy system all but `examined` are 0.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Swept {
@@ -28,14 +32,25 @@ pub struct Swept {
     pub restarted: u32,
     /// How many were lost so often that they wait for a person now (N15).
     pub interrupted: u32,
-    /// How many waits or cancels had outlived their deadline.
+    /// How many stages, pauses and interruptions had outlived their deadline.
     pub expired: u32,
     /// How many attempts could not be looked after; the next sweep tries again.
     pub failed: u32,
 }
 
-/// Looks after every attempt that is not complete. Those younger than `grace` are left alone: whoever created them is
-/// about to start them.
+impl Swept {
+    fn add(&mut self, other: &Self) {
+        self.examined += other.examined;
+        self.started += other.started;
+        self.restarted += other.restarted;
+        self.interrupted += other.interrupted;
+        self.expired += other.expired;
+        self.failed += other.failed;
+    }
+}
+
+/// Looks after every attempt that is not complete, several at once. Those younger than `grace` are left alone: whoever
+/// created them is about to start them.
 ///
 /// # Errors
 /// [`OperationError`] when the open attempts cannot be listed.
@@ -44,18 +59,14 @@ pub async fn sweep(context: &Context, grace: Span) -> Result<Swept, OperationErr
     let mut cursor = None;
     loop {
         let page = context.store.attempts_open(100, cursor.as_ref()).await?;
-        for attempt in page.items {
-            if grace.after(attempt.record.created_at) > context.now() && grace.as_millis() > 0 {
-                continue;
-            }
-            swept.examined += 1;
-            match look_after(context, &attempt, &mut swept).await {
-                Ok(()) => {}
-                Err(error) => {
-                    swept.failed += 1;
-                    tracing::warn!(%error, attempt = %attempt.record.id, "left for the next sweep");
-                }
-            }
+        let young = |attempt: &Versioned<Attempt>| {
+            grace.after(attempt.record.created_at) > context.now() && grace.as_millis() > 0
+        };
+        let due = page.items.into_iter().filter(|attempt| !young(attempt));
+        let mut found =
+            stream::iter(due.map(|attempt| look_after_one(context, attempt))).buffer_unordered(AT_ONCE);
+        while let Some(one) = found.next().await {
+            swept.add(&one);
         }
         cursor = page.next;
         if cursor.is_none() {
@@ -64,11 +75,24 @@ pub async fn sweep(context: &Context, grace: Span) -> Result<Swept, OperationErr
     }
 }
 
+async fn look_after_one(context: &Context, attempt: Versioned<Attempt>) -> Swept {
+    let mut swept = Swept { examined: 1, ..Swept::default() };
+    if let Err(error) = look_after(context, &attempt, &mut swept).await {
+        swept.failed += 1;
+        tracing::warn!(%error, attempt = %attempt.record.id, "left for the next sweep");
+    }
+    swept
+}
+
 async fn look_after(
     context: &Context,
     attempt: &Versioned<Attempt>,
     swept: &mut Swept,
 ) -> Result<(), OperationError> {
+    if attempt.record.is_hold_over(context.now()) && end_overdue_pause(context, &attempt.record.at).await? {
+        swept.expired += 1;
+        return Ok(());
+    }
     if attempt.record.control == Control::Interrupted {
         return Ok(());
     }
@@ -102,7 +126,7 @@ async fn restart(
     }
     let losses = attempt.record.losses.one_more(context.now());
     if losses.is_too_often()
-        && let Some(next) = interrupted(&attempt)
+        && let Some(next) = interrupted(context, &attempt.record).await?
     {
         let tx = Transaction::new().replace(&attempt, &next).event(changed(context, &next, SYSTEM));
         return match context.store.commit(tx).await {

@@ -5,7 +5,7 @@ mod types;
 mod waits;
 
 use pilothouse_domain::approval::Approval;
-use pilothouse_domain::attempt::{Attempt, AttemptKind, AttemptRef, AttemptState, AttemptStatus};
+use pilothouse_domain::attempt::{Attempt, AttemptKind, AttemptRef, AttemptState, AttemptStatus, Control};
 use pilothouse_domain::environment::EnvironmentStatus;
 use pilothouse_domain::gate::GateRun;
 use pilothouse_domain::ids::ReleaseId;
@@ -122,8 +122,11 @@ fn attempt(records: &ReleaseRecords, attempt: &Attempt) -> AttemptView {
         status,
         operation_status,
         execution: execution_name(attempt, &records.attempts),
-        reason: scheduled(&records.release, attempt).or_else(|| attempt.state.reason()),
+        reason: held(attempt)
+            .or_else(|| scheduled(&records.release, attempt))
+            .or_else(|| attempt.state.reason()),
         control: attempt.control,
+        resume_by: attempt.resume_by,
         open: attempt.completed_at.is_none(),
         created_by: attempt.created_by.clone(),
         last_modified_by: attempt.last_modified_by.clone(),
@@ -137,6 +140,21 @@ fn attempt(records: &ReleaseRecords, attempt: &Attempt) -> AttemptView {
         approvals: approvals.collect(),
         gates: gates_of(&records.gates, attempt),
     }
+}
+
+/// Who holds an attempt back, and until when (N13, N15).
+fn held(attempt: &Attempt) -> Option<String> {
+    let who = attempt.controlled_by.as_deref().unwrap_or(&attempt.last_modified_by);
+    let how = match attempt.control {
+        _ if attempt.state.is_terminal() => return None,
+        Control::Pausing => format!("pausing, as {who} asked: what runs comes to its end"),
+        Control::Paused => format!("paused by {who}"),
+        Control::Interrupted => "interrupted: its execution was lost again and again".to_owned(),
+        Control::Running | Control::Stopping | Control::Stopped => return None,
+    };
+    let end =
+        attempt.resume_by.map(|until| format!("; it is stopped at {until:.0} unless somebody resumes it"));
+    Some(how + &end.unwrap_or_default())
 }
 
 /// When an attempt starts that waits for its time, and why then. The schedule gives the same time again for the moment at

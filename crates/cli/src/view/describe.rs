@@ -92,7 +92,9 @@ fn in_full(event: &Event) -> String {
         Happening::DeploymentStarted {} => "deployment started".to_owned(),
         Happening::StageStarted { stage_type } => format!("started ({stage_type})"),
         Happening::StageEnded { status, reason, .. } => ended(in_words(status), reason.as_deref()),
-        Happening::ControlChanged { control } => format!("{} ({by})", in_control(*control)),
+        Happening::ControlChanged { control, reason } => {
+            ended(&format!("{} ({by})", in_control(*control)), reason.as_deref())
+        }
         Happening::DeploymentDeferred { until } => format!("approved, to start at {until}"),
         Happening::CancelRequested {} => format!("{by} asked to cancel"),
         Happening::WaitSkipped { warning } => {

@@ -186,6 +186,7 @@ fn attempt(number: u32, status: AttemptStatus, operation_status: OperationStatus
         execution: ExecutionName::Running,
         reason: None,
         control: Control::Running,
+        resume_by: None,
         open: true,
         created_by: "system".to_owned(),
         last_modified_by: "system".to_owned(),

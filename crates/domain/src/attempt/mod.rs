@@ -164,6 +164,12 @@ pub struct Attempt {
     /// Who paused, stopped or resumed it last (N12-N14).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub controlled_by: Option<String>,
+    /// Why, when it was no person's wish.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub control_reason: Option<String>,
+    /// While it is paused or interrupted: it is stopped when nobody has resumed it by then (X3).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resume_by: Option<Timestamp>,
     /// How often its execution was lost within an hour of `first_loss`.
     #[serde(default, skip_serializing_if = "Losses::is_none")]
     pub losses: Losses,
@@ -234,6 +240,9 @@ impl Attempt {
         if matches!(state, AttemptState::CanceledBefore { .. } | AttemptState::CanceledAfter { .. }) {
             next.control = Control::Stopped;
         }
+        if state.is_terminal() || !next.control.is_held() {
+            next.resume_by = None;
+        }
         next.state = state;
         by.clone_into(&mut next.last_modified_by);
         Ok(next)
@@ -255,7 +264,10 @@ impl Attempt {
     /// Whether its stages that have not begun may begin.
     #[must_use]
     pub fn admission(&self) -> Admission {
-        let who = || self.controlled_by.clone().unwrap_or_else(|| self.last_modified_by.clone());
+        let who = || {
+            let who = self.controlled_by.as_ref().unwrap_or(&self.last_modified_by);
+            self.control_reason.as_ref().map_or_else(|| who.clone(), |why| format!("{who}: {why}"))
+        };
         match (&self.state, self.control) {
             (AttemptState::Cancelling { by, .. }, _) => {
                 Admission::Closed { reason: format!("the deployment was canceled by {by}") }

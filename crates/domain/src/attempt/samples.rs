@@ -45,7 +45,7 @@ pub fn states() -> Vec<AttemptState> {
         S::Succeeded,
         S::PartiallySucceeded,
         S::PhaseFailed { reason: why() },
-        S::CanceledAfter { by: by() },
+        S::CanceledAfter { by: by(), reason: None },
         S::RejectedAfter { by: by() },
         S::GatesFailedFinally { reason: why() },
     ]
@@ -59,7 +59,7 @@ pub fn events() -> Vec<AttemptEvent> {
         StagesVerdict::Succeeded,
         StagesVerdict::PartiallySucceeded,
         StagesVerdict::Failed { reason: why() },
-        StagesVerdict::Stopped { by: by() },
+        StagesVerdict::Stopped { by: by(), reason: None },
     ];
     let hurdles = [Hurdle::Lane, Hurdle::Limit, Hurdle::Gates, Hurdle::Approval, Hurdle::Slot];
     let thens = [None, Some(Aftermath::Gates), Some(Aftermath::Approval)];

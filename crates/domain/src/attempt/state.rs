@@ -146,6 +146,9 @@ pub enum AttemptState {
     CanceledAfter {
         /// Who cancelled it.
         by: String,
+        /// Why, when it was not a person's wish.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
     },
     /// A33 `<Failed, Rejected>`: an approver said no after deployment.
     RejectedAfter {
@@ -251,8 +254,9 @@ impl AttemptState {
         match self {
             Self::PhaseFailed { reason } => Some(reason.clone()),
             Self::RejectedBefore { by } | Self::RejectedAfter { by } => Some(format!("rejected by {by}")),
-            Self::CanceledBefore { by, reason: Some(why) } => Some(format!("canceled by {by}: {why}")),
-            Self::CanceledBefore { by, reason: None } | Self::CanceledAfter { by } => {
+            Self::CanceledBefore { by, reason: Some(why) }
+            | Self::CanceledAfter { by, reason: Some(why) } => Some(format!("canceled by {by}: {why}")),
+            Self::CanceledBefore { by, reason: None } | Self::CanceledAfter { by, reason: None } => {
                 Some(format!("canceled by {by}"))
             }
             Self::Cancelling { by, .. } => Some(format!("cancel asked for by {by}")),

@@ -42,6 +42,8 @@ pub enum StagesVerdict {
     Stopped {
         /// Who.
         by: String,
+        /// Why, when it was not a person's wish.
+        reason: Option<String>,
     },
 }
 
@@ -208,14 +210,14 @@ impl AttemptState {
         use AttemptEvent as E;
         Ok(match (self, event) {
             (Self::Cancelling { by, .. }, E::StagesEnded { .. } | E::MachineryFailed { .. }) => {
-                Self::CanceledAfter { by: by.clone() }
+                Self::CanceledAfter { by: by.clone(), reason: None }
             }
             (_, E::MachineryFailed { reason }) => Self::PhaseFailed { reason },
             (state, E::CancelRequested { by, until, .. }) if state.has_stages_under_way() => {
                 Self::Cancelling { by, until }
             }
-            (state, E::CancelRequested { by, .. }) if !matches!(state, Self::Cancelling { .. }) => {
-                Self::CanceledAfter { by }
+            (state, E::CancelRequested { by, reason, .. }) if !matches!(state, Self::Cancelling { .. }) => {
+                Self::CanceledAfter { by, reason }
             }
             (Self::PhaseInProgress, E::InterventionOpened) => Self::ManualInterventionPending,
             (Self::ManualInterventionPending, E::InterventionAnswered) => Self::PhaseInProgress,
@@ -299,7 +301,7 @@ fn stages_ended(verdict: StagesVerdict, then: Option<Aftermath>) -> AttemptState
         StagesVerdict::Succeeded => false,
         StagesVerdict::PartiallySucceeded => true,
         StagesVerdict::Failed { reason } => return AttemptState::PhaseFailed { reason },
-        StagesVerdict::Stopped { by } => return AttemptState::CanceledAfter { by },
+        StagesVerdict::Stopped { by, reason } => return AttemptState::CanceledAfter { by, reason },
     };
     if then.is_some() { AttemptState::PhaseSucceeded { partially } } else { succeeded(partially) }
 }

@@ -43,6 +43,9 @@ pub struct EnvironmentSpec {
     /// How long a cancel may take: what still runs then is left as it is, and the record says so. `60s` when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cancel_timeout: Option<Span>,
+    /// How long a deployment there may stay paused or interrupted before it is stopped; `30d` when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pause_timeout: Option<Span>,
     /// What must hold before the first stage and after the last (A34-A38).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gates: Option<Gates>,

@@ -5,6 +5,7 @@ use pilothouse_domain::attempt::{Attempt, AttemptEvent, AttemptState};
 use pilothouse_domain::timeline::Happening;
 use pilothouse_store::{Transaction, Versioned};
 
+use crate::control_deployment::end_overdue_pause;
 use crate::executions::ExecutionInput;
 use crate::load::SYSTEM;
 use crate::{Context, OperationError};
@@ -15,6 +16,9 @@ use crate::{Context, OperationError};
 /// # Errors
 /// [`OperationError`].
 pub async fn expire(context: &Context, input: &ExecutionInput) -> Result<(), OperationError> {
+    if end_overdue_pause(context, &input.at).await? {
+        return Ok(());
+    }
     let attempt = context.current(input).await?;
     match attempt.record.state {
         AttemptState::PendingBefore
@@ -24,6 +28,8 @@ pub async fn expire(context: &Context, input: &ExecutionInput) -> Result<(), Ope
             let Some(approval) = context.approval_awaited(&attempt.record).await? else { return Ok(()) };
             expire_approval(context, &attempt, &approval).await
         }
+        // In line, but paused: it is the pause that has an end.
+        _ if attempt.record.control.is_held() => Ok(()),
         AttemptState::Queued | AttemptState::QueuedForPipeline | AttemptState::QueuedForAgent => {
             give_up(context, &attempt, "it waited too long in line").await
         }

@@ -15,6 +15,7 @@ use super::lane::enter_lane;
 use super::pass::{opening, pass};
 use super::settle::finish;
 use super::{LONGEST_SECONDS, Next};
+use crate::control_deployment::end_overdue_pause;
 use crate::executions::ExecutionInput;
 use crate::gates::{self, GateStep};
 use crate::load::SYSTEM;
@@ -22,9 +23,6 @@ use crate::{Context, OperationError};
 
 /// More rounds than an attempt has states to go through, conflicts with what people do meanwhile included.
 const ROUNDS: u32 = 40;
-
-/// How long a paused attempt that has not begun waits before it asks again.
-const PAUSED_SECONDS: i64 = 30 * 86_400;
 
 /// What comes next for the attempt; moves it on where nobody has to be waited for.
 ///
@@ -47,7 +45,7 @@ async fn step(context: &Context, attempt: &Versioned<Attempt>) -> Result<Option<
         return after_end(context, record).await.map(Some);
     }
     if record.state.status() == AttemptStatus::NotDeployed && record.admission() == Admission::Held {
-        return Ok(Some(Next::Resume { timeout_seconds: PAUSED_SECONDS }));
+        return held(context, record).await;
     }
     match &record.state {
         AttemptState::Scheduled { at } => at_time(context, attempt, *at, Hurdle::Schedule).await,
@@ -73,6 +71,15 @@ async fn step(context: &Context, attempt: &Versioned<Attempt>) -> Result<Option<
             record.id
         ))),
     }
+}
+
+/// It has not begun, and is paused or interrupted: waits until it is resumed, or its time for that is over.
+async fn held(context: &Context, attempt: &Attempt) -> Result<Option<Next>, OperationError> {
+    if end_overdue_pause(context, &attempt.at).await? {
+        return Ok(None);
+    }
+    let timeout_seconds = attempt.resume_by.map_or(LONGEST_SECONDS, |until| seconds_until(context, until));
+    Ok(Some(Next::Resume { timeout_seconds }))
 }
 
 async fn at_time(

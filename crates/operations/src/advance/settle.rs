@@ -81,8 +81,9 @@ fn stopped(attempt: &Attempt, outcomes: &StageOutcomes) -> Option<StagesVerdict>
     let kept = outcomes.values().any(|s| matches!(s, StageStatus::NotRun { .. }));
     let failed = outcomes.values().any(|s| matches!(s, StageStatus::Failed { .. }));
     let by = attempt.controlled_by.clone().unwrap_or_else(|| attempt.last_modified_by.clone());
+    let reason = attempt.control_reason.clone();
     (attempt.control == Control::Stopping && !attempt.is_canceling() && kept && !failed)
-        .then_some(StagesVerdict::Stopped { by })
+        .then_some(StagesVerdict::Stopped { by, reason })
 }
 
 /// Applies an event that may end the attempt, and writes what that brings with it. `false`: the records changed

@@ -22,28 +22,35 @@ use crate::load::{SYSTEM, outcomes};
 use crate::stages::{Begun, Question, StageEnd, StageType};
 use crate::{Context, OperationError};
 
+/// How often it is decided anew when the records change meanwhile. The definition tries again after that.
+const TRIES: u32 = 20;
+
 /// Begins the stage, or goes on where an earlier call left it.
 ///
 /// # Errors
 /// [`OperationError`]; what the stage itself makes of its first action is no error but its end.
 pub async fn begin(context: &Context, input: &StageInput) -> Result<StageNext, OperationError> {
-    let loaded = Loaded::new(context, input).await?;
-    let spec = loaded.spec(&input.stage)?;
-    let kind = context.stages.get(&spec.stage_type)?;
-    let run = match &loaded.run {
-        Some(run) if run.record.status.is_terminal() => return told_again(context, &loaded).await,
-        // A call that comes late: its deployment ended without it, and another may have the environment.
-        None if loaded.attempt.record.state.is_terminal() => return Ok(StageNext::Ended),
-        Some(run) => run.clone(),
-        None => match open(context, &loaded, spec, kind).await? {
-            Opened::Run(run) => *run,
-            Opened::Next(next) => return Ok(next),
-        },
-    };
-    if let Some(next) = resume(context, &loaded, spec, &run).await? {
-        return Ok(next);
+    for _ in 0..TRIES {
+        let loaded = Loaded::new(context, input).await?;
+        let spec = loaded.spec(&input.stage)?;
+        let kind = context.stages.get(&spec.stage_type)?;
+        let run = match &loaded.run {
+            Some(run) if run.record.status.is_terminal() => return told_again(context, &loaded).await,
+            // A call that comes late: its deployment ended without it, and another may have the environment.
+            None if loaded.attempt.record.state.is_terminal() => return Ok(StageNext::Ended),
+            Some(run) => run.clone(),
+            None => match open(context, &loaded, spec, kind).await? {
+                Opened::Run(run) => *run,
+                Opened::Next(next) => return Ok(next),
+                Opened::Again => continue,
+            },
+        };
+        if let Some(next) = resume(context, &loaded, spec, &run).await? {
+            return Ok(next);
+        }
+        return act(context, &loaded, spec, kind, run).await;
     }
-    act(context, &loaded, spec, kind, run).await
+    Err(OperationError::Contended(format!("stage `{}`", input.stage)))
 }
 
 /// Where a stage stands that has begun before; `None` when its first action is still to be done.
@@ -72,6 +79,8 @@ enum Opened {
     Run(Box<Versioned<StageRun>>),
     /// It has no first action now, or never.
     Next(StageNext),
+    /// The records changed meanwhile: it is to be decided anew.
+    Again,
 }
 
 /// Creates the run with its options evaluated, or ends the stage here and now.
@@ -123,13 +132,11 @@ async fn open(
     run.deadline = attempt.deadline().map_or(own, |whole| whole.min(own));
     let started = Happening::StageStarted { stage_type: spec.stage_type.clone() };
     let event = context.stage_event(&run.at, &run.stage, SYSTEM, started);
-    match context.store.commit(Transaction::new().create(&run).event(event)).await {
+    // A pause, a stop or a cancel since the attempt was read lets nothing begin.
+    let tx = Transaction::new().check(&loaded.attempt).create(&run).event(event);
+    match context.store.commit(tx).await {
         Ok(committed) => Ok(Opened::Run(Box::new(Versioned::created_by(run, &committed)))),
-        // Another call of this step opened it; what it made of it is read in the step after.
-        Err(e) if e.is_conflict() => match context.store.stage_run(&run.at, &run.stage).await? {
-            Some(run) if !run.record.status.is_terminal() => Ok(Opened::Run(Box::new(run))),
-            _ => Ok(Opened::Next(StageNext::Ended)),
-        },
+        Err(e) if e.is_conflict() => Ok(Opened::Again),
         Err(e) => Err(e.into()),
     }
 }

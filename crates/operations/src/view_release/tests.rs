@@ -54,6 +54,8 @@ fn attempt(environment: &str, number: u32, state: AttemptState) -> Attempt {
         control: Control::Running,
         passed: Vec::new(),
         controlled_by: None,
+        control_reason: None,
+        resume_by: None,
         losses: pilothouse_domain::attempt::Losses::default(),
         fence: None,
         restarts: 0,

@@ -169,6 +169,9 @@ pub struct AttemptView {
     pub reason: Option<String>,
     /// What may run inside it.
     pub control: Control,
+    /// While it is paused or interrupted: when it is stopped unless somebody resumes it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resume_by: Option<Timestamp>,
     /// Whether something is still to be done for it.
     pub open: bool,
     /// Who or what created it.

@@ -79,6 +79,8 @@ pub(crate) fn attempt(n: u128, environment: &str) -> Attempt {
         control: Control::Running,
         passed: Vec::new(),
         controlled_by: None,
+        control_reason: None,
+        resume_by: None,
         losses: pilothouse_domain::attempt::Losses::default(),
         fence: None,
         restarts: 0,

@@ -128,14 +128,14 @@ fn a28_a_cancel_while_stages_run_is_carried_out_before_it_ends() {
     assert!(cancelling.apply(cancel()).is_err());
     let verdict = StagesVerdict::Succeeded;
     let ended = cancelling.apply(AttemptEvent::StagesEnded { verdict, then: None }).unwrap();
-    assert_eq!(ended, AttemptState::CanceledAfter { by: "bob".into() });
+    assert_eq!(ended, AttemptState::CanceledAfter { by: "bob".into(), reason: None });
 }
 
 #[test]
 fn a32_a_cancel_after_the_stages_ends_at_once() {
     let cancel = AttemptEvent::CancelRequested { by: "bob".into(), reason: None, until: None };
     let ended = AttemptState::PendingAfter { partially: false }.apply(cancel).unwrap();
-    assert_eq!(ended, AttemptState::CanceledAfter { by: "bob".into() });
+    assert_eq!(ended, AttemptState::CanceledAfter { by: "bob".into(), reason: None });
 }
 
 #[test]

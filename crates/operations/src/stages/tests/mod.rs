@@ -65,6 +65,8 @@ impl Scene {
             control: Control::Running,
             passed: Vec::new(),
             controlled_by: None,
+            control_reason: None,
+            resume_by: None,
             losses: pilothouse_domain::attempt::Losses::default(),
             fence: None,
             restarts: 0,

@@ -1,0 +1,338 @@
+//! Pause, stop, resume and the loss of executions (N12-N15), for an attempt of every kind, with the states in between.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use pilothouse_domain::duration::Span;
+use pilothouse_operations::Swept;
+use pilothouse_sim_cluster::{Behaviour, ImageRule};
+use serde_json::{Value, json};
+
+use crate::world::{World, attempt};
+
+/// What an attempt is for: how it is started, its number, and the names of its two stages in their order.
+#[derive(Debug, Clone, Copy)]
+enum Kind {
+    Deploy,
+    Redeploy,
+    Rollback,
+}
+
+impl Kind {
+    const ALL: [Self; 3] = [Self::Deploy, Self::Redeploy, Self::Rollback];
+
+    fn number(self) -> u64 {
+        match self {
+            Self::Deploy => 1,
+            Self::Redeploy | Self::Rollback => 2,
+        }
+    }
+
+    fn stages(self) -> [&'static str; 2] {
+        match self {
+            Self::Deploy | Self::Redeploy => ["a", "b"],
+            Self::Rollback => ["Undo b", "Undo a"],
+        }
+    }
+}
+
+/// Two stages, one after the other, each a Deployment whose pods take five seconds.
+fn pipeline(more: &str) -> String {
+    let stage = |name: &str| {
+        let manifest = json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": name}, "spec": {
+            "selector": {"matchLabels": {"app": name}}, "template": {"metadata": {"labels": {"app": name},
+            "annotations": {"attempt": "${ string(environment.attempt) }"}},
+            "spec": {"containers": [{"name": name, "image": "shop/web:${ artifacts.web.tag }"}]}}}});
+        json!({"name": name, "type": "deploy-manifest", "render": true, "manifests": manifest.to_string()})
+    };
+    let mut second = stage("b");
+    second["dependsOn"] = json!(["a"]);
+    let stages = json!([stage("a"), second]);
+    format!(
+        "application: shop\npipeline: web\nartifacts: [{{name: web, image: shop/web}}]\nenvironments:\n  \
+         - {{name: dev, namespace: dev{more}, rollback: {{timeout: 60d}}, stages: {stages}}}\n"
+    )
+}
+
+/// A release whose attempt of that kind has its first stage running.
+struct UnderWay {
+    world: World,
+    release: String,
+    kind: Kind,
+}
+
+impl UnderWay {
+    async fn of(kind: Kind, more: &str) -> Self {
+        let world = World::new().await;
+        let slow = Behaviour::Ready { after: Some(Duration::from_secs(5)) };
+        world.sim.set_rules(vec![ImageRule::new("*", slow)]);
+        world.save(&pipeline(more)).await;
+        let mut release = world.start("1.0.0").await;
+        if !matches!(kind, Kind::Deploy) {
+            world.at_rest(&release).await;
+            release = world.start("1.1.0").await;
+            world.at_rest(&release).await;
+            let act = if matches!(kind, Kind::Rollback) { "rollback" } else { "deploy" };
+            let answer =
+                world.post(&format!("/v1/releases/{release}/environments/dev/{act}"), &json!({})).await;
+            assert!(answer.status.is_success(), "{kind:?}: {:#}", answer.body);
+        }
+        let this = Self { world, release, kind };
+        this.until("its first stage running", |a| stage_of(a, kind.stages()[0]) == "running").await;
+        this
+    }
+
+    async fn until(&self, what: &str, done: impl Fn(&Value) -> bool) -> Value {
+        let number = self.kind.number();
+        let view = self.world.until(&self.release, what, |view| done(&attempt(view, "dev", number))).await;
+        attempt(&view, "dev", number)
+    }
+
+    async fn now(&self) -> Value {
+        attempt(&self.world.release(&self.release).await, "dev", self.kind.number())
+    }
+
+    async fn ask(&self, act: &str) -> (u16, Value) {
+        let path = format!("/v1/releases/{}/environments/dev/{act}", self.release);
+        let answer = self.world.post(&path, &json!({})).await;
+        (answer.status.as_u16(), answer.body)
+    }
+
+    async fn sweep(&self) -> Swept {
+        pilothouse_operations::sweep(self.world.system.context(), Span::from_millis(0)).await.unwrap()
+    }
+
+    /// Stops every execution, as an outage of the engine would, and lets `sweep` find out.
+    async fn lose_execution(&self) -> Swept {
+        self.world.lose_executions();
+        pass(Duration::from_secs(1)).await;
+        self.sweep().await
+    }
+
+    /// How its control went, as the timeline tells it.
+    async fn controls(&self) -> Vec<String> {
+        let events = self.world.events(&self.release).await;
+        let ours = events.iter().filter(|e| e["attempt"] == self.kind.number());
+        ours.filter(|e| e["type"] == "ControlChanged")
+            .map(|e| format!("{} by {}", e["control"].as_str().unwrap(), e["actor"].as_str().unwrap()))
+            .collect()
+    }
+
+    /// It ended, its environment is free, and its record proves whole.
+    async fn check_clean(&self, status: &str, operation: &str) -> Value {
+        let view = self.world.at_rest(&self.release).await;
+        let ended = attempt(&view, "dev", self.kind.number());
+        assert_eq!(
+            (&ended["status"], &ended["operationStatus"]),
+            (&json!(status), &json!(operation)),
+            "{ended:#}"
+        );
+        assert_eq!(ended["resumeBy"], Value::Null, "{ended:#}");
+        let lease = self.world.system.context().store.lease("shop", "dev").await.unwrap().unwrap();
+        assert_eq!(lease.record.holder, None, "{:?}", self.kind);
+        assert_eq!(self.world.proof(&self.release).await.findings, Vec::<String>::new(), "{:?}", self.kind);
+        ended
+    }
+}
+
+async fn pass(time: Duration) {
+    tokio::time::sleep_until(tokio::time::Instant::now() + time).await;
+}
+
+fn stage_of(attempt: &Value, name: &str) -> String {
+    let stages = attempt["stages"].as_array().cloned().unwrap_or_default();
+    let found = stages.iter().find(|s| s["name"] == name);
+    found.map_or_else(String::new, |s| s["status"].as_str().unwrap().to_owned())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pause_lets_what_runs_end_and_nothing_begin_until_it_is_resumed() {
+    for kind in Kind::ALL {
+        let it = UnderWay::of(kind, "").await;
+        let [first, second] = kind.stages();
+        let (status, body) = it.ask("pause").await;
+        assert_eq!((status, &body["control"]), (202, &json!("pausing")), "{kind:?}: {body:#}");
+        let pausing = it.now().await;
+        assert_eq!(
+            (stage_of(&pausing, first), stage_of(&pausing, second)),
+            ("running".into(), "notStarted".into())
+        );
+        let (status, body) = it.ask("resume").await;
+        assert_eq!(status, 409, "{kind:?}: {body:#}");
+        assert!(
+            body["error"]["message"].as_str().unwrap().contains("wait until what runs has ended"),
+            "{body:#}"
+        );
+
+        let paused = it.until("paused", |a| a["control"] == "paused").await;
+        assert_eq!(
+            (stage_of(&paused, first), stage_of(&paused, second)),
+            ("succeeded".into(), "notStarted".into())
+        );
+        let until: Timestamp = paused["resumeBy"].as_str().unwrap().parse().unwrap();
+        let days = until.duration_since(it.world.clock.now()).as_secs() / 86_400;
+        assert_eq!(days, 29, "{kind:?}: thirty days from when it was asked for");
+        let said = format!("paused by admin; it is stopped at {until:.0} unless somebody resumes it");
+        assert_eq!(paused["reason"], json!(said), "{kind:?}");
+
+        pass(Duration::from_secs(3 * 86_400)).await;
+        assert_eq!(
+            it.sweep().await,
+            Swept { examined: 1, ..Swept::default() },
+            "{kind:?}: a pause is no finding"
+        );
+        assert_eq!(stage_of(&it.now().await, second), "notStarted", "{kind:?}");
+        let (status, body) = it.ask("resume").await;
+        assert_eq!((status, &body["control"]), (202, &json!("running")), "{kind:?}: {body:#}");
+        let ended = it.check_clean("Succeeded", "Approved").await;
+        assert_eq!(stage_of(&ended, second), "succeeded", "{kind:?}");
+        assert_eq!(
+            it.controls().await,
+            ["pausing by admin", "paused by system", "running by admin"],
+            "{kind:?}"
+        );
+        assert_eq!(it.ask("pause").await.0, 409, "{kind:?}: it has ended");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_lets_what_runs_end_and_begins_nothing_more() {
+    for kind in Kind::ALL {
+        for paused_before in [false, true] {
+            let it = UnderWay::of(kind, "").await;
+            let [first, second] = kind.stages();
+            if paused_before {
+                it.ask("pause").await;
+                it.until("paused", |a| a["control"] == "paused").await;
+            }
+            let (status, body) = it.ask("stop").await;
+            assert_eq!((status, &body["control"]), (202, &json!("stopping")), "{kind:?}: {body:#}");
+            if !paused_before {
+                assert_eq!(stage_of(&it.now().await, first), "running", "{kind:?}: it is not cut off");
+                let (status, body) = it.ask("resume").await;
+                assert_eq!(status, 409, "{kind:?}");
+                assert!(
+                    body["error"]["message"].as_str().unwrap().contains("deploy again instead"),
+                    "{body:#}"
+                );
+            }
+            let ended = it.check_clean("Failed", "Canceled").await;
+            assert_eq!(
+                (stage_of(&ended, first), stage_of(&ended, second)),
+                ("succeeded".into(), "notRun".into())
+            );
+            assert_eq!(ended["control"], "stopped", "{kind:?}");
+            assert_eq!(ended["reason"], "canceled by admin", "{kind:?}");
+        }
+    }
+}
+
+/// N15: five losses in an hour are taken up, the sixth waits for a person; who resumes it lets it go on where it stood.
+#[tokio::test(start_paused = true)]
+async fn an_execution_that_is_lost_again_and_again_waits_for_a_person() {
+    for kind in Kind::ALL {
+        for act in ["resume", "stop"] {
+            let it = UnderWay::of(kind, "").await;
+            it.world.sim.set_rules(vec![ImageRule::new("*", Behaviour::NeverReady { message: None })]);
+            it.world.sim.set_down(true);
+            for loss in 1..=5 {
+                assert_eq!(it.lose_execution().await.restarted, 1, "{kind:?}: loss {loss}");
+            }
+            assert_eq!(it.lose_execution().await, Swept { examined: 1, interrupted: 1, ..Swept::default() });
+            assert_eq!(
+                it.sweep().await,
+                Swept { examined: 1, ..Swept::default() },
+                "{kind:?}: it is left alone"
+            );
+            it.world.sim.set_rules(Vec::new());
+            it.world.sim.set_down(false);
+            let interrupted = it.now().await;
+            assert_eq!(interrupted["control"], "interrupted", "{kind:?}");
+            let said = interrupted["reason"].as_str().unwrap();
+            assert!(
+                said.starts_with("interrupted: its execution was lost again and again; it is stopped at"),
+                "{said}"
+            );
+            assert_eq!(it.ask("pause").await.0, 409, "{kind:?}: it is held already");
+
+            assert_eq!(it.ask(act).await.0, 202, "{kind:?}");
+            let [_, second] = kind.stages();
+            if act == "resume" {
+                let ended = it.check_clean("Succeeded", "Approved").await;
+                assert_eq!(stage_of(&ended, second), "succeeded", "{kind:?}");
+            } else {
+                let ended = it.check_clean("Failed", "Canceled").await;
+                assert_eq!(stage_of(&ended, second), "notRun", "{kind:?}");
+            }
+        }
+    }
+}
+
+/// X3: a pause has an end. Nobody wants a deployment to go on by itself after weeks, so it is stopped.
+#[tokio::test(start_paused = true)]
+async fn a_pause_that_nobody_ends_is_stopped_and_says_why() {
+    for kind in Kind::ALL {
+        let it = UnderWay::of(kind, ", pauseTimeout: 2h").await;
+        it.ask("pause").await;
+        it.until("paused", |a| a["control"] == "paused").await;
+        pass(Duration::from_secs(7000)).await;
+        assert_eq!(it.sweep().await.expired, 0, "{kind:?}: it has time left");
+        pass(Duration::from_secs(200)).await;
+        assert_eq!(it.sweep().await, Swept { examined: 1, expired: 1, ..Swept::default() }, "{kind:?}");
+        let ended = it.check_clean("Failed", "Canceled").await;
+        let why = "canceled by system: it was paused, and nobody resumed it in 2h";
+        assert_eq!(ended["reason"], why, "{kind:?}");
+        let [first, second] = kind.stages();
+        assert_eq!(
+            (stage_of(&ended, first), stage_of(&ended, second)),
+            ("succeeded".into(), "notRun".into())
+        );
+        let said = ended["stages"].as_array().unwrap()[1]["reason"].as_str().unwrap().to_owned();
+        assert_eq!(said, "the deployment was stopped by system: it was paused, and nobody resumed it in 2h");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_interruption_that_nobody_ends_is_stopped_too() {
+    let it = UnderWay::of(Kind::Deploy, ", pauseTimeout: 1d").await;
+    it.world.sim.set_down(true);
+    for _ in 0..6 {
+        it.lose_execution().await;
+    }
+    it.world.sim.set_down(false);
+    pass(Duration::from_secs(86_400)).await;
+    assert_eq!(it.sweep().await.expired, 1);
+    let ended = it.check_clean("Failed", "Canceled").await;
+    assert_eq!(ended["reason"], "canceled by system: it was interrupted, and nobody resumed it in 1d");
+}
+
+/// N13 before the stages: it keeps what it waits for, and no sweep is needed to end it in time.
+#[tokio::test(start_paused = true)]
+async fn what_has_not_begun_is_paused_at_once_and_ends_in_time_by_itself() {
+    for resumes in [true, false] {
+        let world = World::new().await;
+        let asks = ", pauseTimeout: 1d, approvals: {before: {approvers: [{role: approver}]}}";
+        world.save(&pipeline(asks)).await;
+        let release = world.start("1.0.0").await;
+        world.pending_approval(&release).await;
+        let path = |act: &str| format!("/v1/releases/{release}/environments/dev/{act}");
+        let answer = world.post(&path("pause"), &json!({})).await;
+        assert_eq!(answer.body["control"], "paused", "nothing runs: {:#}", answer.body);
+        assert!(world.approve(&release).await.status.is_success(), "approvers need not wait");
+        pass(Duration::from_secs(3600)).await;
+        let held = attempt(&world.release(&release).await, "dev", 1);
+        assert_eq!(held["operationStatus"], "Approved", "{held:#}");
+        if resumes {
+            assert!(world.post(&path("resume"), &json!({})).await.status.is_success());
+            assert_eq!(attempt(&world.at_rest(&release).await, "dev", 1)["status"], "Succeeded");
+        } else {
+            pass(Duration::from_secs(86_400)).await;
+            let ended = attempt(&world.at_rest(&release).await, "dev", 1);
+            assert_eq!(
+                (&ended["status"], &ended["operationStatus"]),
+                (&json!("NotDeployed"), &json!("Canceled"))
+            );
+            assert_eq!(ended["reason"], "canceled by system: it was paused, and nobody resumed it in 1d");
+        }
+    }
+}
