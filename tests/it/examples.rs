@@ -37,7 +37,10 @@ fn examples() -> anyhow::Result<Vec<(PathBuf, PipelineSpec)>> {
 fn every_example_can_be_saved_as_it_is() -> anyhow::Result<()> {
     let examples = examples()?;
     let names: Vec<&str> = examples.iter().filter_map(|(name, _)| name.to_str()).collect();
-    assert_eq!(names, ["ci-webhook.yaml", "gates.yaml", "nightly.yaml", "office-hours.yaml", "web.yaml"]);
+    assert_eq!(
+        names,
+        ["ci-webhook.yaml", "gates.yaml", "nightly.yaml", "office-hours.yaml", "together.yaml", "web.yaml"]
+    );
     Ok(())
 }
 

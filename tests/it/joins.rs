@@ -28,6 +28,8 @@ struct Script {
     not_within: i64,
     /// For each attempt its pair, and how its stages end.
     attempts: Vec<(String, Ends)>,
+    /// What the release that a stage of the last attempt started came to.
+    children: Vec<(String, String)>,
 }
 
 /// For each stage its status, and what its reason contains.
@@ -50,6 +52,10 @@ impl Script {
                 script.within = Some(seconds.trim_end_matches('s').parse().unwrap());
             } else if let Some(seconds) = line.strip_prefix("not within: ") {
                 script.not_within = seconds.trim_end_matches('s').parse().unwrap();
+            } else if let Some((stage, outcome)) =
+                line.strip_prefix("child of ").and_then(|l| l.split_once(": "))
+            {
+                script.children.push((stage.to_owned(), outcome.to_owned()));
             } else if let Some((_, pair)) = line.strip_prefix("attempt ").and_then(|l| l.split_once(": ")) {
                 script.attempts.push((pair.to_owned(), BTreeMap::new()));
             } else if let (Some(stage), Some((_, stages))) =
@@ -182,10 +188,18 @@ fn every_pipeline_ends_as_its_file_says() {
 async fn play_file(file: &str) {
     let script = Script::read(file);
     let world = World::new().await;
-    world.save(file).await;
+    // The others are there before the one that starts them.
+    for pipeline in file.split("\n---\n").collect::<Vec<_>>().into_iter().rev() {
+        world.save(pipeline).await;
+    }
     let release = world.start("1.0.0").await;
     for step in &script.steps {
         play(&world, &release, step).await;
     }
-    check_ends(&script, &world.at_rest(&release).await);
+    let view = world.at_rest(&release).await;
+    check_ends(&script, &view);
+    for (name, outcome) in &script.children {
+        let child = stage(&latest(&view), name)["child"].as_str().unwrap().to_owned();
+        assert_eq!(world.at_rest(&child).await["outcome"], *outcome, "what {name} started");
+    }
 }

@@ -36,6 +36,8 @@ mod simulation;
 #[cfg(test)]
 mod stages;
 #[cfg(test)]
+mod sub_pipelines;
+#[cfg(test)]
 mod waits;
 #[cfg(test)]
 mod world;

@@ -138,6 +138,12 @@ impl World {
 
     /// Saves a pipeline; panics with all its problems if it is refused.
     pub(crate) async fn save(&self, pipeline: &str) {
+        let answer = self.apply(pipeline).await;
+        assert!(answer.status.is_success(), "{:#}", answer.body);
+    }
+
+    /// What the system says to a pipeline.
+    pub(crate) async fn apply(&self, pipeline: &str) -> Answer {
         let request = Request::builder()
             .method(Method::PUT)
             .uri("/v1/pipelines")
@@ -145,8 +151,7 @@ impl World {
             .header(header::CONTENT_TYPE, "application/yaml")
             .body(Body::from(pipeline.to_owned()))
             .unwrap();
-        let answer = self.send(request).await;
-        assert!(answer.status.is_success(), "{:#}", answer.body);
+        self.send(request).await
     }
 
     /// A hook that a registry notifies; gives its secret.

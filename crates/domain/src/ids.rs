@@ -95,6 +95,15 @@ id!(
     DeliveryId, "dlv_", "a delivery id"
 );
 
+impl ReleaseId {
+    /// The release that a stage run starts (T36): the same however often the step is repeated, so that it starts one.
+    #[must_use]
+    pub fn of_child(run: &StageRunId) -> Self {
+        let ulid = run.0.strip_prefix(StageRunId::PREFIX).unwrap_or(&run.0);
+        Self(format!("{}{ulid}", Self::PREFIX))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -104,6 +113,12 @@ mod tests {
         let id = ReleaseId::new(ulid::Ulid::from_parts(1, 2));
         assert_eq!(id.to_string().parse::<ReleaseId>(), Ok(id.clone()));
         assert_eq!(serde_json::from_str::<ReleaseId>(&format!("\"{id}\"")).unwrap(), id);
+    }
+
+    #[test]
+    fn a_stage_run_gives_the_id_of_the_release_that_it_starts() {
+        let run = StageRunId::new(ulid::Ulid::from_parts(1, 2));
+        assert_eq!(ReleaseId::of_child(&run), ReleaseId::new(ulid::Ulid::from_parts(1, 2)));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! A release: one pipeline revision, its artifacts and parameters, and what started it.
 
 mod draft;
+mod parent;
 mod status;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,6 +15,7 @@ use crate::ids::{DeliveryId, ReleaseId};
 use crate::pipeline::{EnvironmentSpec, PipelineSpec};
 
 pub use draft::{DraftEdit, check_skipped};
+pub use parent::ParentStage;
 pub use status::{ReleaseEvent, ReleaseRefused, ReleaseStatus};
 
 /// What started a release (T4, T66).
@@ -62,6 +64,8 @@ pub enum Cause {
         /// What had started the first of them: what expressions read as `trigger`.
         original: Box<Cause>,
     },
+    /// A stage of another release (T36).
+    Pipeline(ParentStage),
 }
 
 impl Cause {
@@ -75,6 +79,7 @@ impl Cause {
             Self::Cron { trigger, intended } => format!("schedule {trigger} of {intended}"),
             Self::Manual { by } => format!("started by {by}"),
             Self::Rerun { of, by, .. } => format!("rerun of {of} by {by}"),
+            Self::Pipeline(parent) => parent.summary(),
         }
     }
 
@@ -94,6 +99,16 @@ impl Cause {
             Self::Registry { hook, .. } | Self::Webhook { hook, .. } => format!("hook {hook}"),
             Self::Cron { trigger, .. } => format!("schedule {trigger}"),
             Self::Manual { by } | Self::Rerun { by, .. } => by.clone(),
+            Self::Pipeline(parent) => parent.by.clone(),
+        }
+    }
+
+    /// The stage that started it, if one did (T36). A rerun of such a release is nobody's child.
+    #[must_use]
+    pub fn parent(&self) -> Option<&ParentStage> {
+        match self {
+            Self::Pipeline(parent) => Some(parent),
+            _ => None,
         }
     }
 }

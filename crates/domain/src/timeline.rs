@@ -47,6 +47,15 @@ pub enum Happening {
         /// Why.
         reason: String,
     },
+    /// A stage started another release (T36).
+    ChildStarted {
+        /// That release.
+        child: ReleaseId,
+        /// Its application and pipeline: `shop/db`.
+        pipeline: String,
+        /// Whether the stage waits for its end.
+        waited: bool,
+    },
     /// An attempt was created.
     DeploymentQueued {
         /// `deploy`, `redeploy` or `rollback`.
@@ -201,6 +210,12 @@ pub enum Happening {
     },
     /// Somebody asked to cancel.
     CancelRequested {},
+    /// The stage that had started the release, and waited for it, was cancelled or ran out of time (T36): what is under way is
+    /// cancelled too.
+    ParentGaveUp {
+        /// The stage's release.
+        parent: ReleaseId,
+    },
     /// Somebody ended a wait early (T37).
     WaitSkipped {
         /// What they were told first.

@@ -11,7 +11,7 @@ use pilothouse_store::records::pipeline::listener_key;
 use pilothouse_store::{Transaction, Versioned};
 
 use crate::rollback::check_rollback_pipelines;
-use crate::{Context, OperationError};
+use crate::{Context, OperationError, children};
 
 /// How often a save is tried again when others save the same pipeline at the same time.
 const TRIES: usize = 20;
@@ -23,7 +23,8 @@ pub struct SavedPipeline {
     pub revision: PipelineRevision,
     /// Whether the save made it; when nothing changed it is the one that was in force before.
     pub changed: bool,
-    /// What is allowed, but will not work as it stands: a trigger whose hook does not exist yet.
+    /// What is allowed, but will not work as it stands: a trigger whose hook does not exist yet, or a stage that starts a
+    /// pipeline which does not.
     pub warnings: Vec<Problem>,
 }
 
@@ -34,9 +35,7 @@ pub struct SavedPipeline {
 /// [`OperationError::Invalid`] with everything that is wrong at once; [`OperationError::Conflicting`] when others keep
 /// saving the same pipeline.
 pub async fn save_pipeline(context: &Context, text: &str, by: &str) -> Result<SavedPipeline, OperationError> {
-    let spec = parse_pipeline(text, &context.stages.catalog()).map_err(OperationError::Invalid)?;
-    let mut warnings = hook_warnings(context, &spec).await?;
-    warnings.extend(check_rollback_pipelines(context, &spec).await?);
+    let (spec, warnings) = check_pipeline(context, text).await?;
     for _ in 0..TRIES {
         let head = context.store.pipeline_head(&spec.application, &spec.pipeline).await?;
         let former = match &head {
@@ -57,6 +56,22 @@ pub async fn save_pipeline(context: &Context, text: &str, by: &str) -> Result<Sa
     }
     let both = format!("{}/{}", spec.application, spec.pipeline);
     Err(OperationError::Conflicting(format!("others keep saving the pipeline `{both}`; save it again")))
+}
+
+/// Checks the text of a pipeline, also against the other pipelines that are saved; gives it with what is allowed, but will
+/// not work as it stands.
+///
+/// # Errors
+/// [`OperationError::Invalid`] with everything that is wrong at once.
+pub async fn check_pipeline(
+    context: &Context,
+    text: &str,
+) -> Result<(PipelineSpec, Vec<Problem>), OperationError> {
+    let spec = parse_pipeline(text, &context.stages.catalog()).map_err(OperationError::Invalid)?;
+    let mut warnings = hook_warnings(context, &spec).await?;
+    warnings.extend(check_rollback_pipelines(context, &spec).await?);
+    warnings.extend(children::check(context, &spec).await?);
+    Ok((spec, warnings))
 }
 
 /// Switches a pipeline on or off (T21): while it is off no trigger starts it, and deliveries say so.

@@ -10,7 +10,7 @@ use pilothouse_domain::duration::Span;
 use pilothouse_domain::environment::startable;
 use pilothouse_domain::ids::ReleaseId;
 use pilothouse_domain::intake::Admission;
-use pilothouse_domain::release::{Cause, Release, ReleaseStatus};
+use pilothouse_domain::release::{Cause, ParentStage, Release, ReleaseStatus};
 use pilothouse_domain::saved::PipelineRevision;
 use pilothouse_domain::schedule::Wanted;
 use pilothouse_domain::timeline::{EventDraft, Happening};
@@ -50,7 +50,8 @@ pub enum Admitted {
 }
 
 /// Creates the release, its first attempts and its admission in one transaction, then starts the executions. A release
-/// started by hand is always admitted; others once per artifact, or per fire of a schedule.
+/// started by hand is always admitted; one that a stage starts once for each run of it (T36); others once per artifact, or
+/// per fire of a schedule.
 ///
 /// When an execution cannot be started the release stands nevertheless: `sweep` starts what is missing.
 ///
@@ -58,7 +59,9 @@ pub enum Admitted {
 /// [`OperationError`] when nothing was written.
 pub async fn start_release(context: &Context, ask: StartRelease) -> Result<Admitted, OperationError> {
     let now = context.now();
-    let id = ReleaseId::new(context.ids.ulid());
+    // A stage starts one release however often its step is repeated.
+    let id = ask.cause.parent().map(|parent| ReleaseId::of_child(&parent.run));
+    let id = id.unwrap_or_else(|| ReleaseId::new(context.ids.ulid()));
     let admission = admission(&ask, &id, now);
     let mut tx = Transaction::new();
     if let Some(admission) = &admission {
@@ -74,8 +77,23 @@ pub async fn start_release(context: &Context, ask: StartRelease) -> Result<Admit
     for attempt in &attempts {
         tx = tx.create(attempt).event(queued(context, attempt));
     }
+    if let Some(parent) = release.cause.parent() {
+        tx = tx.event(context.stage_event(
+            &parent.at(),
+            &parent.stage,
+            SYSTEM,
+            child_started(&release, parent),
+        ));
+    }
     match context.store.commit(tx).await {
         Ok(_) => {}
+        Err(e) if e.is_conflict() && release.cause.parent().is_some() => {
+            return context
+                .store
+                .release(&release.id)
+                .await?
+                .map_or(Err(e.into()), |r| Ok(Admitted::Before(r.record.id)));
+        }
         Err(e) if e.is_conflict() => return before(context, admission, e).await,
         Err(e) => return Err(e.into()),
     }
@@ -128,7 +146,7 @@ fn admission(ask: &StartRelease, id: &ReleaseId, now: Timestamp) -> Option<Admis
     let spec = &ask.revision.spec;
     let pipeline = format!("{}/{}", spec.application, spec.pipeline);
     match &ask.cause {
-        Cause::Manual { .. } | Cause::Rerun { .. } => None,
+        Cause::Manual { .. } | Cause::Rerun { .. } | Cause::Pipeline(_) => None,
         Cause::Cron { trigger, intended } => {
             Some(Admission::of_schedule(&pipeline, trigger, *intended, id.clone(), now))
         }
@@ -164,6 +182,15 @@ fn started(release: &Release) -> EventDraft {
     let what =
         Happening::ReleaseStarted { cause: release.cause.summary(), artifacts: release.artifact_summary() };
     of_release(release, release.created_at, &release.cause.actor(), what)
+}
+
+/// What the timeline of the release above says of it (T36).
+fn child_started(release: &Release, parent: &ParentStage) -> Happening {
+    Happening::ChildStarted {
+        child: release.id.clone(),
+        pipeline: format!("{}/{}", release.application, release.pipeline),
+        waited: parent.waited,
+    }
 }
 
 /// The event that says which environments a new release leaves out, if it does.

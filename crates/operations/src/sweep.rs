@@ -7,6 +7,7 @@ use pilothouse_domain::duration::Span;
 use pilothouse_domain::timeline::Happening;
 use pilothouse_store::{Transaction, Versioned};
 
+use crate::children::heed_parent;
 use crate::control_deployment::{changed, end_overdue_pause, interrupted};
 use crate::executions::ExecutionState;
 use crate::load::SYSTEM;
@@ -32,7 +33,7 @@ pub struct Swept {
     pub restarted: u32,
     /// How many were lost so often that they wait for a person now (N15).
     pub interrupted: u32,
-    /// How many stages, pauses and interruptions had outlived their deadline.
+    /// How many stages, pauses and interruptions had outlived their deadline, and releases the stage that waited for them.
     pub expired: u32,
     /// How many attempts could not be looked after; the next sweep tries again.
     pub failed: u32,
@@ -103,6 +104,7 @@ async fn look_after(
             {
                 swept.expired += end_overdue(context, &attempt.record).await?;
             }
+            swept.expired += u32::from(heed_parent(context, &attempt.record).await?);
             wake_again(context, &attempt.record).await
         }
         ExecutionState::Missing => {

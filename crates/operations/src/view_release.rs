@@ -26,6 +26,7 @@ pub use waits::{StageWait, WaitKind};
 use gates::gates_of;
 
 use crate::rollback::trigger;
+use crate::stages::pipeline;
 use crate::{Context, OperationError};
 
 /// The records of a release that its view is made from.
@@ -220,6 +221,7 @@ fn stage(records: &ReleaseRecords, attempt: &Attempt, spec: &StageSpec) -> Stage
         deadline: None,
         ended_at: None,
         waits: None,
+        child: None,
         output: Value::Null,
     };
     let run = records.runs.iter().find(|r| r.at == attempt.at && r.stage == spec.name);
@@ -237,6 +239,7 @@ fn stage(records: &ReleaseRecords, attempt: &Attempt, spec: &StageSpec) -> Stage
         deadline: (!run.status.is_terminal()).then_some(run.deadline),
         ended_at: run.ended_at.filter(|_| !passed_over),
         waits: waits::waits(run),
+        child: pipeline::child(run),
         output: run.output.clone(),
         ..blank
     }
@@ -260,7 +263,7 @@ pub fn outcome(attempts: &[Attempt], approvals: &[Approval]) -> Outcome {
     latest_of_each_environment(attempts).map(ended_as).max().unwrap_or(Outcome::NotStarted)
 }
 
-fn latest_of_each_environment(attempts: &[Attempt]) -> impl Iterator<Item = &Attempt> {
+pub(crate) fn latest_of_each_environment(attempts: &[Attempt]) -> impl Iterator<Item = &Attempt> {
     attempts.iter().filter(|a| {
         let here = attempts.iter().filter(|b| b.at.environment == a.at.environment);
         here.map(|b| b.at.number).max() == Some(a.at.number)

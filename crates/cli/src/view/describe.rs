@@ -63,6 +63,13 @@ fn in_full(event: &Event) -> String {
         Happening::DraftStarted { artifacts } => format!("{by} started the draft: {artifacts}"),
         Happening::EnvironmentsSkipped { environments } => format!("skips {}", environments.join(", ")),
         Happening::ReleaseAbandoned { reason } => format!("{by} abandoned the release: {reason}"),
+        Happening::ChildStarted { child, pipeline, waited } => {
+            let then = if *waited { ", and waits for it" } else { "" };
+            format!("started {child} ({pipeline}){then}")
+        }
+        Happening::ParentGaveUp { parent } => {
+            format!("{parent}, which waits for this release, does so no more: what is under way is canceled")
+        }
         Happening::DeploymentQueued { kind } => format!("{kind} queued by {by}"),
         Happening::DeploymentScheduled { kind, starts } => {
             format!("{kind} scheduled by {by}: starts at {starts:.0}")

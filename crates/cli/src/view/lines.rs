@@ -325,6 +325,8 @@ mod tests {
                                       goes on at 2026-09-21T15:13:40Z, in 1h, or by `pilothouse skip rel_00000000010000000000000001 dev Settle`; warning: “Traffic is high.”
           ◷ Cool down          10.0s  waits
                                       goes on at 2026-09-21T15:13:40Z, in 1h; it cannot be skipped
+          ✓ Deploy cache        2.0s
+                                      started rel_00000000080000000000000008; see `pilothouse release show rel_00000000080000000000000008`
           ◷ Look               10.0s  waits
                                       fails at 2026-09-21T15:13:40Z, in 1h, unless by `pilothouse approve rel_00000000010000000000000001 dev --approval apr_00000000040000000000000003 --input go|hold` or `reject`
           ◷ Deploy db          10.0s  waits

@@ -124,6 +124,10 @@ pub(crate) fn waiting() -> ReleaseView {
     let stages = vec![
         wait("Settle", WaitKind::Time { skippable: true, warning }),
         wait("Cool down", WaitKind::Time { skippable: false, warning: None }),
+        StageView {
+            child: Some(ReleaseId::new(Ulid::from_parts(8, 8))),
+            ..stage("Deploy cache", StageState::Succeeded, None, 10, Some(12))
+        },
         wait("Look", WaitKind::Answer { approval: asked.id.clone() }),
         wait("Deploy db", WaitKind::Release { release: ReleaseId::new(Ulid::from_parts(9, 9)) }),
     ];
@@ -217,6 +221,7 @@ fn stage(name: &str, status: StageState, reason: Option<&str>, from: i64, to: Op
         deadline: None,
         ended_at: to.map(at),
         waits: None,
+        child: None,
         output: Value::Null,
     }
 }

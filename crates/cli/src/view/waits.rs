@@ -5,14 +5,17 @@ use pilothouse_serve_api::api::{ReleaseView, StageView, WaitKind};
 
 use super::time::ago;
 
-/// One line below a stage that waits; none below any other.
+/// One line below a stage that waits, or has started a release; none below any other.
 pub(super) fn hint(
     view: &ReleaseView,
     environment: &str,
     stage: &StageView,
     now: Timestamp,
 ) -> Option<String> {
-    let waits = stage.waits.as_ref()?;
+    let Some(waits) = &stage.waits else {
+        let child = stage.child.as_ref()?;
+        return Some(format!("started {child}; see `pilothouse release show {child}`"));
+    };
     let (release, name) = (&view.id, quoted(&stage.name));
     let place = quoted(environment);
     let until = format!("{:.0}, {}", waits.until, ago(now, waits.until));

@@ -4,6 +4,7 @@ use pilothouse_domain::attempt::Attempt;
 use pilothouse_domain::timeline::EventDraft;
 use pilothouse_store::{Transaction, Versioned};
 
+use crate::children::{given_up, tell_parent};
 use crate::executions::ExecutionInput;
 use crate::new_attempt::queued;
 use crate::wake::wake_lane;
@@ -18,7 +19,8 @@ pub async fn complete(context: &Context, input: &ExecutionInput) -> Result<(), O
         let attempt = context.current(input).await?;
         if attempt.record.completed_at.is_some() {
             // The call that completed it may have died before this.
-            return wake_lane(context, &attempt.record.application, &attempt.record.at.environment).await;
+            wake_lane(context, &attempt.record.application, &attempt.record.at.environment).await?;
+            return tell_parent(context, &attempt.record.at.release).await;
         }
         if !attempt.record.state.is_terminal() {
             return Err(OperationError::Inconsistent("an attempt that runs cannot be completed".to_owned()));
@@ -28,7 +30,7 @@ pub async fn complete(context: &Context, input: &ExecutionInput) -> Result<(), O
         for attempt in &started {
             context.executions.start(attempt).await?;
         }
-        return Ok(());
+        return tell_parent(context, &input.at.release).await;
     }
     Err(OperationError::Contended(format!("attempt {} of `{}`", input.at.number, input.at.environment)))
 }
@@ -66,6 +68,9 @@ async fn following(
         return Ok((Vec::new(), Vec::new()));
     }
     let release = context.release(&ended.at.release).await?.record;
+    if given_up(context, &release, ended).await? {
+        return Ok((Vec::new(), Vec::new()));
+    }
     let attempts: Vec<Attempt> =
         context.store.attempts(&release.id).await?.into_iter().map(|a| a.record).collect();
     crate::start_release::following(context, &release, &attempts).await

@@ -233,6 +233,13 @@ async fn act(
             Ok(StageNext::Observe)
         }
         Begun::Await { question, progress } => ask(context, loaded, &run, question, progress).await,
+        Begun::AwaitEnd { action, progress } => {
+            let asking = run.record.apply(StageEvent::Asked { approval: None }, context.now());
+            let asking = asking.map_err(|e| not_allowed(&run.record, &e))?;
+            let next = StageRun { action, progress: Some(progress), ..asking };
+            context.store.commit(Transaction::new().replace(&run, &next)).await?;
+            Ok(StageNext::Await { timeout_seconds: seconds_left(context, &attempt, &next) })
+        }
     }
 }
 

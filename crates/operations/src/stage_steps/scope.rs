@@ -17,6 +17,11 @@ fn artifact(artifact: &Artifact) -> Value {
     })
 }
 
+/// The artifacts of a release, by name.
+pub(crate) fn artifacts(release: &Release) -> Map<String, Value> {
+    release.artifacts.iter().map(|a| (a.name.clone(), artifact(a))).collect()
+}
+
 /// What can be read of the approval before deployment, once it was given (T35): `approvals.before.input`.
 fn approvals(before: Option<&Approval>) -> Value {
     let Some((approval, Verdict::Approved { by, .. })) = before.and_then(|a| Some((a, a.verdict()?))) else {
@@ -33,8 +38,6 @@ pub(crate) fn scope<'a>(
     runs: impl IntoIterator<Item = &'a StageRun>,
     before: Option<&Approval>,
 ) -> Value {
-    let artifacts: Map<String, Value> =
-        release.artifacts.iter().map(|a| (a.name.clone(), artifact(a))).collect();
     let stages: Map<String, Value> = runs
         .into_iter()
         .map(|r| {
@@ -49,7 +52,7 @@ pub(crate) fn scope<'a>(
     let namespace = release.environment(&attempt.at.environment).map(|e| e.namespace.as_str());
     let mut scope = json!({
         "params": release.parameters,
-        "artifacts": artifacts,
+        "artifacts": artifacts(release),
         "trigger": trigger,
         "release": {
             "id": release.id,

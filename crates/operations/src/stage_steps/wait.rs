@@ -69,6 +69,11 @@ pub async fn answered(context: &Context, input: &StageInput) -> Result<StageNext
     if let Some(cancel) = cancels(context, &loaded.attempt.record, loaded.spec(&input.stage)?, &run.record) {
         return end_canceled(context, &loaded, run, &cancel).await;
     }
+    let kind = context.stages.get(&run.record.stage_type)?;
+    if let Some(end) = kind.come(context, &run.record).await? {
+        end_run(context, run, end.status, Some(end.output), SYSTEM).await?;
+        return Ok(StageNext::Ended);
+    }
     // Whatever woke it: a deadline that passed is over, also one that was brought nearer while the token had more time.
     let Some(answer) = answer_of(context, run).await? else {
         let timeout_seconds = seconds_left(context, &loaded.attempt.record, &run.record);
@@ -81,18 +86,24 @@ pub async fn answered(context: &Context, input: &StageInput) -> Result<StageNext
         Answer::Approved { by, .. } | Answer::Rejected { by, .. } | Answer::Skipped { by } => by.clone(),
         Answer::TimedOut => SYSTEM.to_owned(),
     };
-    let kind = context.stages.get(&run.record.stage_type)?;
-    let end = kind.answered(&loaded.stage(context, &run.record)?, answer);
+    let stage = loaded.stage(context, &run.record)?;
+    let end = match answer {
+        Answer::TimedOut => kind.timed_out(&stage).await?,
+        answer => kind.answered(&stage, answer),
+    };
     end_run(context, run, end.status, Some(end.output), &actor).await?;
     Ok(StageNext::Ended)
 }
 
-/// Whether the records have an answer for a run that waits, or its deadline passed.
+/// Whether the records have an answer for a run that waits, what it waits for has come, or its deadline passed.
 pub(crate) async fn is_answered(
     context: &Context,
     run: &Versioned<StageRun>,
 ) -> Result<bool, OperationError> {
-    Ok(answer_of(context, run).await?.is_some())
+    if answer_of(context, run).await?.is_some() {
+        return Ok(true);
+    }
+    Ok(context.stages.get(&run.record.stage_type)?.come(context, &run.record).await?.is_some())
 }
 
 /// What the records say was answered, if anything.

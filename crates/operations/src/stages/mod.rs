@@ -4,6 +4,7 @@ pub(crate) mod check;
 pub mod deploy_manifest;
 pub mod manual_judgment;
 pub mod patch_image;
+pub mod pipeline;
 mod rollout;
 pub mod undo;
 pub mod wait;
@@ -130,6 +131,13 @@ pub enum Begun {
         /// For people.
         progress: String,
     },
+    /// It waits for the end of what it has started, which [`StageType::come`] finds, or for its deadline.
+    AwaitEnd {
+        /// What it has started.
+        action: Value,
+        /// For people.
+        progress: String,
+    },
     /// It is at its end.
     Ended(StageEnd),
 }
@@ -225,6 +233,18 @@ pub trait StageType: Send + Sync {
         Box::pin(async { Ok(left) })
     }
 
+    /// The end of a run that waits for something else than an answer, once that has come; as cheap as one read while it
+    /// has not.
+    fn come<'a>(&'a self, context: &'a Context, run: &'a StageRun) -> Stepped<'a, Option<StageEnd>> {
+        let (_, _) = (context, run);
+        Box::pin(async { Ok(None) })
+    }
+
+    /// The end of a run that waited until its deadline.
+    fn timed_out<'a>(&'a self, stage: &'a StageContext<'a>) -> Stepped<'a, StageEnd> {
+        Box::pin(async { Ok(self.answered(stage, Answer::TimedOut)) })
+    }
+
     /// The end that an answer leads to.
     fn answered(&self, stage: &StageContext<'_>, answer: Answer) -> StageEnd {
         let _ = stage;
@@ -245,6 +265,7 @@ impl StageRegistry {
             Box::new(deploy_manifest::DeployManifest) as Box<dyn StageType>,
             Box::new(manual_judgment::ManualJudgment),
             Box::new(patch_image::PatchImage),
+            Box::new(pipeline::Pipeline),
             Box::new(undo::Undo),
             Box::new(wait::Wait),
             Box::new(webhook::Webhook),

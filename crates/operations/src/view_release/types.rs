@@ -288,6 +288,9 @@ pub struct StageView {
     /// What it waits for, while it does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waits: Option<StageWait>,
+    /// The release that it started (T36).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub child: Option<ReleaseId>,
     /// What later stages may read.
     #[serde(default, skip_serializing_if = "Value::is_null")]
     pub output: Value,

@@ -6,7 +6,7 @@ use pilothouse_domain::stage::{StageRun, StageStatus};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::stages::wait;
+use crate::stages::{pipeline, wait};
 
 /// What a stage waits for, and until when.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -52,7 +52,7 @@ pub(super) fn waits(run: &StageRun) -> Option<StageWait> {
             let wait::Terms { skippable, warning } = wait::terms(&run.options);
             WaitKind::Time { skippable, warning }
         }
-        None => return None,
+        None => WaitKind::Release { release: pipeline::child(run)? },
     };
     Some(StageWait { kind, until: run.deadline })
 }

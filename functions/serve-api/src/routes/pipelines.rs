@@ -2,10 +2,10 @@
 
 use axum::Json;
 use axum::extract::State;
-use pilothouse_domain::pipeline::{environment_order, parse_pipeline};
+use pilothouse_domain::pipeline::environment_order;
 use pilothouse_domain::saved::PipelineHead;
 use pilothouse_domain::token::Permission;
-use pilothouse_operations::{Context, save_pipeline, set_pipeline_enabled};
+use pilothouse_operations::{Context, check_pipeline, save_pipeline, set_pipeline_enabled};
 
 use crate::api::{
     Enable, GetPipeline, List, ListPipelines, ListRevisions, PipelineSummary, PipelineView, RevisionSummary,
@@ -73,8 +73,7 @@ async fn validate(
     State(context): State<Context>,
     TextBody(text): TextBody,
 ) -> Result<Json<ValidPipeline>, Failure> {
-    let parsed = parse_pipeline(&text, &context.stages.catalog());
-    let spec = parsed.map_err(|problems| Failure::invalid(problems.0))?;
+    let (spec, _) = check_pipeline(&context, &text).await?;
     let order = environment_order(&spec.environments);
     Ok(Json(ValidPipeline {
         environments: order.into_iter().map(|i| spec.environments[i].name.clone()).collect(),

@@ -158,7 +158,7 @@ impl Scene {
                 Ok(Ok(next))
             }
             Begun::Ended(end) => Ok(Err(end)),
-            Begun::Await { .. } => panic!("this stage waits for an answer"),
+            Begun::Await { .. } | Begun::AwaitEnd { .. } => panic!("this stage waits for an answer"),
         }
     }
 
