@@ -24,6 +24,8 @@ mod lanes;
 #[cfg(test)]
 mod main_story;
 #[cfg(test)]
+mod notifications;
+#[cfg(test)]
 mod proof;
 #[cfg(test)]
 mod review;

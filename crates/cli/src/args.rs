@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
-use crate::commands::{decide, deploy, gates, hook, pipeline, release, skip, token};
+use crate::commands::{decide, deploy, gates, hook, notifications, pipeline, release, skip, token};
 use crate::demo::DemoArgs;
 use crate::up::UpArgs;
 
@@ -79,6 +79,9 @@ pub(crate) enum Command {
     /// Make hooks, and see what arrived at them.
     #[command(subcommand)]
     Hook(hook::HookCommand),
+    /// See which notifications were not delivered.
+    #[command(subcommand)]
+    Notifications(notifications::NotificationsCommand),
     /// Make and revoke API tokens.
     #[command(subcommand)]
     Token(token::TokenCommand),
@@ -204,6 +207,7 @@ mod tests {
             "hook rotate shop",
             "hook rm shop",
             "hook deliveries shop",
+            "notifications ls --dead",
             "token create ci --role operator",
             "token ls",
             "token revoke ci",

@@ -17,6 +17,7 @@ pub mod hold;
 pub mod ids;
 pub mod intake;
 pub mod lane;
+pub mod notification;
 pub mod pipeline;
 pub mod problem;
 pub mod proof;

@@ -240,6 +240,9 @@ pub enum Happening {
         /// In a sentence.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         reason: Option<String>,
+        /// Whether it was one that takes another back.
+        #[serde(default, skip_serializing_if = "is_false")]
+        rollback: bool,
     },
     /// A rollback was started for the attempt.
     RollbackStarted {
@@ -325,6 +328,10 @@ pub struct Event {
     /// What happened.
     #[serde(flatten)]
     pub what: Happening,
+    /// Whether somebody is told what happens in the release: each event hands it on to the next, so that none needs the
+    /// pipeline to know it.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub announces: bool,
     /// The hash of the event before; of the empty text for the first.
     pub previous: String,
     /// The SHA-256 over all of the above.
@@ -345,11 +352,20 @@ impl Event {
             attempt: draft.attempt,
             stage: draft.stage,
             what: draft.what,
+            announces: false,
             previous,
             hash: String::new(),
         };
         event.hash = event.compute_hash();
         event
+    }
+
+    /// The same, of a release of which somebody is told.
+    #[must_use]
+    pub fn announcing(mut self) -> Self {
+        self.announces = true;
+        self.hash = self.compute_hash();
+        self
     }
 
     /// Whether its hash is the hash of its content.
@@ -378,6 +394,11 @@ pub fn first_break(events: &[Event]) -> Option<u64> {
         last = Some((event.seq, &event.hash));
     }
     None
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde asks for")]
+fn is_false(value: &bool) -> bool {
+    !*value
 }
 
 pub(crate) fn digest(bytes: &[u8]) -> String {

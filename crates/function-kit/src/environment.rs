@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use aws_config::BehaviorVersion;
 use aws_smithy_http_client::tls;
+use pilothouse_operations::channels::ChannelRegistry;
 use pilothouse_operations::clock::{SharedClock, SystemClock};
 use pilothouse_operations::clusters::Clusters;
 use pilothouse_operations::executions::Executions;
@@ -55,6 +56,7 @@ pub async fn context_from_env() -> Result<Context, StartError> {
         ids: IdSource::from_system(Arc::clone(&clock)).map_err(StartError::Random)?,
         clock,
         outbound: OutboundPolicy::default(),
+        channels: Arc::new(ChannelRegistry::standard()),
         stages: Arc::new(StageRegistry::standard()),
     })
 }

@@ -6,6 +6,7 @@
 mod clocks;
 mod definitions;
 mod functions;
+mod outbox;
 mod schedule;
 mod system;
 

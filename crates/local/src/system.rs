@@ -12,6 +12,7 @@ use pilothouse_connector::{Faults, Meter};
 use pilothouse_domain::cluster_account::ClusterAccount;
 use pilothouse_domain::duration::Span;
 use pilothouse_domain::secret::SecretRef;
+use pilothouse_operations::channels::ChannelRegistry;
 use pilothouse_operations::clock::{SharedClock, SystemClock};
 use pilothouse_operations::clusters::Clusters;
 use pilothouse_operations::executions::Executions;
@@ -26,7 +27,7 @@ use tokio::task::JoinHandle;
 use crate::clocks::{Told, for_table};
 use crate::definitions::{DEPLOYMENT, definitions};
 use crate::functions::{Functions, Halt, StepFaults};
-use crate::schedule;
+use crate::{outbox, schedule};
 
 const TABLE: &str = "pilothouse";
 const REGION: &str = "us-east-1";
@@ -84,6 +85,7 @@ pub struct SystemBuilder {
     table_faults: Option<Faults>,
     secrets: Secrets,
     outbound: OutboundPolicy,
+    channels: Arc<ChannelRegistry>,
     background: bool,
 }
 
@@ -136,16 +138,28 @@ impl SystemBuilder {
         Self { secrets, ..self }
     }
 
-    /// Where webhook stages may call.
+    /// Where webhook stages and notifications may call.
     #[must_use]
     pub fn outbound(self, outbound: OutboundPolicy) -> Self {
         Self { outbound, ..self }
     }
 
-    /// Runs no sweeps and no schedules by itself: a test that lets weeks pass calls them when it wants them.
+    /// Delivers notifications by these channels.
+    #[must_use]
+    pub fn channels(self, channels: Arc<ChannelRegistry>) -> Self {
+        Self { channels, ..self }
+    }
+
+    /// Runs no sweeps, no schedules and no deliveries by itself: a test that lets weeks pass calls them when it wants them.
     #[must_use]
     pub fn without_background(self) -> Self {
         Self { background: false, ..self }
+    }
+
+    /// Runs them again.
+    #[must_use]
+    pub fn with_background(self) -> Self {
+        Self { background: true, ..self }
     }
 
     /// Builds the system and takes up every release that was under way (invariant 1). Needs a tokio runtime.
@@ -179,12 +193,16 @@ impl SystemBuilder {
             ids: IdSource::seeded(Arc::clone(&self.clock), seed),
             clock: self.clock,
             outbound: self.outbound,
+            channels: self.channels,
             stages: Arc::new(StageRegistry::standard()),
         };
         let sim = choose_cluster(&context, self.cluster).await?;
         functions.ready(context.clone());
         let recovered = sweep(&context, Span::from_millis(0)).await?;
-        let background = self.background.then(|| schedule::spawn(context.clone(), database.clone()));
+        let background = match self.background {
+            true => vec![schedule::spawn(context.clone(), database.clone()), outbox::spawn(context.clone())],
+            false => Vec::new(),
+        };
         let router = pilothouse_receive_webhook::router(context.clone())
             .merge(pilothouse_serve_api::router(context.clone()));
         let meter = connector.meter();
@@ -270,7 +288,7 @@ pub struct System {
     database: Database,
     meter: Meter,
     recovered: Swept,
-    background: Option<JoinHandle<()>>,
+    background: Vec<JoinHandle<()>>,
 }
 
 impl System {
@@ -288,6 +306,7 @@ impl System {
             table_faults: None,
             secrets: Secrets::local(),
             outbound: OutboundPolicy::default(),
+            channels: Arc::new(ChannelRegistry::standard()),
             background: true,
         }
     }
@@ -342,7 +361,7 @@ impl System {
 
 impl Drop for System {
     fn drop(&mut self) {
-        if let Some(background) = &self.background {
+        for background in &self.background {
             background.abort();
         }
         self.engine.shut_down();

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use pilothouse_store::Store;
 
+use crate::channels::ChannelRegistry;
 use crate::clock::SharedClock;
 use crate::clusters::Clusters;
 use crate::executions::Executions;
@@ -30,6 +31,8 @@ pub struct Context {
     pub ids: IdSource,
     /// Which addresses pipelines may call.
     pub outbound: OutboundPolicy,
+    /// The notification channels.
+    pub channels: Arc<ChannelRegistry>,
     /// The stage types.
     pub stages: Arc<StageRegistry>,
 }

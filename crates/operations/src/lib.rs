@@ -5,6 +5,7 @@
 
 pub mod advance;
 mod approvals;
+pub mod channels;
 pub mod clock;
 pub mod clusters;
 mod context;
@@ -35,6 +36,7 @@ mod export_release;
 mod holds;
 mod new_attempt;
 mod new_deployment;
+mod notify;
 mod rerun_release;
 mod retry;
 mod roll_back;
@@ -63,6 +65,7 @@ pub use error::OperationError;
 pub use export_release::export_release;
 pub use holds::lift_holds;
 pub use intake::{ScheduledFire, due_schedules};
+pub use notify::{Notified, notify};
 pub use outbound::OutboundPolicy;
 pub use rerun_release::rerun_release;
 pub use roll_back::roll_back;

@@ -37,7 +37,8 @@ enum Refusal {
 }
 
 impl Store {
-    /// Writes the transaction whole or not at all, appends its events to their timelines, and says what it appended.
+    /// Writes the transaction whole or not at all, appends its events to their timelines, and says what it appended. An
+    /// event that somebody is told of is written with its message for the outbox.
     ///
     /// A clash on an event's place, contention, throttling and a lost answer are tried again inside, bounded and with
     /// jitter; a repeated try is recognised by the table, so nothing is written twice.
@@ -53,13 +54,17 @@ impl Store {
         let records = operations.len();
         let mut budget = Budget::new(&self.dice);
         // That a new release has no events yet is taken for granted once; a refusal makes the next try look.
-        let mut presumed: &[Operation] = &operations;
+        let mut presume = true;
         loop {
-            let events = self.chain(&drafts, presumed).await?;
-            presumed = &[];
+            let events = self.chain(&drafts, &operations, presume).await?;
+            presume = false;
+            let messages = self.messages_of(&events, &operations).await?;
             let mut batch = operations.clone();
             for event in &events {
                 batch.push(Operation::create(event)?);
+            }
+            for message in &messages {
+                batch.push(Operation::create(message)?);
             }
             if batch.is_empty() {
                 return Ok(Committed { events, write: 0 });
@@ -68,7 +73,12 @@ impl Store {
             sign(&mut batch, write);
             check(&batch)?;
             match self.send(&batch, write, &mut budget).await? {
-                Ok(()) => return Ok(Committed { events, write }),
+                Ok(()) => {
+                    if !messages.is_empty() {
+                        self.bell.notify_one();
+                    }
+                    return Ok(Committed { events, write });
+                }
                 Err(Refusal::Conditions(places)) => {
                     if let Some(place) = places.iter().find(|place| **place < records) {
                         return Err(StoreError::Conflict { key: batch[*place].key.clone() });

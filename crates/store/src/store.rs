@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use aws_sdk_dynamodb::Client;
+use tokio::sync::Notify;
 
 use crate::backoff::{Budget, Dice};
 use crate::codec::{decode, key_item};
@@ -10,21 +11,34 @@ use crate::failure::classify;
 use crate::revisions::Revisions;
 use crate::{Key, Record, StoreError, Versioned};
 
-/// The table. Cheap to clone; holds nothing but the client, the table's name, a source of jitter, and the pipeline
-/// revisions that were read last, which never change.
+/// The table. Cheap to clone; holds nothing but the client, the table's name, a source of jitter, the pipeline
+/// revisions that were read last, which never change, and the bell of the outbox.
 #[derive(Debug, Clone)]
 pub struct Store {
     pub(crate) client: Client,
     pub(crate) table: Arc<str>,
     pub(crate) dice: Dice,
     pub(crate) revisions: Revisions,
+    pub(crate) bell: Arc<Notify>,
 }
 
 impl Store {
     /// The table `table` as `client` reaches it. Sends nothing.
     #[must_use]
     pub fn new(client: Client, table: impl Into<Arc<str>>) -> Self {
-        Self { client, table: table.into(), dice: Dice::unpredictable(), revisions: Revisions::default() }
+        Self {
+            client,
+            table: table.into(),
+            dice: Dice::unpredictable(),
+            revisions: Revisions::default(),
+            bell: Arc::default(),
+        }
+    }
+
+    /// Rings whenever a clone of this store has written to the outbox: for whoever delivers in the same process.
+    #[must_use]
+    pub fn outbox_bell(&self) -> Arc<Notify> {
+        Arc::clone(&self.bell)
     }
 
     /// The same store with write ids and jitter drawn from `seed`, so that a simulation repeats itself exactly.

@@ -1,40 +1,101 @@
-//! Numbers and chains the events of a commit after the last one of each release.
+//! Numbers and chains the events of a commit after the last one of each release, and makes messages of those that somebody
+//! is told of.
 
 use std::collections::BTreeMap;
 
 use pilothouse_domain::ids::ReleaseId;
+use pilothouse_domain::notification::Message;
+use pilothouse_domain::release::Release;
 use pilothouse_domain::timeline::{Event, EventDraft};
 
+use crate::codec::decode;
 use crate::records::release_partition;
 use crate::records::timeline::PREFIX;
-use crate::transaction::Operation;
+use crate::transaction::{Action, Operation};
 use crate::{Key, Store, StoreError};
+
+/// Where a timeline ends.
+#[derive(Clone)]
+struct Tail {
+    /// The last event; `None` before the first.
+    last: Option<(u64, String)>,
+    /// Whether somebody is told what happens in the release.
+    announces: bool,
+}
 
 impl Store {
     /// The drafts as they would stand in their timelines now, if `operations` are written with them. Nothing is
     /// remembered between calls, so two commits at once may both take one place; the condition on the event's item lets
-    /// only one have it.
+    /// only one have it. With `presume`, a release that is about to be created is taken to have no events yet.
     pub(crate) async fn chain(
         &self,
         drafts: &[EventDraft],
         operations: &[Operation],
+        presume: bool,
     ) -> Result<Vec<Event>, StoreError> {
-        let mut last: BTreeMap<ReleaseId, Option<(u64, String)>> = BTreeMap::new();
+        let mut tails: BTreeMap<ReleaseId, Tail> = BTreeMap::new();
         let mut events = Vec::with_capacity(drafts.len());
         for draft in drafts {
-            if !last.contains_key(&draft.release) {
-                // A release that is about to be created has no events: nothing to read.
-                let created =
-                    operations.iter().any(|o| o.creates(&Key::meta(release_partition(&draft.release))));
-                let found = if created { None } else { self.last_event(&draft.release).await? };
-                last.insert(draft.release.clone(), found.map(|event| (event.seq, event.hash)));
-            }
-            let before = last.get(&draft.release).and_then(Option::as_ref);
-            let event = Event::chain(draft.clone(), before.map(|(seq, hash)| (*seq, hash.as_str())));
-            last.insert(draft.release.clone(), Some((event.seq, event.hash.clone())));
+            let tail = match tails.remove(&draft.release) {
+                Some(tail) => tail,
+                None => self.tail(&draft.release, operations, presume).await?,
+            };
+            let before = tail.last.as_ref().map(|(seq, hash)| (*seq, hash.as_str()));
+            let event = Event::chain(draft.clone(), before);
+            let event = if tail.announces { event.announcing() } else { event };
+            let last = Some((event.seq, event.hash.clone()));
+            tails.insert(draft.release.clone(), Tail { last, ..tail });
             events.push(event);
         }
         Ok(events)
+    }
+
+    async fn tail(
+        &self,
+        release: &ReleaseId,
+        operations: &[Operation],
+        presume: bool,
+    ) -> Result<Tail, StoreError> {
+        let created = created(release, operations);
+        let found = match created {
+            Some(_) if presume => None,
+            _ => self.last_event(release).await?,
+        };
+        Ok(match (found, created) {
+            (Some(event), _) => Tail { announces: event.announces, last: Some((event.seq, event.hash)) },
+            (None, Some(item)) => {
+                Tail { last: None, announces: decode::<Release>(item)?.record.spec.announces() }
+            }
+            (None, None) => Tail { last: None, announces: false },
+        })
+    }
+
+    /// A message for each of `events` that somebody is told of, to be written with it. The pipeline is read only for
+    /// releases of which somebody is told anything, and for events that are told at all.
+    pub(crate) async fn messages_of(
+        &self,
+        events: &[Event],
+        operations: &[Operation],
+    ) -> Result<Vec<Message>, StoreError> {
+        let mut releases: BTreeMap<ReleaseId, Release> = BTreeMap::new();
+        let mut messages = Vec::new();
+        for event in events.iter().filter(|event| event.announces) {
+            let Some(topic) = event.topic() else { continue };
+            if !releases.contains_key(&event.release) {
+                let release = match created(&event.release, operations) {
+                    Some(item) => Some(decode::<Release>(item)?),
+                    None => self.release(&event.release).await?,
+                };
+                let Some(release) = release else { continue };
+                releases.insert(event.release.clone(), release.record);
+            }
+            let Some(release) = releases.get(&event.release) else { continue };
+            let listeners = release.spec.listeners(event);
+            if !listeners.is_empty() {
+                messages.push(Message::new(event, topic, &listeners));
+            }
+        }
+        Ok(messages)
     }
 
     /// The newest event of a release, strongly consistent.
@@ -42,4 +103,15 @@ impl Store {
         let newest = self.query_prefix::<Event>(&release_partition(release), PREFIX, true, 1, None).await?;
         Ok(newest.items.into_iter().next().map(|event| event.record))
     }
+}
+
+/// The item of a release that these operations create.
+fn created<'a>(release: &ReleaseId, operations: &'a [Operation]) -> Option<&'a crate::Item> {
+    let key = Key::meta(release_partition(release));
+    operations.iter().filter(|operation| operation.creates(&key)).find_map(|operation| {
+        match &operation.action {
+            Action::Put(item) => Some(item),
+            _ => None,
+        }
+    })
 }

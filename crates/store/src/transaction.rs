@@ -10,7 +10,7 @@ use pilothouse_domain::timeline::EventDraft;
 
 /// Changes that [`Store::commit`](crate::Store::commit) writes whole or not at all, in the order given.
 ///
-/// At most 100 items, timeline events included, and no item twice. A record that cannot be encoded makes the commit
+/// At most 100 items, timeline events and their messages included, and no item twice. A record that cannot be encoded makes the commit
 /// fail, not the builder.
 #[derive(Debug, Default)]
 pub struct Transaction {

@@ -3,6 +3,7 @@ use std::sync::{Arc, Mutex};
 use pilothouse_connector::dynamodb::{Connector, open};
 use pilothouse_connector::sfn;
 use pilothouse_domain::saved::CRON_HOOK;
+use pilothouse_operations::channels::ChannelRegistry;
 use pilothouse_operations::clock::{SharedClock, TokioClock};
 use pilothouse_operations::clusters::Clusters;
 use pilothouse_operations::executions::Executions;
@@ -56,6 +57,7 @@ impl Harness {
             ids: IdSource::seeded(Arc::clone(&clock), 1),
             clock,
             outbound: OutboundPolicy::default(),
+            channels: Arc::new(ChannelRegistry::standard()),
             stages: Arc::new(StageRegistry::standard()),
         };
         save_pipeline(&context, PIPELINE, "ann").await.unwrap();

@@ -7,6 +7,7 @@ pub(crate) mod deploy;
 pub(crate) mod draft;
 pub(crate) mod gates;
 pub(crate) mod hook;
+pub(crate) mod notifications;
 pub(crate) mod pipeline;
 pub(crate) mod proof;
 pub(crate) mod release;
@@ -78,6 +79,7 @@ async fn client_command(session: &Session, command: Command) -> Result<ExitCode,
         Command::Gates(args) => gates::run(session, args).await?,
         Command::History(args) => release::history(session, args).await?,
         Command::Hook(command) => hook::run(session, command).await?,
+        Command::Notifications(command) => notifications::run(session, command).await?,
         Command::Token(command) => token::run(session, command).await?,
         Command::Whoami => whoami::run(session).await?,
         Command::Up(_) | Command::Demo(_) | Command::Completions { .. } => {}

@@ -110,7 +110,7 @@ fn in_full(event: &Event) -> String {
         Happening::WaitShortened { until, warning } => {
             format!("{by} shortened the wait: it ends at {until:.0}{}", in_spite_of(warning.as_deref()))
         }
-        Happening::DeploymentEnded { status, operation_status, reason } => {
+        Happening::DeploymentEnded { status, operation_status, reason, .. } => {
             ended(&format!("deployment ended: <{status}, {operation_status}>"), reason.as_deref().map(clause))
         }
         Happening::RollbackStarted { rollback, trigger, way } => {
@@ -335,6 +335,7 @@ mod tests {
                     status: "Failed".into(),
                     operation_status: "PhaseFailed".into(),
                     reason: None,
+                    rollback: false,
                 },
             ),
             (

@@ -1,4 +1,4 @@
-//! The stage types that a pipeline may use, as the rest of the system describes them.
+//! The stage and channel types that a pipeline may use, as the rest of the system describes them.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -29,18 +29,40 @@ impl fmt::Debug for StageTypeInfo {
     }
 }
 
-/// All stage types, and the check types of gates, by name.
+/// One type of notification channel, as its author describes it.
+#[derive(Clone)]
+pub struct ChannelTypeInfo {
+    /// The name in `type:`, `webhook`.
+    pub name: &'static str,
+    /// One sentence for the schema.
+    pub summary: &'static str,
+    /// The schema of the type's own keys (an object), from `schemars::schema_for!`.
+    pub schema: schemars::Schema,
+    /// Everything that a schema cannot say, with paths relative to the notification. Called only for options that
+    /// satisfy the schema.
+    pub validate: fn(&Map<String, Value>) -> Vec<Problem>,
+}
+
+impl fmt::Debug for ChannelTypeInfo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ChannelTypeInfo").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+/// All stage types, the check types of gates, and the channel types of notifications, by name.
 #[derive(Debug, Clone, Default)]
 pub struct StageCatalog {
     types: BTreeMap<&'static str, StageTypeInfo>,
     checks: BTreeMap<&'static str, StageTypeInfo>,
+    channels: BTreeMap<&'static str, ChannelTypeInfo>,
 }
 
 impl StageCatalog {
     /// A catalog of these types; of two with one name the later stays.
     #[must_use]
     pub fn new(types: impl IntoIterator<Item = StageTypeInfo>) -> Self {
-        Self { types: types.into_iter().map(|info| (info.name, info)).collect(), checks: BTreeMap::new() }
+        let types = types.into_iter().map(|info| (info.name, info)).collect();
+        Self { types, ..Self::default() }
     }
 
     /// The same with these check types of gates, which describe themselves as stage types do.
@@ -58,6 +80,23 @@ impl StageCatalog {
     /// All check types, by name.
     pub fn checks(&self) -> impl Iterator<Item = &StageTypeInfo> {
         self.checks.values()
+    }
+
+    /// The same with these channel types; of two with one name the later stays.
+    #[must_use]
+    pub fn with_channels(self, channels: impl IntoIterator<Item = ChannelTypeInfo>) -> Self {
+        Self { channels: channels.into_iter().map(|info| (info.name, info)).collect(), ..self }
+    }
+
+    /// The channel type of that name.
+    #[must_use]
+    pub fn channel(&self, name: &str) -> Option<&ChannelTypeInfo> {
+        self.channels.get(name)
+    }
+
+    /// All channel types, by name.
+    pub fn channels(&self) -> impl Iterator<Item = &ChannelTypeInfo> {
+        self.channels.values()
     }
 
     /// The type of that name.

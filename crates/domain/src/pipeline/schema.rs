@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{PipelineSpec, StageCatalog, StageTypeInfo};
+use super::{ChannelTypeInfo, PipelineSpec, StageCatalog, StageTypeInfo};
 
 /// What applications, pipelines and environments are called.
 pub(super) const DNS_LABEL: &str = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$";
@@ -15,43 +15,67 @@ pub fn pipeline_schema(catalog: &StageCatalog) -> Value {
     let mut schema = schemars::schema_for!(PipelineSpec).to_value();
     schema["title"] = json!("Pilothouse pipeline");
     let Some(definitions) = schema.get_mut("$defs").and_then(Value::as_object_mut) else { return schema };
-    for name in ["Trigger", "StageSpec", "CheckSpec"] {
+    for name in ["Trigger", "StageSpec", "CheckSpec", "NotificationSpec"] {
         if let Some(definition) = definitions.get_mut(name) {
             definition["unevaluatedProperties"] = json!(false);
         }
     }
-    add_types(definitions, "StageSpec", "stage", catalog.iter().collect());
-    add_types(definitions, "CheckSpec", "check", catalog.checks().collect());
+    add_types(definitions, "StageSpec", catalog.iter().map(|info| Described::stage("stage", info)).collect());
+    add_types(
+        definitions,
+        "CheckSpec",
+        catalog.checks().map(|info| Described::stage("check", info)).collect(),
+    );
+    add_types(definitions, "NotificationSpec", catalog.channels().map(Described::channel).collect());
     schema
 }
 
-/// Makes the definition `holder` take the keys of these types, told apart by `type`.
-fn add_types(definitions: &mut Map<String, Value>, holder: &str, what: &str, types: Vec<&StageTypeInfo>) {
-    if let (false, Some(holder)) = (types.is_empty(), definitions.get_mut(holder)) {
-        holder["oneOf"] = types.iter().map(|info| branch(what, info)).collect();
+/// A type that describes its own keys.
+struct Described<'a> {
+    /// What its definition is called.
+    definition: String,
+    name: &'a str,
+    summary: &'a str,
+    schema: &'a schemars::Schema,
+}
+
+impl<'a> Described<'a> {
+    /// A stage type, or what describes itself as one; `what` is `stage` or `check`.
+    fn stage(what: &str, info: &'a StageTypeInfo) -> Self {
+        let definition = format!("{what}.{}", info.name);
+        Self { definition, name: info.name, summary: info.summary, schema: &info.schema }
     }
-    for info in types {
-        add_definitions(definitions, definition_name(what, info), info);
+
+    fn channel(info: &'a ChannelTypeInfo) -> Self {
+        let definition = format!("channel.{}", info.name);
+        Self { definition, name: info.name, summary: info.summary, schema: &info.schema }
     }
 }
 
-/// The branch of a stage or check whose `type` is this one.
-fn branch(what: &str, info: &StageTypeInfo) -> Value {
+/// Makes the definition `of` one of these types.
+fn add_types(definitions: &mut Map<String, Value>, of: &str, types: Vec<Described<'_>>) {
+    if let (false, Some(definition)) = (types.is_empty(), definitions.get_mut(of)) {
+        definition["oneOf"] = types.iter().map(branch).collect();
+    }
+    for described in types {
+        add_definitions(definitions, described);
+    }
+}
+
+/// The branch of what has this one as its `type`.
+fn branch(described: &Described<'_>) -> Value {
     json!({
-        "description": info.summary,
-        "properties": {"type": {"const": info.name}},
+        "description": described.summary,
+        "properties": {"type": {"const": described.name}},
         "required": ["type"],
-        "$ref": format!("#/$defs/{}", definition_name(what, info)),
+        "$ref": format!("#/$defs/{}", described.definition),
     })
 }
 
-fn definition_name(what: &str, info: &StageTypeInfo) -> String {
-    format!("{what}.{}", info.name)
-}
-
 /// Moves a type's schema, and the definitions it brings along, under names of its own.
-fn add_definitions(definitions: &mut Map<String, Value>, prefix: String, info: &StageTypeInfo) {
-    let mut schema = info.schema.clone().to_value();
+fn add_definitions(definitions: &mut Map<String, Value>, described: Described<'_>) {
+    let prefix = described.definition;
+    let mut schema = described.schema.clone().to_value();
     rename_references(&mut schema, &prefix);
     let Some(fields) = schema.as_object_mut() else { return };
     let brought = fields.remove("$defs");

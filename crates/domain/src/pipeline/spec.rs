@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::schema::{DNS_LABEL, FREE_NAME};
-use super::{EnvironmentSpec, Trigger};
+use super::{EnvironmentSpec, NotificationSpec, Trigger};
 
 /// The most parameters, artifacts or triggers.
 pub(super) const MOST_DECLARED: usize = 100;
@@ -36,6 +36,10 @@ pub struct PipelineSpec {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = MOST_DECLARED))]
     pub triggers: Vec<Trigger>,
+    /// Who is told what happens in its releases (T4, T12).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = MOST_DECLARED))]
+    pub notifications: Vec<NotificationSpec>,
     /// Where the release goes; the order is given by each environment's `after`.
     #[schemars(length(min = 1, max = MOST_ENVIRONMENTS))]
     pub environments: Vec<EnvironmentSpec>,

@@ -39,6 +39,10 @@ pub struct StageSpec {
     /// What undoes the deployment when this stage fails (V1); what the environment says when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rollback: Option<StageRollback>,
+    /// The notifications that are told what happens in this stage: that it started, succeeded, failed, or waits for a
+    /// person (T32).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notify: Vec<String>,
     /// The keys of the stage's type.
     #[serde(flatten)]
     #[schemars(skip)]

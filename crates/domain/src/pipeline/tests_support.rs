@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::{StageCatalog, StageScope, StageTypeInfo};
+use super::{ChannelTypeInfo, StageCatalog, StageScope, StageTypeInfo};
 use crate::duration::Span;
 use crate::problem::Problem;
 
@@ -64,6 +64,18 @@ struct PatchImage {
     artifact: String,
 }
 
+/// Tells a URL.
+#[derive(Deserialize, JsonSchema)]
+#[expect(dead_code, reason = "only its schema is used")]
+struct Pager {
+    url: String,
+}
+
+fn reachable(options: &Map<String, Value>) -> Vec<Problem> {
+    let strange = options["url"].as_str().is_some_and(|url| !url.starts_with("https://"));
+    strange.then(|| Problem::new("url", "the scheme is not https")).into_iter().collect()
+}
+
 fn nothing(_: &Map<String, Value>, _: &StageScope<'_>) -> Vec<Problem> {
     Vec::new()
 }
@@ -93,4 +105,10 @@ pub(super) fn catalog() -> StageCatalog {
         info("manual-judgment", schemars::schema_for!(Judgment), nothing),
         info("patch-image", schemars::schema_for!(PatchImage), nothing),
     ])
+    .with_channels([ChannelTypeInfo {
+        name: "pager",
+        summary: "Tells a URL.",
+        schema: schemars::schema_for!(Pager),
+        validate: reachable,
+    }])
 }

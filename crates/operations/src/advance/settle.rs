@@ -210,6 +210,7 @@ pub(crate) fn ended(context: &Context, attempt: &Attempt) -> EventDraft {
         status: format!("{status:?}"),
         operation_status: format!("{operation:?}"),
         reason: attempt.state.reason(),
+        rollback: attempt.is_rollback(),
     };
     context.event(&attempt.at, &attempt.last_modified_by, what)
 }

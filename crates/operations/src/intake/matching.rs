@@ -115,6 +115,7 @@ fn unproven(trigger: &Trigger, signal: &Signal<'_>, secrets: &ResolvedSecrets) -
         parameters: Vec::new(),
         artifacts: Vec::new(),
         triggers: Vec::new(),
+        notifications: Vec::new(),
         environments: Vec::new(),
     };
     match_trigger(&nothing, &probe, signal, secrets).map(drop).map_err(|mismatch| mismatch.to_string())

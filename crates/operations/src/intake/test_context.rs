@@ -9,6 +9,7 @@ use pilothouse_connector::{Faults, sfn};
 use pilothouse_store::Store;
 use serde_json::{Value, json};
 
+use crate::channels::ChannelRegistry;
 use crate::clock::{SharedClock, TokioClock};
 use crate::clusters::Clusters;
 use crate::executions::Executions;
@@ -68,6 +69,7 @@ impl TestContext {
             ids: IdSource::seeded(Arc::clone(&clock), 1),
             clock,
             outbound: OutboundPolicy::default(),
+            channels: Arc::new(ChannelRegistry::standard()),
             stages: Arc::new(StageRegistry::standard()),
         };
         Self { context, database, started }

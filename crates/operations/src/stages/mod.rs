@@ -21,6 +21,7 @@ use pilothouse_domain::release::Release;
 use pilothouse_domain::stage::{StageRun, StageStatus};
 use serde_json::Value;
 
+use crate::channels::ChannelRegistry;
 use crate::{Context, OperationError};
 
 /// What a stage works with in one step.
@@ -277,11 +278,14 @@ impl StageRegistry {
         Self { types: types.into_iter().map(|t| (t.info().name, t)).collect() }
     }
 
-    /// What the pipeline file is checked against: every type that can be written in one, and the checks of gates.
+    /// What the pipeline file is checked against: every type that can be written in one, the checks of gates and the
+    /// channels of notifications.
     #[must_use]
     pub fn catalog(&self) -> StageCatalog {
         let writable = self.types.iter().filter(|(name, _)| **name != undo::NAME);
-        StageCatalog::new(writable.map(|(_, t)| t.info())).with_checks(crate::gates::check_types())
+        StageCatalog::new(writable.map(|(_, t)| t.info()))
+            .with_checks(crate::gates::check_types())
+            .with_channels(ChannelRegistry::standard().infos())
     }
 
     /// The type of that name.

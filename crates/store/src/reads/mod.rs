@@ -8,6 +8,7 @@ mod gates;
 mod holds;
 mod intake;
 mod lanes;
+mod outbox;
 mod pipelines;
 mod releases;
 mod timeline;

@@ -15,6 +15,7 @@ pub mod gate;
 pub mod hold;
 pub mod hook;
 pub mod lane;
+pub(crate) mod message;
 pub mod pipeline;
 pub mod release;
 pub mod snapshot;

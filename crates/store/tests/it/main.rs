@@ -7,6 +7,7 @@ mod durability;
 mod faults;
 mod items;
 mod lists;
+mod outbox;
 mod reads;
 mod samples;
 mod snapshots;

@@ -13,6 +13,7 @@ use axum::http::{Request, StatusCode};
 use pilothouse_connector::dynamodb::{Connector, Database, open};
 use pilothouse_connector::{Faults, sfn};
 use pilothouse_domain::intake::{Delivery, Sender};
+use pilothouse_operations::channels::ChannelRegistry;
 use pilothouse_operations::clock::{SharedClock, TokioClock};
 use pilothouse_operations::clusters::Clusters;
 use pilothouse_operations::executions::Executions;
@@ -95,6 +96,7 @@ impl Harness {
             ids: IdSource::seeded(Arc::clone(&clock), 1),
             clock,
             outbound: OutboundPolicy::default(),
+            channels: Arc::new(ChannelRegistry::standard()),
             stages: Arc::new(StageRegistry::standard()),
         };
         Self { router: crate::service(context.clone()), context, database, started }

@@ -8,6 +8,7 @@ mod gates;
 mod hooks;
 mod link_page;
 mod links;
+mod notifications;
 mod pipelines;
 mod release_list;
 mod releases;
@@ -28,6 +29,7 @@ pub(crate) fn all() -> Vec<Route> {
         links::routes(),
         environments::routes(),
         hooks::routes(),
+        notifications::routes(),
         tokens::routes(),
         system::routes(),
     ]

@@ -20,6 +20,7 @@ use http_body_util::BodyExt;
 use pilothouse_connector::dynamodb::{Connector, open};
 use pilothouse_connector::{Fault, Faults, sfn};
 use pilothouse_domain::token::Role;
+use pilothouse_operations::channels::ChannelRegistry;
 use pilothouse_operations::clock::{SharedClock, TokioClock};
 use pilothouse_operations::clusters::Clusters;
 use pilothouse_operations::executions::Executions;
@@ -103,6 +104,7 @@ impl Installation {
             ids: IdSource::seeded(Arc::clone(&clock), 1),
             clock,
             outbound: OutboundPolicy::default(),
+            channels: Arc::new(ChannelRegistry::standard()),
             stages: Arc::new(StageRegistry::standard()),
         };
         let admin = first_admin_token(&context).await.unwrap().unwrap();

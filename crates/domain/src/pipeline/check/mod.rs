@@ -6,6 +6,7 @@ mod approvals;
 mod environments;
 mod gates;
 mod graph;
+mod notifications;
 mod stages;
 mod triggers;
 
@@ -21,7 +22,8 @@ use crate::problem::did_you_mean;
 
 /// Checks a whole file. One with more items than are allowed, which its structure already reported, is not looked into.
 pub(super) fn check(root: &Node, catalog: &StageCatalog, report: &mut Report) {
-    let lists = ["parameters", "artifacts", "triggers"].map(|key| root.list(key).len() > MOST_DECLARED);
+    let lists = ["parameters", "artifacts", "triggers", "notifications"]
+        .map(|key| root.list(key).len() > MOST_DECLARED);
     let stages = |environment: &Node| environment.list("stages").len() > MOST_STAGES;
     let environments = root.list("environments");
     if lists.contains(&true) || environments.len() > MOST_ENVIRONMENTS || environments.iter().any(stages) {
@@ -33,6 +35,7 @@ pub(super) fn check(root: &Node, catalog: &StageCatalog, report: &mut Report) {
         ("parameters", "parameter"),
         ("artifacts", "artifact"),
         ("triggers", "trigger"),
+        ("notifications", "notification"),
         ("environments", "environment"),
     ] {
         unique(root.list(key), what, &Path::default().key(key), report);
@@ -43,6 +46,7 @@ pub(super) fn check(root: &Node, catalog: &StageCatalog, report: &mut Report) {
     gates::check(root, catalog, &names, report);
     approvals::check(root, &names, report);
     stages::check(root, catalog, &names, report);
+    notifications::check(root, catalog, report);
 }
 
 /// The names that triggers and stages refer to.

@@ -8,8 +8,18 @@ use crate::pipeline::{StageCatalog, StageScope};
 use crate::problem::did_you_mean;
 
 /// The keys that every stage has; the others are its type's.
-const COMMON: [&str; 9] =
-    ["name", "type", "dependsOn", "requires", "alwaysRun", "onFailure", "timeout", "if", "rollback"];
+const COMMON: [&str; 10] = [
+    "name",
+    "type",
+    "dependsOn",
+    "requires",
+    "alwaysRun",
+    "onFailure",
+    "timeout",
+    "if",
+    "rollback",
+    "notify",
+];
 
 pub(super) fn check(root: &Node, catalog: &StageCatalog, file: &Names, report: &mut Report) {
     for (path, environment) in items(root, "environments", &Path::default()) {
