@@ -3,10 +3,16 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
+use pilothouse_domain::approval::{Approval, ApprovalEvent, ApprovalStatus, Decision, Subject};
 use pilothouse_domain::attempt::samples::{events, states};
-use pilothouse_domain::attempt::{AttemptState, AttemptStatus, Control, ControlEvent, OperationStatus};
+use pilothouse_domain::attempt::{
+    AttemptRef, AttemptState, AttemptStatus, Control, ControlEvent, OperationStatus,
+};
+use pilothouse_domain::ids::{ApprovalId, ReleaseId};
+use pilothouse_domain::pipeline::{Approver, OnExpiry};
 use pilothouse_domain::release::{ReleaseEvent, ReleaseStatus};
 use pilothouse_domain::stage::{StageEvent, StageStatus};
+use pilothouse_domain::token::{Principal, Role};
 
 /// A state machine as it is drawn.
 struct Machine {
@@ -24,7 +30,7 @@ pub(crate) fn document() -> String {
         "# States\n\nGenerated from the transition functions by `cargo xtask generate`; what is not drawn is refused. An id in \
          brackets is the feature that\nnames the state (`A13`: Azure's pairs, `N15`: the plans' control, `T27`: the stages' ends).\n",
     );
-    for machine in [release(), attempt(), control(), stage()] {
+    for machine in [release(), attempt(), control(), stage(), approval()] {
         draw(&mut text, &machine);
     }
     text
@@ -207,4 +213,99 @@ fn stage() -> Machine {
         firsts: vec!["NotStarted".to_owned()],
         finals: statuses.iter().filter(|s| s.is_terminal()).map(name).collect(),
     }
+}
+
+/// An approval that two people must give: drawn from what becomes of it, event by event, until nothing new is reached.
+fn approval() -> Machine {
+    let at =
+        AttemptRef { release: ReleaseId::new(Default::default()), environment: "prod".to_owned(), number: 1 };
+    let (opened, due) =
+        (jiff::Timestamp::UNIX_EPOCH, jiff::Timestamp::UNIX_EPOCH + jiff::SignedDuration::from_hours(1));
+    let mut edges = BTreeSet::new();
+    let mut finals = BTreeSet::new();
+    for on_expiry in [OnExpiry::Reject, OnExpiry::Approve, OnExpiry::Cancel] {
+        let first = Approval {
+            approvers: vec![Approver::Role("approver".to_owned())],
+            required: 2,
+            on_expiry,
+            ..Approval::asking(
+                ApprovalId::new(Default::default()),
+                at.clone(),
+                Subject::BeforeDeployment,
+                opened,
+                due,
+            )
+        };
+        let mut reached = vec![first];
+        while let Some(from) = reached.pop() {
+            if !from.is_pending() {
+                finals.insert(name_of(&from));
+            }
+            for (label, event) in approval_events(opened, due) {
+                if let Ok(next) = from.apply(event) {
+                    edges.insert((name_of(&from), label.to_owned(), name_of(&next)));
+                    if next.status != from.status || next.decisions.len() > from.decisions.len() {
+                        reached.push(next);
+                    }
+                }
+            }
+        }
+    }
+    Machine {
+        title: "Approval",
+        about: "The same before a deployment, after it and inside a stage. Here two must approve; a no of one is enough. What an expiry \
+                counts as is the policy's `onExpiry`. Only one before a deployment can be deferred.",
+        edges,
+        firsts: vec!["Pending (A15, A24, A25)".to_owned()],
+        finals,
+    }
+}
+
+fn name_of(approval: &Approval) -> String {
+    match &approval.status {
+        ApprovalStatus::Pending if approval.given() > 0 => "Pending, 1 of 2 given (X7)",
+        ApprovalStatus::Pending => "Pending (A15, A24, A25)",
+        ApprovalStatus::Approved { defer_until: None, .. } => "Approved (A16, A29)",
+        ApprovalStatus::Approved { defer_until: Some(_), .. } => "Approved, deferred (A18)",
+        ApprovalStatus::Rejected { .. } => "Rejected (A17, A33)",
+        ApprovalStatus::Expired { expired_as: OnExpiry::Reject } => "Expired, as rejected (X7)",
+        ApprovalStatus::Expired { expired_as: OnExpiry::Approve } => "Expired, as approved (X7)",
+        ApprovalStatus::Expired { expired_as: OnExpiry::Cancel } => "Expired, as canceled (X7)",
+        ApprovalStatus::Canceled { .. } => "Canceled (A21, A32)",
+    }
+    .to_owned()
+}
+
+/// Everything that can happen to it, by who may decide and who may not, in time and late.
+fn approval_events(now: jiff::Timestamp, due: jiff::Timestamp) -> Vec<(&'static str, ApprovalEvent)> {
+    let who = |name: &str| Principal { name: name.to_owned(), role: Role::Approver };
+    let decide = |name: &str, approve: bool, at, defer_until| {
+        let decision = Decision {
+            by: name.to_owned(),
+            at,
+            approve,
+            comment: None,
+            input: None,
+            defer_until,
+            via: None,
+            saw: None,
+        };
+        ApprovalEvent::Decide(Box::new(decision), who(name))
+    };
+    let others = |name: &str| ApprovalEvent::Reassign {
+        who: who(name),
+        approvers: vec![Approver::Role("operator".to_owned())],
+        now,
+    };
+    vec![
+        ("approve", decide("ann", true, now, None)),
+        ("approve", decide("bob", true, now, None)),
+        ("approve for later", decide("bob", true, now, Some(due))),
+        ("approve too late", decide("bob", true, due, None)),
+        ("reject", decide("bob", false, now, None)),
+        ("expire early", ApprovalEvent::Expire { now }),
+        ("nobody decides in time", ApprovalEvent::Expire { now: due }),
+        ("the deployment or stage ends", ApprovalEvent::Cancel { by: "cat".to_owned(), now }),
+        ("reassign", others("ann")),
+    ]
 }

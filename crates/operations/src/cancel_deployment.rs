@@ -81,7 +81,7 @@ pub(crate) async fn canceling(
     mut tx: Transaction,
 ) -> Result<Transaction, OperationError> {
     for approval in context.approvals_of(&attempt.at).await? {
-        let canceled = approval.record.cancel(by);
+        let canceled = approval.record.cancel(by, context.now());
         if canceled != approval.record {
             tx = tx.replace(&approval, &canceled);
         }

@@ -2,6 +2,7 @@
 
 use pilothouse_domain::approval::Approval;
 use pilothouse_domain::attempt::Attempt;
+use pilothouse_domain::gate::GateRun;
 use pilothouse_domain::ids::ReleaseId;
 use pilothouse_domain::proof::{Export, FORMAT, Head};
 use pilothouse_domain::stage::StageRun;
@@ -32,6 +33,7 @@ pub async fn export_release(context: &Context, id: &ReleaseId) -> Result<Export,
                 attempts: all::<Attempt>(&records)?,
                 stage_runs: all::<StageRun>(&records)?,
                 approvals: all::<Approval>(&records)?,
+                gates: Some(all::<GateRun>(&records)?),
                 head: Head::of(&events),
                 events,
             });

@@ -1,5 +1,6 @@
 //! `pilothouse approvals`.
 
+use pilothouse_domain::artifact::Artifact;
 use pilothouse_serve_api::api::{ApprovalView, Asks, List};
 
 use super::Session;
@@ -22,14 +23,30 @@ pub(crate) async fn run(session: &Session) -> Result<(), Failure> {
                     (Asks::AfterDeployment, _) => "after deployment".to_owned(),
                     _ => "deployment".to_owned(),
                 },
+                artifacts(a),
                 a.standing.clone(),
                 ago(now, a.deadline),
                 a.instructions.clone().unwrap_or_default(),
             ]
         });
-        let headings =
-            ["release", "application", "environment", "for", "standing", "expires", "instructions"];
+        let headings = [
+            "release",
+            "application",
+            "environment",
+            "for",
+            "artifacts",
+            "standing",
+            "expires",
+            "instructions",
+        ];
         table(&headings, rows.collect(), "nothing waits for you")
     });
     Ok(())
+}
+
+/// What is to be deployed, in few words: `web=1.1.0`.
+fn artifacts(approval: &ApprovalView) -> String {
+    let shown = approval.shown.iter().flat_map(|shown| &shown.artifacts);
+    let short = |a: &Artifact| a.tag.clone().or_else(|| a.digest.clone()).unwrap_or_default();
+    shown.map(|a| format!("{}={}", a.name, short(a))).collect::<Vec<_>>().join(", ")
 }

@@ -10,6 +10,8 @@ use pilothouse_serve_api::api::{ApprovalView, Asks, CreateLink, Decide, IssuedLi
 use super::Session;
 use crate::client::{Reply, Request};
 use crate::failure::{Failure, Kind};
+use crate::print;
+use crate::view::{SHORT_HASH, facts};
 
 #[derive(Debug, Args)]
 pub(crate) struct DecideArgs {
@@ -29,6 +31,9 @@ pub(crate) struct DecideArgs {
     /// The approval's id, when an environment waits for several.
     #[arg(long, value_name = "ID")]
     approval: Option<String>,
+    /// The hash of what you saw, as `release show` gives it: nothing is decided if it is not that any more.
+    #[arg(long, value_name = "HASH")]
+    saw: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -83,15 +88,25 @@ fn approver(text: &str) -> Result<Approver, String> {
 pub(crate) async fn run(session: &Session, args: DecideArgs, approve: bool) -> Result<(), Failure> {
     let meant = find(session, &args.release, args.environment.as_deref(), args.approval).await?;
     let verb = if approve { "approve" } else { "reject" };
-    let ask = Decide {
-        comment: args.comment,
-        input: args.input,
-        defer_until: args.defer_until,
-        saw: meant.shown_hash.clone(),
+    // A person is shown what they decide, and their decision says that they saw it; a program says so itself.
+    let shown = meant.shown.as_deref().filter(|_| !session.output.json);
+    if let Some(shown) = shown {
+        print::line(&facts(shown));
+    }
+    let saw = match args.saw {
+        Some(given) => Some(in_full(&given, meant.shown_hash.as_deref())),
+        None => shown.and(meant.shown_hash.clone()),
     };
+    let ask = Decide { comment: args.comment, input: args.input, defer_until: args.defer_until, saw };
     let reply: Reply<ApprovalView> = session.client.send(request(&meant, verb).json(&ask)).await?;
     session.output.answer(&reply.json, || format!("{}: {}", place(&reply.body), reply.body.standing));
     Ok(())
+}
+
+/// A hash of which only the beginning was written, as `release show` prints it.
+fn in_full(given: &str, shown: Option<&str>) -> String {
+    let meant = shown.filter(|whole| given.len() >= SHORT_HASH && whole.starts_with(given));
+    meant.unwrap_or(given).to_owned()
 }
 
 pub(crate) async fn reassign(session: &Session, args: ReassignArgs) -> Result<(), Failure> {
@@ -120,13 +135,13 @@ pub(crate) async fn link(session: &Session, args: LinkArgs) -> Result<(), Failur
     let made = &reply.body;
     session.output.answer(&reply.json, || {
         let actions: Vec<&str> = made.actions.iter().map(|a| a.name()).collect();
+        let ways: Vec<String> = actions.iter().map(|a| format!("  curl -X POST {}/{a}", made.url)).collect();
         format!(
-            "{}\ndecides once, as {}, until {:.0}: open it, or curl -X POST {}/{}",
+            "{}\ndecides once, as {}, until {:.0}: open it, or\n{}",
             made.url,
             made.person,
             made.expires_at,
-            "…",
-            actions.join("|")
+            ways.join("\n")
         )
     });
     Ok(())

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use jiff::Timestamp;
-use pilothouse_domain::approval::Decision;
+use pilothouse_domain::approval::{Decision, Shown};
 use pilothouse_domain::pipeline::{OnExpiry, Order};
 use pilothouse_domain::timeline::Happening;
 use pilothouse_serve_api::api::{ApprovalView, Asks};
@@ -72,6 +72,8 @@ pub(super) fn lines(attempt: &str, approval: &ApprovalView, now: Timestamp) -> V
     if let (true, Some(text)) = (approval.pending, &approval.instructions) {
         lines.push(below("instructions".to_owned(), text.clone()));
     }
+    let hash = approval.shown_hash.as_deref().unwrap_or_default();
+    lines.extend(approval.shown.iter().map(|shown| below("shown".to_owned(), in_short(shown, hash))));
     let told = approval.decisions.iter().enumerate();
     lines.extend(told.map(|(index, decision)| below(index.to_string(), told_of(decision))));
     lines
@@ -107,6 +109,29 @@ fn standing(approval: &ApprovalView, now: Timestamp) -> String {
     text
 }
 
+/// How much of a hash tells it from others at sight.
+pub(crate) const SHORT_HASH: usize = 12;
+
+fn short(hash: &str) -> &str {
+    hash.get(..SHORT_HASH).unwrap_or(hash)
+}
+
+/// What the approvers are shown, as far as nothing else of the release tells it, and its hash.
+fn in_short(shown: &Shown, hash: &str) -> String {
+    let mut parts: Vec<String> =
+        shown.gates_failed.iter().map(|why| format!("asked as the gate failed ({why})")).collect();
+    parts.extend(shown.artifacts.iter().map(|a| format!("{} = {}", a.name, a.reference())));
+    parts.extend(shown.parameters.iter().map(|(name, value)| format!("{name} = {value}")));
+    parts.extend(shown.stages.iter().map(ToString::to_string));
+    format!("shown {}…: {}", short(hash), parts.join("; "))
+}
+
+/// Everything that the approvers are shown, a line for each fact.
+pub(crate) fn facts(shown: &Shown) -> String {
+    let facts = shown.facts();
+    facts.iter().map(|(name, value)| format!("{name:12}  {value}")).collect::<Vec<_>>().join("\n")
+}
+
 /// One decision: who, when, how, and what they said and saw.
 fn told_of(decision: &Decision) -> String {
     let verb = if decision.approve { "approved" } else { "rejected" };
@@ -114,7 +139,7 @@ fn told_of(decision: &Decision) -> String {
     let _ = decision.via.as_ref().map(|via| write!(text, " ({})", via.summary()));
     let _ = decision.input.as_ref().map(|input| write!(text, ", choosing `{input}`"));
     let _ = decision.defer_until.map(|until| write!(text, ", to start at {until:.0}"));
-    let _ = decision.saw.as_ref().map(|saw| write!(text, ", having seen {}…", saw.get(..12).unwrap_or(saw)));
+    let _ = decision.saw.as_ref().map(|saw| write!(text, ", having seen {}…", short(saw)));
     let _ = decision.comment.as_ref().map(|comment| write!(text, ": “{comment}”"));
     text
 }
@@ -168,6 +193,38 @@ mod tests {
         approval  pending (1 of 3 given), asked of role operator, then user bob, not of sam, answers: eu, all, cancels the deployment in 7d
           Check the dashboard.
           ann approved at 2026-09-21T14:13:25Z (link made by root, 10.0.0.7), choosing `eu`, to start at 2026-09-21T15:13:20Z, having seen 0123456789ab…: “looks fine”
+        ");
+    }
+
+    #[test]
+    fn what_the_approvers_are_shown_stands_with_its_hash_and_why_a_gate_asks_comes_first() {
+        let shown: Shown = serde_json::from_value(serde_json::json!({
+            "release": "rel_00000000010000000000000001", "application": "shop", "pipeline": "web", "revision": 3,
+            "trigger": "by hand", "artifacts": [{ "name": "web", "image": "shop/web", "tag": "1.1.0" }],
+            "parameters": { "replicas": "3" }, "environment": "prod", "cluster": "default", "namespace": "shop",
+            "attempt": 2, "kind": "redeploy", "instructions": "Look at the errors.", "gatesFailed": "errors: 7 is not below 1",
+            "stages": [{ "name": "Deploy", "type": "deploy-manifest", "outcome": "succeeded" }, { "name": "Look", "type": "wait" }],
+        }))
+        .unwrap();
+        let mut asked = approval("prod", None, true);
+        asked.asks = Asks::AfterDeployment;
+        asked.shown_hash = Some("0123456789abcdef".repeat(4));
+        asked.shown = Some(Box::new(shown.clone()));
+        insta::assert_snapshot!(written(&asked), @r"
+        approval after  pending (0 of 1 given), asked of role approver, expires in 7d
+          shown 0123456789ab…: asked as the gate failed (errors: 7 is not below 1); web = shop/web:1.1.0; replicas = 3; Deploy (deploy-manifest; succeeded); Look (wait)
+        ");
+        insta::assert_snapshot!(facts(&shown), @r"
+        gates failed  errors: 7 is not below 1
+        release       rel_00000000010000000000000001
+        started by    by hand
+        pipeline      shop/web, revision 3
+        environment   prod, attempt 2 (redeploy)
+        cluster       default, namespace shop
+        artifact      web = shop/web:1.1.0
+        parameter     replicas = 3
+        stages        Deploy (deploy-manifest; succeeded), Look (wait)
+        instructions  Look at the errors.
         ");
     }
 

@@ -10,6 +10,7 @@ pub(crate) mod samples;
 mod time;
 mod waits;
 
+pub(crate) use approvals::{SHORT_HASH, facts};
 pub(crate) use describe::{shortened, timeline};
 pub(crate) use gates::measured;
 pub(crate) use lines::{lines, outcome_in_words, whole};

@@ -1,16 +1,17 @@
 //! What an approver is shown when an approval is opened, and its hash: a decision can be bound to it (X6, X7).
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::artifact::Artifact;
-use crate::attempt::{Attempt, AttemptKind};
+use crate::attempt::{Attempt, AttemptKind, AttemptState};
 use crate::ids::ReleaseId;
 use crate::release::Release;
-use crate::stage::stages_of;
+use crate::stage::{StageRun, stages_of};
 
 /// What an approver is shown. Its hash changes with every part of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -45,6 +46,9 @@ pub struct Shown {
     /// What to look at first, with its expressions evaluated.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub instructions: Option<String>,
+    /// Which checks of the gate on that side did not pass, and why, when it asks nevertheless (A35, A37).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gates_failed: Option<String>,
 }
 
 /// A stage as an approver is shown it.
@@ -56,14 +60,36 @@ pub struct ShownStage {
     /// Its type.
     #[serde(rename = "type")]
     pub stage_type: String,
+    /// What it came to, where it had ended when the approval was opened: `succeeded`, `failed: …` (A25).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<String>,
+}
+
+impl fmt::Display for ShownStage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.outcome {
+            None => write!(f, "{} ({})", self.name, self.stage_type),
+            Some(outcome) => write!(f, "{} ({}; {outcome})", self.name, self.stage_type),
+        }
+    }
+}
+
+/// What a run has come to, with its reason; nothing while it goes on.
+fn outcome(run: &StageRun) -> Option<String> {
+    let name = run.status.is_terminal().then(|| run.status.name())?;
+    Some(run.status.explanation().map_or_else(|| name.to_owned(), |why| format!("{name}: {why}")))
 }
 
 impl Shown {
-    /// What is shown of `attempt` of `release`.
+    /// What is shown of `attempt` of `release`, whose stages have come to `runs` so far.
     #[must_use]
-    pub fn of(release: &Release, attempt: &Attempt, instructions: Option<String>) -> Self {
+    pub fn of(release: &Release, attempt: &Attempt, runs: &[StageRun], instructions: Option<String>) -> Self {
         let environment = release.environment(&attempt.at.environment);
-        let stages = stages_of(release, attempt).into_iter();
+        let stages = stages_of(release, attempt).into_iter().map(|stage| ShownStage {
+            outcome: runs.iter().find(|run| run.stage == stage.name).and_then(outcome),
+            name: stage.name,
+            stage_type: stage.stage_type,
+        });
         Self {
             release: release.id.clone(),
             application: release.application.clone(),
@@ -82,9 +108,34 @@ impl Shown {
                 AttemptKind::Rollback { .. } => "rollback",
             }
             .to_owned(),
-            stages: stages.map(|s| ShownStage { name: s.name, stage_type: s.stage_type }).collect(),
+            stages: stages.collect(),
             instructions,
+            gates_failed: match &attempt.state {
+                AttemptState::GatesFailedBefore { reason, .. }
+                | AttemptState::GatesFailedAfter { reason, .. } => Some(reason.clone()),
+                _ => None,
+            },
         }
+    }
+
+    /// Each fact for people, name and value; what goes wrong if nobody reads on comes first.
+    #[must_use]
+    pub fn facts(&self) -> Vec<(&'static str, String)> {
+        let mut facts: Vec<_> = self.gates_failed.iter().map(|why| ("gates failed", why.clone())).collect();
+        facts.push(("release", self.release.to_string()));
+        facts.push(("started by", self.trigger.clone()));
+        facts.push((
+            "pipeline",
+            format!("{}/{}, revision {}", self.application, self.pipeline, self.revision),
+        ));
+        facts
+            .push(("environment", format!("{}, attempt {} ({})", self.environment, self.attempt, self.kind)));
+        facts.push(("cluster", format!("{}, namespace {}", self.cluster, self.namespace)));
+        facts.extend(self.artifacts.iter().map(|a| ("artifact", format!("{} = {}", a.name, a.reference()))));
+        facts.extend(self.parameters.iter().map(|(name, value)| ("parameter", format!("{name} = {value}"))));
+        facts.push(("stages", self.stages.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")));
+        facts.extend(self.instructions.iter().map(|text| ("instructions", text.clone())));
+        facts
     }
 
     /// The hex SHA-256 of its JSON with sorted keys.

@@ -254,7 +254,7 @@ fn events() -> impl Strategy<Value = ApprovalEvent> {
             ApprovalEvent::Decide(Box::new(made), who)
         }),
         1 => (900_i64..1100).prop_map(|second| ApprovalEvent::Expire { now: at(second) }),
-        1 => Just(ApprovalEvent::Cancel { by: "root".to_owned() }),
+        1 => Just(ApprovalEvent::Cancel { by: "root".to_owned(), now: at(5) }),
         2 => (0_usize..5, approvers(), 0_i64..1100).prop_map(|(index, approvers, second)| {
             ApprovalEvent::Reassign { who: person(index), approvers, now: at(second) }
         }),

@@ -34,6 +34,8 @@ pub enum ApprovalEvent {
     Cancel {
         /// Who cancelled the deployment.
         by: String,
+        /// When.
+        now: Timestamp,
     },
     /// Others are asked from now on.
     Reassign {
@@ -169,8 +171,8 @@ impl Approval {
                 let status = ApprovalStatus::Expired { expired_as: self.on_expiry };
                 Ok(Self { status, ended_at: Some(now), ..self.clone() })
             }
-            ApprovalEvent::Cancel { by } => {
-                Ok(Self { status: ApprovalStatus::Canceled { by }, ..self.clone() })
+            ApprovalEvent::Cancel { by, now } => {
+                Ok(Self { status: ApprovalStatus::Canceled { by }, ended_at: Some(now), ..self.clone() })
             }
             ApprovalEvent::Reassign { who, approvers, now } => self.reassigned(&who, approvers, now),
         }
@@ -192,8 +194,8 @@ impl Approval {
 
     /// The approval after the deployment was cancelled by `by`; unchanged if it had ended.
     #[must_use]
-    pub fn cancel(&self, by: &str) -> Self {
-        self.apply(ApprovalEvent::Cancel { by: by.to_owned() }).unwrap_or_else(|_| self.clone())
+    pub fn cancel(&self, by: &str, now: Timestamp) -> Self {
+        self.apply(ApprovalEvent::Cancel { by: by.to_owned(), now }).unwrap_or_else(|_| self.clone())
     }
 
     fn decided(&self, decision: Decision, who: &Principal) -> Result<Self, DecisionRefused> {
@@ -215,7 +217,7 @@ impl Approval {
     }
 
     fn check_in_time(&self, now: Timestamp) -> Result<(), DecisionRefused> {
-        if now > self.deadline { Err(DecisionRefused::Overdue { deadline: self.deadline }) } else { Ok(()) }
+        if now >= self.deadline { Err(DecisionRefused::Overdue { deadline: self.deadline }) } else { Ok(()) }
     }
 
     fn check_person(&self, decision: &Decision, who: &Principal) -> Result<(), DecisionRefused> {

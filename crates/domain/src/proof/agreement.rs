@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use super::{Export, Head};
-use crate::approval::{Approval, Subject};
 use crate::attempt::Attempt;
 use crate::release::ReleaseStatus;
 use crate::stage::StageRun;
@@ -55,7 +54,7 @@ fn noted(head: Option<&Head>) -> String {
 }
 
 /// Where something happened: environment, attempt, stage.
-type Place = (String, u32, Option<String>);
+pub(super) type Place = (String, u32, Option<String>);
 
 /// What the events of one place say.
 #[derive(Default)]
@@ -63,7 +62,6 @@ struct Told {
     queued: usize,
     started: usize,
     ends: Vec<(String, Option<String>)>,
-    decisions: Vec<(String, bool)>,
 }
 
 /// Everything in which the records and the events of a document differ.
@@ -89,7 +87,7 @@ pub(super) fn discrepancies(export: &Export) -> Vec<Discrepancy> {
         let place = (run.at.environment.clone(), run.at.number, Some(run.stage.clone()));
         compare_stage(run, told.entry(place).or_default(), &mut found);
     }
-    compare_decisions(&export.approvals, &told, &mut found);
+    found.extend(super::asked::discrepancies(export));
     strangers(export, &told, &mut found);
     found
 }
@@ -117,9 +115,6 @@ fn gather(events: &[Event]) -> BTreeMap<Place, Told> {
             }
             Happening::StageEnded { status, reason, .. } => {
                 told.ends.push((status.clone(), reason.clone()));
-            }
-            Happening::ApprovalDecided { approve, .. } => {
-                told.decisions.push((event.actor.clone(), *approve));
             }
             _ => {}
         }
@@ -180,41 +175,6 @@ fn compare_end(
     }
 }
 
-/// Each decision has its event, and each such event its decision.
-fn compare_decisions(approvals: &[Approval], told: &BTreeMap<Place, Told>, found: &mut Vec<Discrepancy>) {
-    let mut recorded: BTreeMap<Place, Vec<(String, bool)>> = BTreeMap::new();
-    for approval in approvals {
-        let stage = match &approval.subject {
-            Subject::Stage { stage, .. } => Some(stage.clone()),
-            _ => None,
-        };
-        let place = (approval.at.environment.clone(), approval.at.number, stage);
-        recorded
-            .entry(place)
-            .or_default()
-            .extend(approval.decisions.iter().map(|d| (d.by.clone(), d.approve)));
-    }
-    let places: std::collections::BTreeSet<&Place> = recorded.keys().chain(told.keys()).collect();
-    for place in places {
-        let mut decided = recorded.get(place).cloned().unwrap_or_default();
-        let mut said = told.get(place).map(|told| told.decisions.clone()).unwrap_or_default();
-        decided.sort();
-        said.sort();
-        if decided != said {
-            let what = format!("its decisions are {}, and the events say {}", list(&decided), list(&said));
-            found.push(at(place, what));
-        }
-    }
-}
-
-fn list(decisions: &[(String, bool)]) -> String {
-    let tell = |(by, approve): &(String, bool)| format!("{} by {by}", if *approve { "yes" } else { "no" });
-    match decisions {
-        [] => "none".to_owned(),
-        several => several.iter().map(tell).collect::<Vec<_>>().join(", "),
-    }
-}
-
 /// Places that the events speak of and no record knows.
 fn strangers(export: &Export, told: &BTreeMap<Place, Told>, found: &mut Vec<Discrepancy>) {
     for (place, told) in told {
@@ -231,7 +191,7 @@ fn strangers(export: &Export, told: &BTreeMap<Place, Told>, found: &mut Vec<Disc
     }
 }
 
-fn at((environment, number, stage): &Place, what: String) -> Discrepancy {
+pub(super) fn at((environment, number, stage): &Place, what: String) -> Discrepancy {
     let (environment, number) = (environment.clone(), *number);
     match stage.clone() {
         None => Discrepancy::Attempt { environment, number, what },

@@ -7,6 +7,7 @@
 //! carries them. Whoever can write the table can also make up a whole new chain with records that agree: only such a note shows that.
 
 mod agreement;
+mod asked;
 mod chain;
 
 use jiff::Timestamp;
@@ -19,6 +20,7 @@ pub use chain::{Break, BreakKind, first_break};
 
 use crate::approval::Approval;
 use crate::attempt::Attempt;
+use crate::gate::GateRun;
 use crate::ids::ReleaseId;
 use crate::release::Release;
 use crate::stage::StageRun;
@@ -28,7 +30,7 @@ use crate::timeline::Event;
 pub const FORMAT: u32 = 1;
 
 /// Everything that is recorded of a release, in one document. Secrets stand in it as references only (invariant 7);
-/// snapshots, which hold objects of the cluster, are not part of it.
+/// snapshots, which hold objects of the cluster, and all samples of a gate but the last are not part of it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(rename = "ReleaseExport")]
@@ -49,6 +51,10 @@ pub struct Export {
     /// The decisions that were asked for.
     #[schemars(with = "Vec<Value>")]
     pub approvals: Vec<Approval>,
+    /// The gates that were evaluated, each with its last sample; absent in documents of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Vec<Value>>")]
+    pub gates: Option<Vec<GateRun>>,
     /// The whole timeline, each event with its hash and that of the one before.
     pub events: Vec<Event>,
     /// The last event.

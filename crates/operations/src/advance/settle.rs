@@ -171,7 +171,7 @@ pub(crate) async fn ending(
         tx = tx.event(ended(context, next));
     }
     for approval in context.approvals_of(&next.at).await? {
-        let closed = approval.record.cancel(SYSTEM);
+        let closed = approval.record.cancel(SYSTEM, context.now());
         if closed != approval.record {
             tx = tx.replace(&approval, &closed);
         }

@@ -27,7 +27,8 @@ pub(crate) fn approval_before(
     policy: &ApprovalPolicy,
 ) -> Opened {
     let scope = || scope(release, attempt, std::iter::empty(), None);
-    by_policy(context, release, attempt, Subject::BeforeDeployment, policy, scope)
+    let approval = by_policy(context, attempt, Subject::BeforeDeployment, policy, scope);
+    opened(context, release, attempt, &[], approval)
 }
 
 /// The approval after a deployment (A25); its instructions may read what the stages came to.
@@ -40,7 +41,8 @@ pub(crate) fn approval_after(
     before: Option<&Approval>,
 ) -> Opened {
     let scope = || scope(release, attempt, runs, before);
-    by_policy(context, release, attempt, Subject::AfterDeployment, policy, scope)
+    let approval = by_policy(context, attempt, Subject::AfterDeployment, policy, scope);
+    opened(context, release, attempt, runs, approval)
 }
 
 /// The judgment that a stage asks for (A24, T35), open as long as the stage may take.
@@ -63,19 +65,18 @@ pub(crate) fn approval_of_stage(
         instructions: question.instructions,
         ..asking
     };
-    opened(context, release, attempt, approval)
+    opened(context, release, attempt, &[], approval)
 }
 
 fn by_policy(
     context: &Context,
-    release: &Release,
     attempt: &Attempt,
     subject: Subject,
     policy: &ApprovalPolicy,
     scope: impl FnOnce() -> Value,
-) -> Opened {
+) -> Approval {
     let asking = blank(context, attempt, subject, policy.timeout.after(context.now()));
-    let approval = Approval {
+    Approval {
         inputs: policy.inputs.clone(),
         approvers: policy.approvers.clone(),
         required: required(policy.order, policy.required, policy.approvers.len()),
@@ -84,8 +85,7 @@ fn by_policy(
         on_expiry: policy.on_expiry,
         instructions: policy.instructions.as_deref().map(|text| worked_out(text, scope)),
         ..asking
-    };
-    opened(context, release, attempt, approval)
+    }
 }
 
 fn blank(context: &Context, attempt: &Attempt, subject: Subject, deadline: Timestamp) -> Approval {
@@ -114,8 +114,14 @@ fn worked_out(text: &str, scope: impl FnOnce() -> Value) -> String {
     }
 }
 
-fn opened(context: &Context, release: &Release, attempt: &Attempt, approval: Approval) -> Opened {
-    let shown = Shown::of(release, attempt, approval.instructions.clone());
+fn opened(
+    context: &Context,
+    release: &Release,
+    attempt: &Attempt,
+    runs: &[StageRun],
+    approval: Approval,
+) -> Opened {
+    let shown = Shown::of(release, attempt, runs, approval.instructions.clone());
     let approval = Approval {
         application: release.application.clone(),
         started_by: started_by(release, attempt),

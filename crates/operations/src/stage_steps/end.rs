@@ -73,7 +73,7 @@ async fn close_question(
     if !approval.record.is_pending() {
         return Ok(tx);
     }
-    Ok(tx.replace(&approval, &approval.record.cancel(actor)))
+    Ok(tx.replace(&approval, &approval.record.cancel(actor, context.now())))
 }
 
 /// The end of a stage that ended in an earlier step, or call of this one: that may have died before it woke those that wait.

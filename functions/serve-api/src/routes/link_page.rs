@@ -42,21 +42,6 @@ fn question(asks: Asks, stage: Option<&str>, shown: Option<&Shown>) -> String {
     }
 }
 
-/// The facts of what is shown, name and value.
-fn facts(shown: &Shown) -> Vec<(&'static str, String)> {
-    let mut facts = vec![("release", shown.release.to_string()), ("started by", shown.trigger.clone())];
-    facts
-        .push(("pipeline", format!("{}/{}, revision {}", shown.application, shown.pipeline, shown.revision)));
-    facts.push(("environment", format!("{}, attempt {} ({})", shown.environment, shown.attempt, shown.kind)));
-    facts.push(("cluster", format!("{}, namespace {}", shown.cluster, shown.namespace)));
-    facts.extend(shown.artifacts.iter().map(|a| ("artifact", format!("{} = {}", a.name, a.reference()))));
-    facts.extend(shown.parameters.iter().map(|(name, value)| ("parameter", format!("{name} = {value}"))));
-    let stages: Vec<String> = shown.stages.iter().map(|s| format!("{} ({})", s.name, s.stage_type)).collect();
-    facts.push(("stages", stages.join(", ")));
-    facts.extend(shown.instructions.iter().map(|text| ("instructions", text.clone())));
-    facts
-}
-
 pub(super) fn page(format: Format, token: &str, presented: &PresentedLink) -> Response {
     let view = ApprovalView::from(&presented.approval);
     let page = LinkPage {
@@ -80,7 +65,7 @@ pub(super) fn page(format: Format, token: &str, presented: &PresentedLink) -> Re
 
 fn as_text(page: &LinkPage) -> String {
     let mut text = format!("{}\n\n", question(page.asks, page.stage.as_deref(), page.shown.as_deref()));
-    for (name, value) in page.shown.iter().flat_map(|shown| facts(shown)) {
+    for (name, value) in page.shown.iter().flat_map(|shown| shown.facts()) {
         let _ = writeln!(text, "{name:12}  {value}");
     }
     let _ = writeln!(text, "{:12}  {}", "standing", page.standing);
@@ -100,7 +85,7 @@ fn as_text(page: &LinkPage) -> String {
 
 fn form(token: &str, page: &LinkPage) -> String {
     let mut body = String::from("<table>");
-    for (name, value) in page.shown.iter().flat_map(|shown| facts(shown)) {
+    for (name, value) in page.shown.iter().flat_map(|shown| shown.facts()) {
         let _ = write!(body, "<tr><th>{name}</th><td>{}</td></tr>", escape(&value));
     }
     let _ = write!(body, "<tr><th>standing</th><td>{}</td></tr></table>", escape(&page.standing));
