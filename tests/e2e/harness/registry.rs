@@ -1,13 +1,12 @@
 //! Debian's `docker-registry`, with its notifications pointed at a hook, and `skopeo` that pushes to it.
 
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use anyhow::{Context as _, bail};
 use tokio::process::{Child, Command};
 
-use super::{Api, Image, eventually, output};
+use super::{Api, Image, eventually, free_port, output};
 
 /// A running registry. Dropped, it is killed.
 pub(crate) struct Registry {
@@ -97,9 +96,4 @@ notifications:
 ",
         data.display()
     )
-}
-
-fn free_port() -> anyhow::Result<u16> {
-    let listener = TcpListener::bind("127.0.0.1:0").context("no port is free")?;
-    Ok(listener.local_addr().context("the listener has no address")?.port())
 }

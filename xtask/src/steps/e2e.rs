@@ -1,4 +1,4 @@
-//! The tests with other people's programs: a registry, skopeo, kubectl; and those that kill the process.
+//! The tests with other people's programs: a registry, skopeo, kubectl, Prometheus; and those that kill the process.
 
 use anyhow::bail;
 
@@ -10,11 +10,11 @@ use crate::{process, sources, tools};
 /// # Errors
 /// A program can be had from nowhere, a test fails, or none ran.
 pub(crate) fn run(tally: &mut Tally, filter: Option<&str>) -> anyhow::Result<()> {
-    let registry = tools::for_e2e()?;
+    let folders = tools::for_e2e()?;
     process::run(&mut process::cargo(["build", "--locked", "--workspace", "--bin", "pilothouse"]))?;
     let args = ["test", "--locked", "--workspace", "--features", "it/e2e", "--test", "e2e"];
     let mut tests = process::cargo(args);
-    tests.env("PILOTHOUSE", sources::program("pilothouse")?).env("PATH", process::path_with(&registry)?);
+    tests.env("PILOTHOUSE", sources::program("pilothouse")?).env("PATH", process::path_with(folders)?);
     if let Some(filter) = filter {
         tests.args(["--", filter]);
     }
