@@ -1,13 +1,13 @@
 //! `pilothouse approve`, `reject`, `reassign` and `approval-link`.
 
 use clap::{Args, ValueEnum};
-use jiff::Timestamp;
 use pilothouse_domain::approval::LinkAction;
 use pilothouse_domain::duration::Span;
 use pilothouse_domain::pipeline::Approver;
 use pilothouse_serve_api::api::{ApprovalView, Asks, CreateLink, Decide, IssuedLink, Reassign, ReleaseView};
 
 use super::Session;
+use super::deploy::When;
 use crate::client::{Reply, Request};
 use crate::failure::{Failure, Kind};
 use crate::print;
@@ -25,9 +25,10 @@ pub(crate) struct DecideArgs {
     /// The answer, where answers are offered.
     #[arg(long)]
     input: Option<String>,
-    /// Start the deployment at this time (RFC 3339), not at once; only with `approve`, before a deployment.
+    /// Start the deployment at this time, not at once: `2026-11-22T10:00+01:00`, or from now: `+2h`. Only with `approve`,
+    /// before a deployment.
     #[arg(long, value_name = "TIME")]
-    defer_until: Option<Timestamp>,
+    defer_until: Option<When>,
     /// The approval's id, when an environment waits for several.
     #[arg(long, value_name = "ID")]
     approval: Option<String>,
@@ -97,7 +98,8 @@ pub(crate) async fn run(session: &Session, args: DecideArgs, approve: bool) -> R
         Some(given) => Some(in_full(&given, meant.shown_hash.as_deref())),
         None => shown.and(meant.shown_hash.clone()),
     };
-    let ask = Decide { comment: args.comment, input: args.input, defer_until: args.defer_until, saw };
+    let defer_until = args.defer_until.map(|at| at.seen_from(session.now()));
+    let ask = Decide { comment: args.comment, input: args.input, defer_until, saw };
     let reply: Reply<ApprovalView> = session.client.send(request(&meant, verb).json(&ask)).await?;
     session.output.answer(&reply.json, || format!("{}: {}", place(&reply.body), reply.body.standing));
     Ok(())

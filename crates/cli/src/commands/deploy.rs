@@ -33,7 +33,7 @@ pub(crate) struct DeployArgs {
 
 /// A time: one with its offset, or a length of time from now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum When {
+pub(crate) enum When {
     At(Timestamp),
     In(Span),
 }
@@ -52,7 +52,7 @@ impl FromStr for When {
 }
 
 impl When {
-    fn seen_from(self, now: Timestamp) -> Timestamp {
+    pub(super) fn seen_from(self, now: Timestamp) -> Timestamp {
         match self {
             Self::At(at) => at,
             Self::In(span) => span.after(now),

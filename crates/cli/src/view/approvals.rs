@@ -217,7 +217,7 @@ mod tests {
         insta::assert_snapshot!(facts(&shown), @r"
         gates failed  errors: 7 is not below 1
         release       rel_00000000010000000000000001
-        started by    by hand
+        trigger       by hand
         pipeline      shop/web, revision 3
         environment   prod, attempt 2 (redeploy)
         cluster       default, namespace shop

@@ -6,7 +6,8 @@ use pilothouse_domain::attempt::{AttemptStatus, OperationStatus};
 use pilothouse_domain::gate::GateSide;
 use pilothouse_domain::pipeline::Start;
 use pilothouse_serve_api::api::{
-    AttemptPurpose, AttemptView, EnvironmentView, ExecutionName, Outcome, ReleaseView, StageState, StageView,
+    Asks, AttemptPurpose, AttemptView, EnvironmentView, ExecutionName, Outcome, ReleaseView, StageState,
+    StageView,
 };
 
 use super::approvals;
@@ -60,9 +61,10 @@ pub(crate) fn lines(view: &ReleaseView, now: Timestamp) -> Vec<Line> {
             let key = format!("{}#{}", environment.name, attempt.number);
             let gates = |side| attempt.gates.iter().filter(move |gate| gate.side == side);
             lines.extend(gates(GateSide::Before).flat_map(|gate| of_gate(&key, gate, now)));
-            for approval in &attempt.approvals {
-                lines.extend(approvals::lines(&key, approval, now));
-            }
+            // In the order of time: what is asked after the stages and their gate stands below them.
+            let asked =
+                |after| attempt.approvals.iter().filter(move |a| (a.asks == Asks::AfterDeployment) == after);
+            lines.extend(asked(false).flat_map(|approval| approvals::lines(&key, approval, now)));
             if attempt.started_at.is_some() {
                 for stage in &attempt.stages {
                     lines.extend(of_stage(&key, stage, now));
@@ -72,6 +74,7 @@ pub(crate) fn lines(view: &ReleaseView, now: Timestamp) -> Vec<Line> {
                 }
             }
             lines.extend(gates(GateSide::After).flat_map(|gate| of_gate(&key, gate, now)));
+            lines.extend(asked(true).flat_map(|approval| approvals::lines(&key, approval, now)));
         }
     }
     lines

@@ -123,7 +123,7 @@ impl Shown {
     pub fn facts(&self) -> Vec<(&'static str, String)> {
         let mut facts: Vec<_> = self.gates_failed.iter().map(|why| ("gates failed", why.clone())).collect();
         facts.push(("release", self.release.to_string()));
-        facts.push(("started by", self.trigger.clone()));
+        facts.push(("trigger", self.trigger.clone()));
         facts.push((
             "pipeline",
             format!("{}/{}, revision {}", self.application, self.pipeline, self.revision),
