@@ -286,3 +286,6 @@ fn history_row(entry: &HistoryEntry, now: Timestamp) -> Vec<String> {
         d.created_by.clone(),
     ]
 }
+
+#[cfg(test)]
+mod stories;

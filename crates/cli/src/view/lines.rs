@@ -105,7 +105,11 @@ fn not_started(environment: &EnvironmentView) -> Line {
 fn heading(environment: &EnvironmentView, attempt: &AttemptView) -> Line {
     let name = match (attempt.kind, &attempt.undoes) {
         (AttemptPurpose::Rollback, Some(undone)) => {
-            format!("{}, attempt {}: rollback of attempt {}", environment.name, attempt.number, undone.number)
+            // The rest of it stands above, where it happened.
+            let why = attempt.rollback_trigger.as_deref().and_then(|why| why.split(": ").next());
+            let why = why.map(|why| format!(" ({why})")).unwrap_or_default();
+            let (name, number) = (&environment.name, attempt.number);
+            format!("{name}, attempt {number}: rollback of attempt {}{why}", undone.number)
         }
         (AttemptPurpose::Deploy, _) => environment.name.clone(),
         _ => format!("{}, attempt {}", environment.name, attempt.number),

@@ -94,7 +94,7 @@ async fn decide(
         release,
         approval,
         approve,
-        comment: ask.comment,
+        comment: ask.comment.filter(|comment| !comment.trim().is_empty()),
         input: ask.input,
         defer_until: ask.defer_until,
         saw: ask.saw,
