@@ -128,8 +128,9 @@ impl UnderWay {
             "{ended:#}"
         );
         assert_eq!(ended["resumeBy"], Value::Null, "{ended:#}");
-        let lease = self.world.system.context().store.lease("shop", "dev").await.unwrap().unwrap();
-        assert_eq!(lease.record.holder, None, "{:?}", self.kind);
+        let lane = pilothouse_domain::lane::LaneName::environment("shop", "dev");
+        let lease = self.world.system.context().store.lease(&lane).await.unwrap().unwrap();
+        assert_eq!(lease.record.holders, [], "{:?}", self.kind);
         assert_eq!(self.world.proof(&self.release).await.findings, Vec::<String>::new(), "{:?}", self.kind);
         ended
     }

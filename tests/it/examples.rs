@@ -39,7 +39,15 @@ fn every_example_can_be_saved_as_it_is() -> anyhow::Result<()> {
     let names: Vec<&str> = examples.iter().filter_map(|(name, _)| name.to_str()).collect();
     assert_eq!(
         names,
-        ["ci-webhook.yaml", "gates.yaml", "nightly.yaml", "office-hours.yaml", "together.yaml", "web.yaml"]
+        [
+            "ci-webhook.yaml",
+            "gates.yaml",
+            "nightly.yaml",
+            "office-hours.yaml",
+            "together.yaml",
+            "turns.yaml",
+            "web.yaml"
+        ]
     );
     Ok(())
 }

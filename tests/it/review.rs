@@ -163,10 +163,10 @@ async fn a_rollback_asked_for_before_completion_and_its_parent_do_not_wait_for_e
     let by = "ann";
     let id = second.parse().unwrap();
     let rollback = pilothouse_operations::roll_back(world.system.context(), &id, "prod", by).await.unwrap();
-    let lease = world.system.context().store.lease("shop", "prod").await.unwrap().unwrap().record;
-    assert_eq!(
-        lease.holder,
-        Some(rollback.at),
+    let lane = pilothouse_domain::lane::LaneName::environment("shop", "prod");
+    let lease = world.system.context().store.lease(&lane).await.unwrap().unwrap().record;
+    assert!(
+        lease.held_by(&rollback.at).is_some() && lease.holders.len() == 1,
         "the deployment waits for its rollback, so that one needs the lane"
     );
     let world = world.restarted(99).await;

@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
-use crate::commands::{decide, deploy, gates, hook, notifications, pipeline, release, skip, token};
+use crate::commands::{
+    decide, deploy, freeze, gates, hook, lane, limit, notifications, pipeline, release, skip, token,
+};
 use crate::demo::DemoArgs;
 use crate::up::UpArgs;
 
@@ -76,6 +78,15 @@ pub(crate) enum Command {
     Gates(gates::GatesArgs),
     /// List what was deployed to an environment.
     History(release::HistoryArgs),
+    /// See who holds an environment, and who waits for it.
+    #[command(subcommand)]
+    Lane(lane::LaneCommand),
+    /// Limit how many deployments are under way at once.
+    #[command(subcommand)]
+    Limit(limit::LimitCommand),
+    /// Stop the line, and let it go on.
+    #[command(subcommand)]
+    Freeze(freeze::FreezeCommand),
     /// Make hooks, and see what arrived at them.
     #[command(subcommand)]
     Hook(hook::HookCommand),
@@ -202,6 +213,17 @@ mod tests {
             "gates latest prod --attempt 2 --side before --limit 5",
             "skip latest prod Settle --remaining 30s --yes",
             "history shop prod",
+            "deploy latest prod --override-freeze hotfix",
+            "lane ls --application shop",
+            "lane show shop prod",
+            "limit ls",
+            "limit set 5",
+            "limit set 2 --cluster west",
+            "limit rm --cluster west",
+            "freeze add --reason checkout-fails --until +2h --environment prod",
+            "freeze add --reason holidays --application shop --cluster west",
+            "freeze ls",
+            "freeze lift frz_1",
             "hook create shop --sender distribution",
             "hook ls",
             "hook rotate shop",

@@ -17,6 +17,8 @@ pub enum Awaited {
     Time {},
     /// The next sample of the gates (A34, A36).
     Gates {},
+    /// The end of a freeze (X14).
+    Freeze {},
     /// A person who resumes it (N13).
     Resume {},
     /// The stages before this one.
@@ -40,6 +42,7 @@ impl Awaited {
             Self::Approval {} => "approval".to_owned(),
             Self::Time {} => "time".to_owned(),
             Self::Gates {} => "gates".to_owned(),
+            Self::Freeze {} => "freeze".to_owned(),
             Self::Resume {} => "resume".to_owned(),
             Self::Upstream { stage } => format!("upstream#{stage}"),
             Self::Answer { stage } => format!("answer#{stage}"),

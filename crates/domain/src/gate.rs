@@ -273,6 +273,17 @@ impl GateRun {
         self.clone().ended(GateStatus::Failed { reason: bounded(reason) }, now)
     }
 
+    /// The run after a freeze held its attempt from `since` to `now`: the time does not count against it, and the next
+    /// sample is due at once (X14). One that has ended stays as it is.
+    #[must_use]
+    pub fn held(&self, since: Timestamp, now: Timestamp) -> Self {
+        if self.status != GateStatus::Evaluating {
+            return self.clone();
+        }
+        let lost = Span::from_millis(millis_between(since, now));
+        Self { deadline: lost.after(self.deadline), next_sample_at: now, ..self.clone() }
+    }
+
     /// Whether the last sample passed; nothing when none was taken.
     #[must_use]
     pub fn passing(&self) -> Option<bool> {

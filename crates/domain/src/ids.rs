@@ -94,6 +94,10 @@ id!(
     /// A webhook delivery: `dlv_` and a ULID.
     DeliveryId, "dlv_", "a delivery id"
 );
+id!(
+    /// A freeze that somebody declared: `frz_` and a ULID.
+    FreezeId, "frz_", "a freeze id"
+);
 
 impl ReleaseId {
     /// The release that a stage run starts (T36): the same however often the step is repeated, so that it starts one.

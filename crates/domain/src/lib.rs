@@ -25,6 +25,7 @@ pub mod release;
 pub mod saved;
 pub mod schedule;
 pub mod secret;
+pub mod settings;
 pub mod snapshot;
 pub mod stage;
 pub mod timeline;

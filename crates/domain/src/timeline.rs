@@ -78,6 +78,32 @@ pub enum Happening {
         /// Who holds it.
         holder: String,
     },
+    /// It waits for room: in the installation, or in its cluster (A19, A20, A26, A27).
+    RoomAwaited {
+        /// Where.
+        lane: String,
+        /// How many it takes at once.
+        limit: u32,
+    },
+    /// After a pause it found room again.
+    RoomFound {},
+    /// A freeze keeps it from beginning (X14).
+    DeploymentFrozen {
+        /// Who stopped the line.
+        by: String,
+        /// Why.
+        reason: String,
+        /// When that ends by itself.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        until: Option<Timestamp>,
+    },
+    /// No freeze keeps it from beginning any more.
+    DeploymentThawed {},
+    /// Somebody let it begin in spite of every freeze.
+    FreezeOverridden {
+        /// Why.
+        reason: String,
+    },
     /// It holds its environment.
     LaneEntered {
         /// The fencing number.

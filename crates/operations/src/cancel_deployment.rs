@@ -6,6 +6,7 @@ use pilothouse_domain::timeline::Happening;
 use pilothouse_store::{Transaction, Versioned};
 
 use crate::advance::settle::{ended, ending};
+use crate::lanes::leaving;
 use crate::wake::wake_again;
 use crate::{Context, OperationError};
 
@@ -55,7 +56,7 @@ async fn write(
     by: &str,
 ) -> Result<bool, OperationError> {
     let asked = context.event(&next.at, by, Happening::CancelRequested {});
-    let mut tx = Transaction::new().event(asked);
+    let mut tx = leaving(context, &attempt.record, Transaction::new().event(asked)).await?;
     if next.state.is_terminal() && next.rollback_request.is_some() {
         let release = context.release(&next.at.release).await?.record;
         let runs = context.store.stage_runs(&next.at).await?;
@@ -91,5 +92,5 @@ pub(crate) async fn canceling(
 
 /// Ends every wait of the attempt that is over, whatever it waits for: its execution reads the records and finds out.
 pub(crate) async fn wake_all(context: &Context, attempt: &Attempt) -> Result<(), OperationError> {
-    wake_again(context, attempt).await
+    wake_again(context, attempt).await.map(drop)
 }

@@ -1,12 +1,17 @@
 //! Pausing, stopping and resuming a deployment (N12-N15).
 
-use pilothouse_domain::attempt::{Attempt, AttemptEvent, AttemptRef, AttemptStatus, Control, ControlEvent};
+use pilothouse_domain::attempt::{
+    Attempt, AttemptEvent, AttemptRef, AttemptState, AttemptStatus, Control, ControlEvent,
+};
 use pilothouse_domain::duration::Span;
+use pilothouse_domain::lane::LaneName;
 use pilothouse_domain::timeline::{EventDraft, Happening};
 use pilothouse_store::{Transaction, Versioned};
 
+use crate::advance::coming_back;
 use crate::advance::settle::ended;
 use crate::cancel_deployment::{canceling, wake_all};
+use crate::lanes::{leaving, leaving_line, letting_go, limits_held, wake_lane};
 use crate::load::SYSTEM;
 use crate::{Context, OperationError};
 
@@ -33,8 +38,13 @@ pub async fn pause_deployment(
         let attempt = context.attempt(at).await?;
         check_has_work(&attempt.record, "pause")?;
         let next = controlled(context, &attempt.record, ControlEvent::PauseRequested, by).await?;
-        let tx = Transaction::new().replace(&attempt, &next).event(changed(context, &next, by));
+        let mut tx = Transaction::new().replace(&attempt, &next).event(changed(context, &next, by));
+        // It does not keep those behind it in line from moving up; its place is its own when it comes back.
+        tx = leaving_line(context, &attempt.record, tx).await?;
         if commit(context, tx).await? {
+            if let Some(stand) = context.stand_of(&attempt.record).await? {
+                wake_lane(context, &stand.lane).await?;
+            }
             after_run_ended(context, at).await?;
             return Ok(context.attempt(at).await?.record);
         }
@@ -102,6 +112,7 @@ async fn stop(
         next = next.apply(event, by, context.now())?;
         tx = canceling(context, &next, by, tx).await?.event(ended(context, &next));
     }
+    tx = leaving(context, &attempt.record, tx).await?;
     if !commit(context, tx.replace(attempt, &next)).await? {
         return Ok(None);
     }
@@ -130,11 +141,14 @@ pub async fn resume_deployment(
             next.restarts += 1;
             next.losses = pilothouse_domain::attempt::Losses::default();
         }
-        let tx = Transaction::new().replace(&attempt, &next).event(changed(context, &next, by));
-        if commit(context, tx).await? {
+        let tx = Transaction::new().event(changed(context, &next, by));
+        let (next, lane, tx) = coming_back(context, next, tx).await?;
+        if commit(context, tx.replace(&attempt, &next)).await? {
             if interrupted {
                 context.executions.start_or_leave(&next).await;
             }
+            wake_lanes(context, lane.as_slice()).await?;
+            let next = context.attempt(at).await?.record;
             wake_all(context, &next).await?;
             return Ok(next);
         }
@@ -152,13 +166,37 @@ pub(crate) async fn after_run_ended(context: &Context, at: &AttemptRef) -> Resul
         if attempt.record.control != Control::Pausing || !is_idle(context, &attempt.record).await? {
             return Ok(());
         }
-        let next = controlled(context, &attempt.record, ControlEvent::Drained, SYSTEM).await?;
-        let event = changed(context, &next, SYSTEM);
-        if commit(context, Transaction::new().replace(&attempt, &next).event(event)).await? {
-            return Ok(());
+        let (next, lanes, tx) = drained(context, &attempt.record, Transaction::new()).await?;
+        if commit(context, tx.replace(&attempt, &next)).await? {
+            return wake_lanes(context, &lanes).await;
         }
     }
     Err(too_fast(at))
+}
+
+/// Adds to `tx` that nothing of a pausing deployment runs any more. While it is paused, others have its room in the
+/// installation and in its cluster; it keeps its environment (X2, A26, A27). Gives the lanes that have room then.
+async fn drained(
+    context: &Context,
+    attempt: &Attempt,
+    tx: Transaction,
+) -> Result<(Attempt, Vec<LaneName>, Transaction), OperationError> {
+    let mut next = controlled(context, attempt, ControlEvent::Drained, SYSTEM).await?;
+    let mut tx = tx.event(changed(context, &next, SYSTEM));
+    let mut lanes = Vec::new();
+    if matches!(next.state, AttemptState::PhaseInProgress | AttemptState::ManualInterventionPending) {
+        lanes = limits_held(context, attempt).await?;
+        tx = letting_go(context, attempt, &lanes, tx).await?;
+        next = next.without_room();
+    }
+    Ok((next, lanes, tx))
+}
+
+async fn wake_lanes(context: &Context, lanes: &[LaneName]) -> Result<(), OperationError> {
+    for lane in lanes {
+        wake_lane(context, lane).await?;
+    }
+    Ok(())
 }
 
 /// Pause, stop and resume are about stages that have not begun: there must be some.

@@ -65,9 +65,9 @@ impl Context {
     /// (invariant 6); gives the attempt as it stands, for whoever must heed a cancel.
     pub(crate) async fn check_fence(&self, attempt: &Attempt) -> Result<Attempt, OperationError> {
         let now = self.current(&ExecutionInput::of(attempt)).await?.record;
-        let lease = self.store.lease(&attempt.application, &attempt.at.environment).await?;
+        let lease = self.store.lease(&crate::lanes::lane_of_environment(attempt)).await?;
         let holds = lease.is_some_and(|l| {
-            l.record.holder.as_ref() == Some(&attempt.at) && Some(l.record.fence) == attempt.fence
+            l.record.held_by(&attempt.at).is_some_and(|holder| Some(holder.fence) == attempt.fence)
         });
         if holds && !now.state.is_terminal() {
             Ok(now)

@@ -32,6 +32,8 @@ pub(crate) fn new_attempt(
         fence: None,
         restarts: 0,
         rolled_back_by: None,
+        frozen: None,
+        freeze_override: None,
         rollback_request: None,
         carried: None,
         overrides: None,

@@ -4,6 +4,7 @@ use pilothouse_domain::approval::{Approval, Subject};
 use pilothouse_domain::attempt::{Attempt, AttemptRef, AttemptStatus};
 use pilothouse_domain::callback::{Awaited, Callback};
 use pilothouse_domain::ids::ReleaseId;
+use pilothouse_domain::lane::LaneName;
 use pilothouse_store::Versioned;
 
 use crate::holders::Holders;
@@ -62,7 +63,8 @@ impl Context {
     /// it. What matters is who held the environment later, so fences are compared.
     pub(crate) async fn deployed_since(&self, than: &Attempt) -> Result<Option<Attempt>, OperationError> {
         let (application, environment) = (&than.application, &than.at.environment);
-        let Some(lease) = self.store.lease(application, environment).await? else { return Ok(None) };
+        let lane = LaneName::environment(application, environment);
+        let Some(lease) = self.store.lease(&lane).await? else { return Ok(None) };
         // Attempts are listed by when they were created, but one that waited for its time comes late. The lease knows how
         // many held the environment since.
         let mut unseen = lease.record.fence.saturating_sub(than.fence.unwrap_or(0));
@@ -139,7 +141,8 @@ impl Context {
         application: &str,
         environment: &str,
     ) -> Result<Option<Attempt>, OperationError> {
-        let Some(lease) = self.store.lease(application, environment).await? else { return Ok(None) };
+        let lane = LaneName::environment(application, environment);
+        let Some(lease) = self.store.lease(&lane).await? else { return Ok(None) };
         let mut found: Option<Attempt> = None;
         let mut holders = Holders::new(application, environment, lease.record.fence.saturating_add(1));
         while let Some(page) = holders.next_page(self).await? {

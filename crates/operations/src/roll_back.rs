@@ -9,6 +9,7 @@ use pilothouse_domain::timeline::Happening;
 use pilothouse_store::{Transaction, Versioned};
 
 use crate::cancel_deployment::{cancel, cancel_deployment};
+use crate::lanes::lane_of_environment;
 use crate::rollback::{NewRollback, plan_rollback};
 use crate::{Context, OperationError};
 
@@ -165,7 +166,7 @@ async fn write(
     let undone = Attempt { rolled_back_by: Some(at.clone()), ..target.record.clone() };
     let mut tx = tx.replace(target, &undone);
     // One that ended and is not completed holds its environment, and waits for its rollback: that one needs the lease.
-    if let Some(lease) = context.store.lease(&undone.application, &undone.at.environment).await?
+    if let Some(lease) = context.store.lease(&lane_of_environment(&undone)).await?
         && let Some(handed) = lease.record.hand_over(&undone.at, at, context.now())
     {
         tx = tx.replace(&lease, &handed);

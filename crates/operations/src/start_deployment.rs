@@ -4,9 +4,11 @@ use pilothouse_domain::attempt::{Attempt, AttemptKind, AttemptState};
 use pilothouse_domain::ids::ReleaseId;
 use pilothouse_domain::release::Release;
 use pilothouse_domain::schedule::Wanted;
+use pilothouse_domain::settings::FreezeOverride;
 use pilothouse_domain::timeline::{EventDraft, Happening};
 use pilothouse_store::{Transaction, Versioned};
 
+use crate::freezes::{check_override, override_freeze};
 use crate::holds::hold_on;
 use crate::new_attempt::queued;
 use crate::new_deployment::new_deployment;
@@ -23,6 +25,8 @@ pub struct StartDeployment {
     pub environment: String,
     /// When it is to start.
     pub wanted: Wanted,
+    /// Why it is to begin in spite of a freeze, if it is (X14). Who may ask for that is for the caller to check.
+    pub override_freeze: Option<String>,
     /// From which stage.
     pub from: StartFrom,
 }
@@ -38,21 +42,28 @@ pub enum StartFrom {
 }
 
 /// Creates the next attempt and starts its execution. An earlier attempt stays as it ended. One that waits for its time is
-/// started at once instead, when that is what is wanted.
+/// started at once instead, when that is what is wanted; one that a freeze holds begins in spite of it.
 ///
 /// # Errors
 /// [`OperationError::Conflicting`] while an attempt there has not ended, or when the release skips the environment;
-/// [`OperationError::Invalid`] when the time that is wanted is over or too far away.
+/// [`OperationError::Invalid`] when the time that is wanted is over or too far away, or an override has no reason.
 pub async fn start_deployment(
     context: &Context,
     ask: &StartDeployment,
     by: &str,
 ) -> Result<Attempt, OperationError> {
-    let StartDeployment { release, environment, wanted, from } = ask;
+    let StartDeployment { release, environment, wanted, from, override_freeze: reason } = ask;
+    let in_spite = reason.clone().map(|reason| FreezeOverride { by: by.to_owned(), reason });
     for _ in 0..20 {
         let active = context.active_release(release).await?;
         check_environment(&active.record, environment)?;
         let latest = latest(context, release, environment).await?;
+        if let (Some(open), Some(in_spite)) = (latest.as_ref().filter(may_override), &in_spite) {
+            match override_freeze(context, &active.record, open, in_spite).await? {
+                Some(next) if *wanted != Wanted::Now || !is_scheduled(&next) => return Ok(next),
+                _ => continue,
+            }
+        }
         let (number, kind) = match &latest {
             None => (1, AttemptKind::Deploy),
             Some(last) if last.record.completed_at.is_some() => {
@@ -72,6 +83,10 @@ pub async fn start_deployment(
         }
         let hold = hold_on(context, &active.record, environment).await?;
         attempt.overrides = hold.map(|hold| hold.record.release);
+        if let Some(in_spite) = &in_spite {
+            check_override(context, &active.record, &attempt, in_spite).await?;
+            attempt.freeze_override = Some(in_spite.clone());
+        }
         // Whoever abandons the release meanwhile must not find it at rest (A4).
         let tx = Transaction::new().check(&active).create(&attempt).event(queued(context, &attempt));
         match context.store.commit(tx.events(told(context, &attempt, by))).await {
@@ -86,14 +101,23 @@ pub async fn start_deployment(
     Err(OperationError::Conflicting("the release changes too fast; try again".to_owned()))
 }
 
-/// What is special about it: what it takes over, and the hold that it overrides (X4).
+/// What is special about it: what it takes over, the hold (X4) and the freezes (X14) that it overrides.
 fn told(context: &Context, attempt: &Attempt, by: &str) -> Vec<EventDraft> {
     let carried = attempt
         .carried
         .as_ref()
         .map(|carried| Happening::StagesCarriedOver { from: carried.from, stages: carried.stages.clone() });
     let overrides = attempt.overrides.clone().map(|held| Happening::HoldOverridden { held });
-    carried.into_iter().chain(overrides).map(|what| context.event(&attempt.at, by, what)).collect()
+    let frozen = attempt
+        .freeze_override
+        .as_ref()
+        .map(|ask| Happening::FreezeOverridden { reason: ask.reason.trim().to_owned() });
+    carried
+        .into_iter()
+        .chain(overrides)
+        .chain(frozen)
+        .map(|what| context.event(&attempt.at, by, what))
+        .collect()
 }
 
 /// The environment exists, and the release does not leave it out.
@@ -120,6 +144,11 @@ async fn latest(
     let attempts = context.store.attempts(release).await?;
     let here = attempts.into_iter().filter(|a| a.record.at.environment == environment);
     Ok(here.max_by_key(|a| a.record.at.number))
+}
+
+/// Whether it is under way, and begins in spite of no freeze yet.
+fn may_override(latest: &&Versioned<Attempt>) -> bool {
+    latest.record.completed_at.is_none() && latest.record.freeze_override.is_none()
 }
 
 fn is_scheduled(attempt: &Attempt) -> bool {

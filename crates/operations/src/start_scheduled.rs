@@ -20,7 +20,7 @@ pub(crate) async fn start_scheduled(
 ) -> Result<Option<Attempt>, OperationError> {
     let AttemptState::Scheduled { at: starts } = attempt.record.state else { return Ok(None) };
     let release = context.release(&attempt.record.at.release).await?.record;
-    let course = course(&release, &attempt.record);
+    let course = course(&release, &attempt.record, &context.limits().await?);
     let next = attempt.record.clear(Hurdle::Schedule, course, by, context.now())?;
     let event = context.event(&next.at, by, Happening::ScheduleOverridden { starts });
     match context.store.commit(Transaction::new().replace(attempt, &next).event(event)).await {

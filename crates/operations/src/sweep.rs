@@ -35,6 +35,8 @@ pub struct Swept {
     pub interrupted: u32,
     /// How many stages, pauses and interruptions had outlived their deadline, and releases the stage that waited for them.
     pub expired: u32,
+    /// How many leases were freed that an attempt still held after its end.
+    pub freed: u32,
     /// How many attempts could not be looked after; the next sweep tries again.
     pub failed: u32,
 }
@@ -46,6 +48,7 @@ impl Swept {
         self.restarted += other.restarted;
         self.interrupted += other.interrupted;
         self.expired += other.expired;
+        self.freed += other.freed;
         self.failed += other.failed;
     }
 }
@@ -105,7 +108,8 @@ async fn look_after(
                 swept.expired += end_overdue(context, &attempt.record).await?;
             }
             swept.expired += u32::from(heed_parent(context, &attempt.record).await?);
-            wake_again(context, &attempt.record).await
+            swept.freed += wake_again(context, &attempt.record).await?;
+            Ok(())
         }
         ExecutionState::Missing => {
             context.executions.start(&attempt.record).await?;

@@ -4,6 +4,8 @@ mod gates;
 mod types;
 mod waits;
 
+use std::collections::BTreeMap;
+
 use pilothouse_domain::approval::Approval;
 use pilothouse_domain::attempt::{Attempt, AttemptKind, AttemptRef, AttemptState, AttemptStatus, Control};
 use pilothouse_domain::environment::EnvironmentStatus;
@@ -13,6 +15,7 @@ use pilothouse_domain::pipeline::{
     EnvironmentSpec, Requires, StageSpec, environment_order, topological_order,
 };
 use pilothouse_domain::release::Release;
+use pilothouse_domain::settings::Frozen;
 use pilothouse_domain::stage::{StageRun, StageStatus, stages_of};
 use serde_json::Value;
 
@@ -25,6 +28,7 @@ pub use waits::{StageWait, WaitKind};
 
 use gates::gates_of;
 
+use crate::lanes::{PlaceView, line_of};
 use crate::rollback::trigger;
 use crate::stages::pipeline;
 use crate::{Context, OperationError};
@@ -42,6 +46,8 @@ pub struct ReleaseRecords {
     pub approvals: Vec<Approval>,
     /// Their gates, in any order.
     pub gates: Vec<GateRun>,
+    /// Where its attempts that wait for room stand in line (X2).
+    pub places: BTreeMap<AttemptRef, PlaceView>,
 }
 
 /// Reads a release and all that happened in it.
@@ -54,9 +60,15 @@ pub async fn view_release(context: &Context, id: &ReleaseId) -> Result<ReleaseVi
         what: format!("release `{id}`"),
         hint: "list releases with `pilothouse release ls`".to_owned(),
     })?;
+    let attempts: Vec<Attempt> = records.all::<Attempt>()?.into_iter().map(|a| a.record).collect();
+    let mut places = BTreeMap::new();
+    for attempt in attempts.iter().filter(|attempt| attempt.in_line_for().is_some()) {
+        places.extend(line_of(context, attempt).await?.map(|place| (attempt.at.clone(), place)));
+    }
     Ok(release_view(&ReleaseRecords {
         release: release.record,
-        attempts: records.all::<Attempt>()?.into_iter().map(|a| a.record).collect(),
+        attempts,
+        places,
         runs: records.all::<StageRun>()?.into_iter().map(|r| r.record).collect(),
         approvals: records.all::<Approval>()?.into_iter().map(|a| a.record).collect(),
         gates: records.all::<GateRun>()?.into_iter().map(|g| g.record).collect(),
@@ -116,6 +128,8 @@ fn attempt(records: &ReleaseRecords, attempt: &Attempt) -> AttemptView {
         AttemptKind::Deploy | AttemptKind::Redeploy => (None, None),
     };
     let approvals = records.approvals.iter().filter(|a| a.at == attempt.at).map(ApprovalView::from);
+    let frozen = attempt.frozen.clone().filter(|_| !attempt.state.is_terminal());
+    let line = records.places.get(&attempt.at).cloned();
     AttemptView {
         id: attempt.id.clone(),
         number: attempt.at.number,
@@ -125,7 +139,12 @@ fn attempt(records: &ReleaseRecords, attempt: &Attempt) -> AttemptView {
         execution: execution_name(attempt, &records.attempts),
         reason: held(attempt)
             .or_else(|| scheduled(&records.release, attempt))
-            .or_else(|| attempt.state.reason()),
+            .or_else(|| attempt.state.reason())
+            .or_else(|| frozen.as_ref().map(Frozen::summary))
+            .or_else(|| line.as_ref().map(|line| line.summary.clone())),
+        frozen,
+        freeze_override: attempt.freeze_override.clone(),
+        line,
         control: attempt.control,
         resume_by: attempt.resume_by,
         open: attempt.completed_at.is_none(),

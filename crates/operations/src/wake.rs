@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use pilothouse_domain::attempt::{Admission, Attempt, AttemptState, Control};
+use pilothouse_domain::attempt::{Admission, Attempt, Control};
 use pilothouse_domain::callback::Awaited;
 use pilothouse_domain::ids::StageRunId;
 use pilothouse_domain::pipeline::StageSpec;
@@ -13,16 +13,15 @@ use serde_json::{Value, json};
 
 use crate::advance::{is_over, not_run, run_it};
 use crate::control_deployment::after_run_ended;
+use crate::lanes::wake_line_of;
 use crate::load::{SYSTEM, outcomes};
 use crate::stage_steps::is_answered;
 use crate::{Context, OperationError};
 
 /// Wakes whatever of the attempt waits for what has come already. Whoever ends a wait wakes it, but may die in between:
-/// `sweep` does it again, so that nothing waits out its deadline.
-pub(crate) async fn wake_again(context: &Context, attempt: &Attempt) -> Result<(), OperationError> {
-    if attempt.state == AttemptState::Queued {
-        wake_lane(context, &attempt.application, &attempt.at.environment).await?;
-    }
+/// `sweep` does it again, so that nothing waits out its deadline. Gives how many leases were freed that nobody held.
+pub(crate) async fn wake_again(context: &Context, attempt: &Attempt) -> Result<u32, OperationError> {
+    let freed = wake_line_of(context, attempt).await?;
     if attempt.control == Control::Pausing {
         after_run_ended(context, &attempt.at).await?;
     }
@@ -31,7 +30,10 @@ pub(crate) async fn wake_again(context: &Context, attempt: &Attempt) -> Result<(
             context.executions.answer(&callback.record.token, &json!({})).await?;
         }
     }
-    if attempt.state.runs_stages() { wake_stages(context, attempt).await } else { Ok(()) }
+    if attempt.state.runs_stages() {
+        wake_stages(context, attempt).await?;
+    }
+    Ok(freed)
 }
 
 /// Whether what is waited for has come, or does not matter any more.
@@ -44,32 +46,6 @@ async fn has_come(context: &Context, attempt: &Attempt, awaited: &Awaited) -> Re
         Some(_) if attempt.is_canceling() => Ok(true),
         Some(run) => Ok(!run.record.status.is_terminal() && is_answered(context, &run).await?),
     }
-}
-
-/// Answers the token of whoever is first in line for a lane that is free.
-pub(crate) async fn wake_lane(
-    context: &Context,
-    application: &str,
-    environment: &str,
-) -> Result<(), OperationError> {
-    while let Some(waiting) = context.store.first_waiting(application, environment).await? {
-        let waiting = waiting.record;
-        let free = match context.store.lease(application, environment).await? {
-            Some(lease) => lease.record.holder.is_none_or(|h| h == waiting.attempt),
-            None => true,
-        };
-        if !free {
-            return Ok(());
-        }
-        let attempt = context.store.attempt(&waiting.attempt).await?;
-        if attempt.is_some_and(|a| a.record.state == AttemptState::Queued) {
-            return answer(context, &waiting.attempt, &Awaited::Lane {}).await;
-        }
-        // It left the line another way (a cancel): it must not keep the others from moving up.
-        let gone = pilothouse_store::Record::key(&waiting);
-        context.store.commit(Transaction::new().delete_key(gone)).await?;
-    }
-    Ok(())
 }
 
 /// Answers the token of one wait, if somebody waits.
@@ -88,10 +64,10 @@ pub(crate) async fn answer(
 pub(crate) async fn wake_stages(context: &Context, attempt: &Attempt) -> Result<(), OperationError> {
     let release = context.release(&attempt.at.release).await?.record;
     let stages = stages_of(&release, attempt);
-    if stages.len() < 2 {
+    let callbacks = context.upstream_callbacks(&attempt.at).await?;
+    if callbacks.is_empty() {
         return Ok(());
     }
-    let callbacks = context.upstream_callbacks(&attempt.at).await?;
     let mut told = BTreeSet::new();
     loop {
         let runs = context.store.stage_runs(&attempt.at).await?;

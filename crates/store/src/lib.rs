@@ -36,6 +36,7 @@ pub use error::StoreError;
 pub use key::{IndexKey, Key};
 pub use page::{Cursor, Page, Partition};
 pub use pilothouse_domain::timeline::{Event, EventDraft};
+pub use reads::LaneHead;
 pub use record::{Record, Versioned};
 pub use store::Store;
 pub use transaction::{Otherwise, Transaction};

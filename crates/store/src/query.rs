@@ -95,6 +95,16 @@ impl Store {
         Ok(Partition { items: self.query_all(pk, Sort::Prefix(prefix)).await? })
     }
 
+    /// The first `limit` items of partition `pk`, strongly consistent.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the table cannot be read.
+    pub async fn partition_head(&self, pk: &str, limit: u32) -> Result<Partition, StoreError> {
+        let range =
+            Range { index: None, partition: pk, sort: Sort::All, newest_first: false, limit: Some(limit) };
+        Ok(Partition { items: self.query(&range, None).await?.0 })
+    }
+
     /// Every item of partition `pk` but those whose sort keys begin with one of `skipped` (in ascending order): what
     /// is long and not wanted is not read and not paid for.
     ///

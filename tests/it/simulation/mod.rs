@@ -10,6 +10,7 @@ use std::time::Duration;
 use pilothouse_domain::approval::ApprovalStatus;
 use pilothouse_domain::attempt::{Attempt, AttemptKind, AttemptRef};
 use pilothouse_domain::duration::Span;
+use pilothouse_domain::lane::LaneName;
 use pilothouse_domain::stage::{StageRun, StageStatus};
 use pilothouse_domain::timeline::{Event, Happening, first_break};
 use serde_json::{Value, json};
@@ -206,9 +207,10 @@ async fn check_ends(world: &World, simulation: &Simulation) {
         }
     }
     for environment in ENVIRONMENTS {
-        let lease = store.lease("shop", environment).await.unwrap();
-        assert_eq!(lease.and_then(|l| l.record.holder), None, "{environment} is still held");
-        assert_eq!(store.first_waiting("shop", environment).await.unwrap().map(|w| w.record), None);
+        let lane = store.lane(&LaneName::environment("shop", environment), 1).await.unwrap();
+        let holders = lane.lease.map(|lease| lease.record.holders).unwrap_or_default();
+        assert_eq!(holders, [], "{environment} is still held");
+        assert_eq!(lane.line, [], "somebody still waits for {environment}");
     }
     for release in &simulation.releases {
         let approvals = store.approvals(&release.parse().unwrap()).await.unwrap();

@@ -29,6 +29,9 @@ pub(crate) struct DeployArgs {
     /// Go on from the failed stage: those that succeeded in the attempt before are not run again.
     #[arg(long)]
     from_failed: bool,
+    /// In spite of a freeze, before all others in line: why. Needs the role admin.
+    #[arg(long, value_name = "REASON")]
+    override_freeze: Option<String>,
 }
 
 /// A time: one with its offset, or a length of time from now.
@@ -85,6 +88,7 @@ pub(crate) async fn deploy(session: &Session, args: DeployArgs) -> Result<(), Fa
         at: args.at.map(|at| at.seen_from(session.now())),
         now: args.now,
         from: args.from_failed.then_some(DeployFrom::Failed),
+        override_freeze: args.override_freeze,
     };
     let path = ["v1", "releases", id.as_str(), "environments", &args.environment, "deploy"];
     tell(session, Request::post(&path).json(&ask), id.as_str(), &args.environment).await

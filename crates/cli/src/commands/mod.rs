@@ -5,8 +5,11 @@ pub(crate) mod completions;
 pub(crate) mod decide;
 pub(crate) mod deploy;
 pub(crate) mod draft;
+pub(crate) mod freeze;
 pub(crate) mod gates;
 pub(crate) mod hook;
+pub(crate) mod lane;
+pub(crate) mod limit;
 pub(crate) mod notifications;
 pub(crate) mod pipeline;
 pub(crate) mod proof;
@@ -78,6 +81,9 @@ async fn client_command(session: &Session, command: Command) -> Result<ExitCode,
         Command::Skip(args) => skip::run(session, args).await?,
         Command::Gates(args) => gates::run(session, args).await?,
         Command::History(args) => release::history(session, args).await?,
+        Command::Lane(command) => lane::run(session, command).await?,
+        Command::Limit(command) => limit::run(session, command).await?,
+        Command::Freeze(command) => freeze::run(session, command).await?,
         Command::Hook(command) => hook::run(session, command).await?,
         Command::Notifications(command) => notifications::run(session, command).await?,
         Command::Token(command) => token::run(session, command).await?,

@@ -8,8 +8,8 @@ use pilothouse_domain::attempt::Control;
 use pilothouse_domain::timeline::{Event, Happening};
 use serde_json::Value;
 
-use super::approvals;
 use super::time::elapsed;
+use super::{approvals, lanes};
 
 /// What happened, in one line; digests are shortened, as the record holds them whole.
 pub(crate) fn describe(event: &Event) -> String {
@@ -77,8 +77,13 @@ fn in_full(event: &Event) -> String {
         Happening::ScheduleOverridden { starts } => {
             format!("{by} started it at once instead of at {starts:.0}")
         }
-        Happening::LaneAwaited { holder } => format!("waits: {holder} holds the environment"),
-        Happening::LaneEntered { fence } => format!("holds its environment (fence {fence})"),
+        Happening::LaneAwaited { .. }
+        | Happening::RoomAwaited { .. }
+        | Happening::RoomFound {}
+        | Happening::DeploymentFrozen { .. }
+        | Happening::DeploymentThawed {}
+        | Happening::FreezeOverridden { .. }
+        | Happening::LaneEntered { .. } => lanes::in_words(by, &event.what),
         Happening::ApprovalRequested { .. }
         | Happening::ApprovalDecided { .. }
         | Happening::ApprovalReassigned { .. }
@@ -259,6 +264,8 @@ fn tone(event: &Event) -> Tone {
         | Happening::GatesOpened { .. }
         | Happening::RollbackStarted { .. }
         | Happening::DeploymentScheduled { .. }
+        | Happening::RoomAwaited { .. }
+        | Happening::DeploymentFrozen { .. }
         | Happening::LaneAwaited { .. } => Tone::Waiting,
         _ => Tone::Plain,
     }

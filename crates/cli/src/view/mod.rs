@@ -3,6 +3,7 @@
 mod approvals;
 mod describe;
 mod gates;
+mod lanes;
 mod lines;
 mod live;
 #[cfg(test)]

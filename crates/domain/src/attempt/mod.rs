@@ -20,6 +20,7 @@ pub use state::{AttemptState, AttemptStatus, OperationStatus};
 pub use transition::{AttemptEvent, Refused, StagesVerdict};
 
 use crate::ids::{AttemptId, ReleaseId};
+use crate::settings::{FreezeOverride, Frozen};
 
 /// Names one attempt: small enough to travel through an execution.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
@@ -181,6 +182,12 @@ pub struct Attempt {
     /// The attempt that takes this one back, once there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rolled_back_by: Option<AttemptRef>,
+    /// What keeps it from beginning, while something does (X14).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub frozen: Option<Frozen>,
+    /// Who let it begin in spite of every freeze, and why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub freeze_override: Option<FreezeOverride>,
     /// A rollback that was asked for while it ran (H6).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rollback_request: Option<RollbackRequest>,
@@ -285,6 +292,32 @@ impl Attempt {
     #[must_use]
     pub fn is_canceling(&self) -> bool {
         matches!(self.state, AttemptState::Cancelling { .. })
+    }
+
+    /// Whether it goes before others in line, and no freeze holds it: a rollback, or a deployment in spite of freezes.
+    #[must_use]
+    pub fn is_urgent(&self) -> bool {
+        self.is_rollback() || self.freeze_override.is_some()
+    }
+
+    /// The hurdle that it waits for room at, if it waits for room.
+    #[must_use]
+    pub fn in_line_for(&self) -> Option<Hurdle> {
+        match self.state {
+            AttemptState::Queued => Some(Hurdle::Lane),
+            AttemptState::QueuedForPipeline | AttemptState::QueuedForPipelineAgain => Some(Hurdle::Limit),
+            AttemptState::QueuedForAgent | AttemptState::QueuedForAgentAgain => Some(Hurdle::Slot),
+            _ => None,
+        }
+    }
+
+    /// The attempt after it gave back, for as long as it is paused, what it took of the installation's limit and of its
+    /// cluster's slots (A26, A27).
+    #[must_use]
+    pub fn without_room(&self) -> Self {
+        let mut next = self.clone();
+        next.passed.retain(|hurdle| !matches!(hurdle, Hurdle::Limit | Hurdle::Slot));
+        next
     }
 
     /// Whether it takes another attempt back.

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::schema::DNS_LABEL;
-use super::{Approvals, Gates, StageSpec};
+use super::{Approvals, Gates, LaneSpec, StageSpec};
 use crate::duration::Span;
 use crate::schedule::Schedule;
 
@@ -37,6 +37,9 @@ pub struct EnvironmentSpec {
     /// The namespace that objects without one are put into.
     #[schemars(regex(pattern = DNS_LABEL), length(max = 63))]
     pub namespace: String,
+    /// How many deployments it takes at once, and what becomes of the others; one after the other when absent.
+    #[serde(default, skip_serializing_if = "LaneSpec::is_default")]
+    pub lane: LaneSpec,
     /// Who must say yes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approvals: Option<Approvals>,

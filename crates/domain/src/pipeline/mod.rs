@@ -6,6 +6,7 @@ mod check;
 mod environment;
 mod gate;
 mod graph;
+mod lane;
 mod notification;
 mod parse;
 mod path;
@@ -25,6 +26,7 @@ pub use catalog::{ChannelTypeInfo, GivenApproval, StageCatalog, StageScope, Stag
 pub use environment::{EnvironmentSpec, RollbackCause, RollbackMode, RollbackPolicy, Start};
 pub use gate::{CheckSpec, GateFailure, GateOrder, GatePolicy, Gates};
 pub use graph::{environment_order, environments_after, first_environments, topological_order, upstreams};
+pub use lane::{LanePolicy, LaneSpec};
 pub use notification::{Interest, NotificationSpec, Star};
 pub use parse::parse_pipeline;
 pub(crate) use path::key_step;

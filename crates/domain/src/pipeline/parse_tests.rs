@@ -597,3 +597,32 @@ fn a_schedule_is_checked_with_its_time_zone_and_its_times() {
         assert!(told.contains(expected), "{text}: {told}");
     }
 }
+
+#[test]
+fn a_lane_says_how_many_and_what_becomes_of_the_others() {
+    let lane = |text: &str| {
+        let environment = "application: shop\npipeline: web\nenvironments:\n  - name: prod\n    namespace: prod\n    stages: [{ name: A, type: wait, duration: 1s }]\n";
+        parse_pipeline(&format!("{environment}    lane: {text}\n"), &catalog())
+            .map(|spec| (spec.environments[0].lane.policy, spec.environments[0].lane.at_once()))
+            .map_err(|problems| problems.to_string())
+    };
+    use crate::pipeline::LanePolicy as P;
+    for (text, expected) in [
+        ("{}", (P::Sequential, Some(1))),
+        ("{ policy: sequential, atOnce: 3 }", (P::Sequential, Some(3))),
+        ("{ policy: all }", (P::All, None)),
+        ("{ policy: latest_only }", (P::LatestOnly, Some(1))),
+        ("{ policy: reject, atOnce: 2 }", (P::Reject, Some(2))),
+    ] {
+        assert_eq!(lane(text), Ok(expected), "{text}");
+    }
+    for (text, expected) in [
+        ("{ policy: latest }", "lane.policy: "),
+        ("{ atOnce: 0 }", "lane.atOnce: "),
+        ("{ policy: all, atOnce: 2 }", "lane.atOnce: with the policy `all` nothing is limited; leave it out"),
+        ("{ at_once: 2 }", "lane.at_once: unknown key; did you mean `atOnce`?"),
+    ] {
+        let told = lane(text).unwrap_err();
+        assert!(told.contains(expected), "{text}: {told}");
+    }
+}

@@ -1,13 +1,14 @@
 //! What follows an attempt's end: the lane goes to the next, and the environments that come after it start.
 
 use pilothouse_domain::attempt::Attempt;
+use pilothouse_domain::lane::LaneName;
 use pilothouse_domain::timeline::EventDraft;
-use pilothouse_store::{Transaction, Versioned};
+use pilothouse_store::{Record as _, Transaction, Versioned};
 
 use crate::children::{given_up, tell_parent};
 use crate::executions::ExecutionInput;
+use crate::lanes::{frozen_place, lanes_held, letting_go, wake_lane};
 use crate::new_attempt::queued;
-use crate::wake::wake_lane;
 use crate::{Context, OperationError};
 
 /// Completes an attempt that has ended. Harmless when it was completed before.
@@ -19,14 +20,15 @@ pub async fn complete(context: &Context, input: &ExecutionInput) -> Result<(), O
         let attempt = context.current(input).await?;
         if attempt.record.completed_at.is_some() {
             // The call that completed it may have died before this.
-            wake_lane(context, &attempt.record.application, &attempt.record.at.environment).await?;
+            wake(context, &lanes_held(context, &attempt.record).await?).await?;
             return tell_parent(context, &attempt.record.at.release).await;
         }
         if !attempt.record.state.is_terminal() {
             return Err(OperationError::Inconsistent("an attempt that runs cannot be completed".to_owned()));
         }
-        let Some(started) = write(context, &attempt).await? else { continue };
-        wake_lane(context, &attempt.record.application, &attempt.record.at.environment).await?;
+        let lanes = lanes_held(context, &attempt.record).await?;
+        let Some(started) = write(context, &attempt, &lanes).await? else { continue };
+        wake(context, &lanes).await?;
         for attempt in &started {
             context.executions.start(attempt).await?;
         }
@@ -35,18 +37,25 @@ pub async fn complete(context: &Context, input: &ExecutionInput) -> Result<(), O
     Err(OperationError::Contended(format!("attempt {} of `{}`", input.at.number, input.at.environment)))
 }
 
+async fn wake(context: &Context, lanes: &[LaneName]) -> Result<(), OperationError> {
+    for lane in lanes {
+        wake_lane(context, lane).await?;
+    }
+    Ok(())
+}
+
 /// Everything in one transaction; gives the attempts it created, or `None` when something changed meanwhile.
 async fn write(
     context: &Context,
     attempt: &Versioned<Attempt>,
+    lanes: &[LaneName],
 ) -> Result<Option<Vec<Attempt>>, OperationError> {
     let now = context.now();
     let next = Attempt { completed_at: Some(now), ..attempt.record.clone() };
     let mut tx = Transaction::new().replace(attempt, &next);
-    if let Some(lease) = context.store.lease(&next.application, &next.at.environment).await?
-        && let Some(vacant) = lease.record.release(&next.at, now)
-    {
-        tx = tx.replace(&lease, &vacant);
+    tx = letting_go(context, &next, lanes, tx).await?;
+    if next.frozen.is_some() {
+        tx = tx.delete_key(frozen_place(context, &next).key());
     }
     let (started, held) = following(context, &next).await?;
     tx = tx.events(held);

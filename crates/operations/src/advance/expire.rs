@@ -31,7 +31,14 @@ pub async fn expire(context: &Context, input: &ExecutionInput) -> Result<(), Ope
         // In line, but paused: it is the pause that has an end.
         _ if attempt.record.control.is_held() => Ok(()),
         AttemptState::Queued | AttemptState::QueuedForPipeline | AttemptState::QueuedForAgent => {
-            give_up(context, &attempt, "it waited too long in line").await
+            let Some(stand) = context.stand_of(&attempt.record).await? else { return Ok(()) };
+            let place = context.store.place_in_line(&stand.place(context, &attempt.record)).await?;
+            match place {
+                Some(place) if super::lane::LANE_PATIENCE.after(place.record.since) <= context.now() => {
+                    give_up(context, &attempt, "it waited too long in line").await
+                }
+                _ => Ok(()),
+            }
         }
         _ => Ok(()),
     }
@@ -65,5 +72,6 @@ pub(crate) async fn give_up(
     };
     let next = attempt.record.apply(event, SYSTEM, context.now())?;
     let tx = Transaction::new().replace(attempt, &next).event(super::settle::ended(context, &next));
+    let tx = crate::lanes::leaving(context, &attempt.record, tx).await?;
     super::next::commit_or_reload(context, tx).await
 }

@@ -4,6 +4,7 @@ mod approval;
 mod carry_over;
 mod complete;
 pub(crate) mod expire;
+mod freeze;
 mod lane;
 mod next;
 pub(crate) mod pass;
@@ -15,6 +16,8 @@ use serde::{Deserialize, Serialize};
 
 pub use complete::complete;
 pub use expire::expire;
+pub(crate) use freeze::cluster;
+pub(crate) use lane::{coming_back, regain};
 pub use next::advance;
 pub use settle::{fail, settle};
 pub use upstream::await_upstream;
@@ -46,6 +49,11 @@ pub enum Next {
     /// Wait for the next sample of the gates.
     Gates {
         /// So long.
+        timeout_seconds: i64,
+    },
+    /// Wait for the end of a freeze.
+    Freeze {
+        /// At most so long.
         timeout_seconds: i64,
     },
     /// Wait for a person who resumes it.

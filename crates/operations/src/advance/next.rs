@@ -11,6 +11,7 @@ use pilothouse_store::{Transaction, Versioned};
 
 use super::approval::{approved, pending};
 use super::carry_over::carry_over;
+use super::freeze::{Hold, hold};
 use super::lane::enter_lane;
 use super::pass::{opening, pass};
 use super::settle::finish;
@@ -46,6 +47,11 @@ async fn step(context: &Context, attempt: &Versioned<Attempt>) -> Result<Option<
     }
     if record.state.status() == AttemptStatus::NotDeployed && record.admission() == Admission::Held {
         return held(context, record).await;
+    }
+    match hold(context, attempt).await? {
+        Hold::Free => {}
+        Hold::Changed => return Ok(None),
+        Hold::Wait(next) => return Ok(Some(next)),
     }
     match &record.state {
         AttemptState::Scheduled { at } => at_time(context, attempt, *at, Hurdle::Schedule).await,

@@ -4,6 +4,7 @@ use pilothouse_domain::attempt::{Attempt, AttemptState, Course, Hurdle};
 use pilothouse_domain::gate::GateSide;
 use pilothouse_domain::pipeline::GateOrder;
 use pilothouse_domain::release::Release;
+use pilothouse_domain::settings::Limits;
 use pilothouse_domain::stage::StageRun;
 use pilothouse_domain::timeline::Happening;
 use pilothouse_store::{Transaction, Versioned};
@@ -14,15 +15,17 @@ use crate::load::SYSTEM;
 use crate::{Context, OperationError};
 
 /// The hurdles of an attempt. A rollback is held up by nothing but its environment's lane (H7).
-pub(crate) fn course(release: &Release, attempt: &Attempt) -> Course {
+pub(crate) fn course(release: &Release, attempt: &Attempt, limits: &Limits) -> Course {
     let Some(spec) = release.environment(&attempt.at.environment) else { return Course::default() };
     if attempt.is_rollback() {
         return Course::default();
     }
+    let limit = limits.deployments.is_some();
+    let slot = limits.clusters.contains_key(&spec.cluster);
     let approval = spec.approvals.as_ref().is_some_and(|a| a.before.is_some());
     let policy = gates::policy(release, attempt, GateSide::Before);
     let gates_after_approval = policy.is_some_and(|p| p.order == GateOrder::AfterApproval);
-    Course { approval, gates: policy.is_some(), gates_after_approval, ..Course::default() }
+    Course { limit, slot, approval, gates: policy.is_some(), gates_after_approval }
 }
 
 /// Adds to `tx` that `stored`, as `changed` has it now, passed `hurdle`, and what comes next.
@@ -34,7 +37,8 @@ pub(crate) async fn pass(
     tx: Transaction,
 ) -> Result<Transaction, OperationError> {
     let release = context.release(&changed.at.release).await?.record;
-    let next = changed.clear(hurdle, course(&release, changed), SYSTEM, context.now())?;
+    let limits = context.limits().await?;
+    let next = changed.clear(hurdle, course(&release, changed, &limits), SYSTEM, context.now())?;
     opening(context, &release, &next, tx.replace(stored, &next)).await
 }
 

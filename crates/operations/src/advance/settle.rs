@@ -13,6 +13,7 @@ use super::Next;
 use super::next::{advance, after_end, aftermath};
 use super::pass::opening;
 use crate::executions::ExecutionInput;
+use crate::lanes::lane_of_environment;
 use crate::load::{SYSTEM, outcomes};
 use crate::rollback::plan_rollback;
 use crate::{Context, OperationError};
@@ -157,7 +158,7 @@ pub(crate) async fn ending(
 ) -> Result<Transaction, OperationError> {
     let mut tx = end_running_stages(context, next, runs, Transaction::new());
     if let Some(reason) = rollback_reason(release, next) {
-        let lease = context.store.lease(&next.application, &next.at.environment).await?;
+        let lease = context.store.lease(&lane_of_environment(next)).await?;
         if let (Some(lease), Some(rollback)) =
             (lease, plan_rollback(context, release, next, runs, reason).await?)
             && let Some(handed) = lease.record.hand_over(&next.at, &rollback.attempt.at, context.now())

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use crate::executions::ExecutionInput;
-use crate::wake::wake_lane;
+use crate::lanes::wake_line_of;
 use crate::{Context, OperationError};
 
 /// What a deployment's execution can wait for.
@@ -23,6 +23,8 @@ pub enum Wait {
     Time,
     /// The next sample of the gates.
     Gates,
+    /// The end of a freeze.
+    Freeze,
     /// A person who resumes it.
     Resume,
 }
@@ -34,6 +36,7 @@ impl Wait {
             Self::Approval => Awaited::Approval {},
             Self::Time => Awaited::Time {},
             Self::Gates => Awaited::Gates {},
+            Self::Freeze => Awaited::Freeze {},
             Self::Resume => Awaited::Resume {},
         }
     }
@@ -62,7 +65,7 @@ pub async fn wait(
         return Ok(context.executions.answer(token, &json!({})).await?);
     }
     match what {
-        Wait::Lane => wake_lane(context, &attempt.application, &attempt.at.environment).await,
+        Wait::Lane => wake_line_of(context, &attempt).await.map(drop),
         _ => Ok(()),
     }
 }
@@ -97,6 +100,7 @@ pub(crate) async fn is_over(
             attempt.state,
             AttemptState::EvaluatingGatesBefore | AttemptState::EvaluatingGatesAfter { .. }
         ),
+        Awaited::Freeze {} => !super::freeze::is_frozen(context, attempt).await?,
         Awaited::Resume {} => attempt.admission() != Admission::Held,
         Awaited::Upstream { .. } | Awaited::Answer { .. } => false,
     })

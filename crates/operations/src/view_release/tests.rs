@@ -60,6 +60,8 @@ fn attempt(environment: &str, number: u32, state: AttemptState) -> Attempt {
         fence: None,
         restarts: 0,
         rolled_back_by: None,
+        frozen: None,
+        freeze_override: None,
         rollback_request: None,
         carried: None,
         overrides: None,
@@ -116,7 +118,14 @@ fn approval(attempt: &Attempt) -> Approval {
 }
 
 fn view(attempts: Vec<Attempt>, runs: Vec<StageRun>, approvals: Vec<Approval>) -> ReleaseView {
-    release_view(&ReleaseRecords { release: release(), attempts, runs, approvals, gates: Vec::new() })
+    release_view(&ReleaseRecords {
+        release: release(),
+        attempts,
+        runs,
+        approvals,
+        gates: Vec::new(),
+        places: Default::default(),
+    })
 }
 
 /// One line an environment, an attempt and a stage.

@@ -10,6 +10,7 @@ use pilothouse_domain::environment::EnvironmentStatus;
 use pilothouse_domain::ids::{ApprovalId, AttemptId, ReleaseId};
 use pilothouse_domain::pipeline::{OnExpiry, Order, Requires, RollbackMode, Start};
 use pilothouse_domain::release::{Abandoned, Cause, ReleaseStatus};
+use pilothouse_domain::settings::{FreezeOverride, Frozen};
 use pilothouse_domain::stage::StageStatus;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -17,6 +18,7 @@ use serde_json::Value;
 
 use super::gates::GateView;
 use super::waits::StageWait;
+use crate::lanes::PlaceView;
 
 /// A release with everything that happened in it, ready to be shown.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -167,6 +169,15 @@ pub struct AttemptView {
     /// Why, in a sentence.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// Where it stands in line, while it waits for room: in its environment, the installation or its cluster (X2).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub line: Option<PlaceView>,
+    /// The freeze that keeps it from beginning, while one does (X14).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub frozen: Option<Frozen>,
+    /// Who let it begin in spite of freezes, and why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub freeze_override: Option<FreezeOverride>,
     /// What may run inside it.
     pub control: Control,
     /// While it is paused or interrupted: when it is stopped unless somebody resumes it.

@@ -12,3 +12,5 @@ mod outbox;
 mod pipelines;
 mod releases;
 mod timeline;
+
+pub use lanes::LaneHead;

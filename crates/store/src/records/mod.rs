@@ -18,6 +18,7 @@ pub mod lane;
 pub(crate) mod message;
 pub mod pipeline;
 pub mod release;
+pub mod settings;
 pub mod snapshot;
 pub mod stage_run;
 pub mod timeline;

@@ -1,7 +1,7 @@
 //! Conditions, and what one commit may hold.
 
 use pilothouse_connector::dynamodb::{Connector, open};
-use pilothouse_domain::lane::Lease;
+use pilothouse_domain::lane::{LaneName, Lease};
 use pilothouse_domain::release::{Release, ReleaseStatus};
 use pilothouse_store::{Record, StoreError, Transaction, Versioned};
 
@@ -62,12 +62,14 @@ async fn what_must_be_absent_conflicts_once_it_is_there() {
 #[tokio::test(start_paused = true)]
 async fn an_item_deleted_and_created_again_is_not_the_one_that_was_read() {
     let store = store().await;
-    let lease = Lease::vacant("shop", "prod", at(0)).acquire(&attempt_ref(1, "prod", 1), at(0)).unwrap();
+    let lane = LaneName::environment("shop", "prod");
+    let lease = Lease::vacant(lane.clone(), at(0));
+    let lease = lease.acquire(&attempt_ref(1, "prod", 1), Some(1), at(0)).unwrap();
     store.commit(Transaction::new().create(&lease)).await.unwrap();
-    let read = store.lease("shop", "prod").await.unwrap().unwrap();
+    let read = store.lease(&lane).await.unwrap().unwrap();
     store.commit(Transaction::new().delete(&read)).await.unwrap();
     store.commit(Transaction::new().create(&lease)).await.unwrap();
-    assert_eq!(store.lease("shop", "prod").await.unwrap().unwrap().version, read.version);
+    assert_eq!(store.lease(&lane).await.unwrap().unwrap().version, read.version);
     for stale in [
         Transaction::new().replace(&read, &lease),
         Transaction::new().delete(&read),

@@ -142,6 +142,7 @@ fn every_kind_is_its_own() {
         pilothouse_domain::intake::Delivery::KIND,
         pilothouse_domain::intake::Admission::KIND,
         pilothouse_domain::token::ApiToken::KIND,
+        pilothouse_domain::settings::Settings::KIND,
         pilothouse_domain::cluster_account::ClusterAccount::KIND,
         pilothouse_domain::timeline::Event::KIND,
         "snapshot",

@@ -4,7 +4,7 @@ use pilothouse_connector::dynamodb::{Connector, open};
 use pilothouse_domain::approval::Approval;
 use pilothouse_domain::attempt::Attempt;
 use pilothouse_domain::callback::{Awaited, Callback};
-use pilothouse_domain::lane::Waiting;
+use pilothouse_domain::lane::{LaneName, Lease, Waiting};
 use pilothouse_domain::release::Release;
 use pilothouse_domain::saved::{HookListener, PipelineRevision};
 use pilothouse_domain::snapshot::SnapshotRecord;
@@ -100,22 +100,34 @@ async fn a_callback_is_found_by_what_is_awaited() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_lane_is_read_in_the_order_of_arrival() {
+async fn a_lane_is_read_in_the_order_of_arrival_behind_those_that_are_urgent() {
     let store = store().await;
+    let lane = LaneName::environment("shop", "prod");
     let waiting = |n: u128| Waiting {
-        application: "shop".into(),
-        environment: "prod".into(),
+        lane: lane.clone(),
         id: attempt(n, "prod").id,
         attempt: attempt(n, "prod").at,
+        urgent: n == 4,
+        at_once: Some(1),
         since: at(0),
     };
-    for n in [3, 1, 2] {
+    for n in [3, 1, 4, 2] {
         store.commit(Transaction::new().create(&waiting(n))).await.unwrap();
     }
-    let line: Vec<_> =
-        store.waiting("shop", "prod").await.unwrap().into_iter().map(|read| read.record).collect();
-    assert_eq!(line, [waiting(1), waiting(2), waiting(3)]);
-    assert!(store.lease("shop", "prod").await.unwrap().is_none());
+    let records = |read: Vec<pilothouse_store::Versioned<Waiting>>| -> Vec<Waiting> {
+        read.into_iter().map(|read| read.record).collect()
+    };
+    assert_eq!(records(store.waiting(&lane).await.unwrap()), [4, 1, 2, 3].map(waiting));
+    assert_eq!(store.last_waiting(&lane).await.unwrap().map(|read| read.record), Some(waiting(3)));
+    let head = store.lane(&lane, 2).await.unwrap();
+    assert!(head.lease.is_none());
+    assert_eq!(records(head.line)[..2], [4, 1].map(waiting));
+    let lease = Lease::vacant(lane.clone(), at(0)).acquire(&attempt(9, "prod").at, Some(1), at(0)).unwrap();
+    store.commit(Transaction::new().create(&lease)).await.unwrap();
+    let head = store.lane(&lane, 1).await.unwrap();
+    assert_eq!(head.lease.map(|read| read.record), Some(lease));
+    assert_eq!(records(head.line), [waiting(4)]);
+    assert!(store.waiting(&LaneName::Installation {}).await.unwrap().is_empty());
 }
 
 #[tokio::test(start_paused = true)]

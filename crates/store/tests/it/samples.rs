@@ -85,6 +85,8 @@ pub(crate) fn attempt(n: u128, environment: &str) -> Attempt {
         fence: None,
         restarts: 0,
         rolled_back_by: None,
+        frozen: None,
+        freeze_override: None,
         rollback_request: None,
         carried: None,
         overrides: None,

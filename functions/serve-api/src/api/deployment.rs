@@ -21,6 +21,10 @@ pub struct Deploy {
     /// From which stage; from the start when absent (H5).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<DeployFrom>,
+    /// Why it begins in spite of a freeze, before all others in line; needs the permission `administer` (X14). Also lets go a
+    /// deployment that a freeze holds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub override_freeze: Option<String>,
 }
 
 /// Where a deployment begins (H5).

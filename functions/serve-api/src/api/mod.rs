@@ -7,6 +7,7 @@ mod deployment;
 mod error;
 mod gate;
 mod hook;
+mod lane;
 mod notification;
 mod pipeline;
 mod release;
@@ -24,6 +25,10 @@ pub use deployment::{Deploy, DeployFrom, Deployment, History, HistoryEntry};
 pub use error::{CurrentState, ErrorBody, ErrorDetail};
 pub use gate::{GateCheckView, GateSampleView, GateState, GateView, ListSamples};
 pub use hook::{AuthScheme, DeliveryView, HookView, IssuedHook, ListDeliveries, ListHooks, SetHook};
+pub use lane::{
+    AddFreeze, FreezeOverride, FreezeView, Frozen, HolderView, LaneView, ListLanes, PlaceView, SetLimit,
+    WaitingView,
+};
 pub use notification::{DeliveryOutcome, DeliveryStanding, ListNotifications, NotificationView};
 pub use pipeline::{
     Enable, GetPipeline, ListPipelines, ListRevisions, PipelineSummary, PipelineView, RevisionSummary,

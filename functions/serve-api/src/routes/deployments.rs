@@ -161,6 +161,9 @@ async fn deploy(
     JsonBody(ask): JsonBody<Deploy>,
 ) -> Accepted<Deployment> {
     let place = Place::new(&release, environment)?;
+    if ask.override_freeze.is_some() && !who.role.allows(Permission::Administer) {
+        return Err(Failure::forbidden(who.role, Permission::Administer));
+    }
     let asked = StartDeployment {
         release: place.release.clone(),
         environment: place.environment.clone(),
@@ -169,6 +172,7 @@ async fn deploy(
             Some(DeployFrom::Failed) => StartFrom::Failed,
             Some(DeployFrom::Start) | None => StartFrom::Start,
         },
+        override_freeze: ask.override_freeze,
     };
     match start_deployment(&context, &asked, &who.name).await {
         Ok(attempt) => Ok(accepted(&attempt)),

@@ -6,6 +6,7 @@ mod drafts;
 mod environments;
 mod gates;
 mod hooks;
+mod lanes;
 mod link_page;
 mod links;
 mod notifications;
@@ -28,6 +29,7 @@ pub(crate) fn all() -> Vec<Route> {
         approvals::routes(),
         links::routes(),
         environments::routes(),
+        lanes::routes(),
         hooks::routes(),
         notifications::routes(),
         tokens::routes(),

@@ -19,6 +19,19 @@ pub(super) fn check(root: &Node, report: &mut Report) {
         if let Some(schedule) = environment.get("schedule") {
             check_schedule(schedule, &path.key("schedule"), report);
         }
+        if let Some(lane) = environment.get("lane") {
+            check_lane(lane, &path.key("lane"), report);
+        }
+    }
+}
+
+/// A number that means nothing is a mistake.
+fn check_lane(lane: &Node, path: &Path, report: &mut Report) {
+    if lane.text_at("policy") == Some("all")
+        && let Some(at_once) = lane.get("atOnce")
+    {
+        let hint = "leave it out, or write `policy: sequential`".to_owned();
+        report.add(at_once.at, &path.key("atOnce"), "with the policy `all` nothing is limited", Some(hint));
     }
 }
 

@@ -71,6 +71,8 @@ impl Scene {
             fence: None,
             restarts: 0,
             rolled_back_by: None,
+            frozen: None,
+            freeze_override: None,
             rollback_request: None,
             carried: None,
             overrides: None,

@@ -1,0 +1,140 @@
+//! The line is stopped: what a freeze covers does not begin its stages (X14). It waits in the state that it has, keeps
+//! its place in its environment's line, and its record says who holds it and why.
+
+use pilothouse_domain::attempt::{Attempt, AttemptState, AttemptStatus, Hurdle};
+use pilothouse_domain::gate::GateSide;
+use pilothouse_domain::release::Release;
+use pilothouse_domain::settings::{Frozen, LineStop};
+use pilothouse_domain::timeline::Happening;
+use pilothouse_store::{Record as _, Transaction, Versioned};
+
+use super::Next;
+use super::lane::LANE_PATIENCE;
+use super::next::{commit_or_reload, seconds_until};
+use super::pass::course;
+use crate::lanes::{Stand, frozen_place, wake_lane};
+use crate::load::SYSTEM;
+use crate::{Context, OperationError};
+
+/// What a freeze makes of an attempt.
+pub(super) enum Hold {
+    /// None holds it.
+    Free,
+    /// Its record changed: look again.
+    Changed,
+    /// It waits.
+    Wait(Next),
+}
+
+/// The hurdle whose passing may let the stages begin; `None` where a person or a time is waited for first.
+fn hurdle(state: &AttemptState) -> Option<Hurdle> {
+    match state {
+        AttemptState::Queued => Some(Hurdle::Lane),
+        AttemptState::QueuedForPipeline => Some(Hurdle::Limit),
+        AttemptState::EvaluatingGatesBefore => Some(Hurdle::Gates),
+        AttemptState::ApprovedBefore | AttemptState::Deferred { .. } => Some(Hurdle::Approval),
+        AttemptState::QueuedForAgent => Some(Hurdle::Slot),
+        _ => None,
+    }
+}
+
+/// Holds an attempt whose stages would begin next while a freeze covers it, and lets it go when none does.
+pub(super) async fn hold(context: &Context, attempt: &Versioned<Attempt>) -> Result<Hold, OperationError> {
+    let record = &attempt.record;
+    if record.state.status() != AttemptStatus::NotDeployed || (record.is_urgent() && record.frozen.is_none())
+    {
+        return Ok(Hold::Free);
+    }
+    let settings = context.settings().await?;
+    if settings.freezes.is_empty() && record.frozen.is_none() {
+        return Ok(Hold::Free);
+    }
+    let release = context.release(&record.at.release).await?.record;
+    let freeze = settings.freeze_of(record, cluster(&release, record), context.now());
+    let course = course(&release, record, &settings.limits);
+    let begins = hurdle(&record.state).filter(|hurdle| {
+        let passed: Vec<Hurdle> = record.passed.iter().copied().chain([*hurdle]).collect();
+        course.ahead(&passed).is_none()
+    });
+    let Some((freeze, hurdle)) = freeze.zip(begins) else {
+        return if record.frozen.is_some() { let_go(context, attempt).await } else { Ok(Hold::Free) };
+    };
+    if let Some(held) = record.frozen.as_ref().filter(|held| held.freeze == freeze.id) {
+        let patience = LANE_PATIENCE.after(held.since);
+        if patience <= context.now() {
+            super::expire::give_up(context, attempt, "the line was stopped for too long").await?;
+            return Ok(Hold::Changed);
+        }
+        let deadline = freeze.until.map_or(patience, |until| until.min(patience));
+        return Ok(Hold::Wait(Next::Freeze { timeout_seconds: seconds_until(context, deadline) }));
+    }
+    begin(context, attempt, freeze, Stand::at(&release, record, hurdle, &settings.limits)).await
+}
+
+/// Notes that the freeze holds the attempt. It keeps its place in its environment's line, where nobody passes it but who is
+/// urgent. Elsewhere others may pass: a freeze of one application does not hold those of another.
+async fn begin(
+    context: &Context,
+    attempt: &Versioned<Attempt>,
+    freeze: &LineStop,
+    stand: Option<Stand>,
+) -> Result<Hold, OperationError> {
+    let record = &attempt.record;
+    let next = Attempt { frozen: Some(Frozen::by(freeze, context.now())), ..record.clone() };
+    let what = Happening::DeploymentFrozen {
+        by: freeze.by.clone(),
+        reason: freeze.reason.clone(),
+        until: freeze.until,
+    };
+    let mut tx = Transaction::new()
+        .replace(attempt, &next)
+        .put(&frozen_place(context, record))
+        .event(context.event(&record.at, SYSTEM, what));
+    let mut left = None;
+    if let Some(stand) = stand.filter(|stand| stand.at_once.is_some()) {
+        let place = stand.place(context, record);
+        if stand.hurdle != Hurdle::Lane {
+            tx = tx.delete_key(place.key());
+            left = Some(stand.lane);
+        } else if context.store.place_in_line(&place).await?.is_none() {
+            tx = tx.put(&place);
+        }
+    }
+    commit_or_reload(context, tx).await?;
+    if let Some(lane) = left {
+        wake_lane(context, &lane).await?;
+    }
+    Ok(Hold::Changed)
+}
+
+/// The cluster account that an attempt deploys to.
+pub(crate) fn cluster<'a>(release: &'a Release, attempt: &Attempt) -> &'a str {
+    release.environment(&attempt.at.environment).map_or("", |spec| spec.cluster.as_str())
+}
+
+async fn let_go(context: &Context, attempt: &Versioned<Attempt>) -> Result<Hold, OperationError> {
+    let next = Attempt { frozen: None, ..attempt.record.clone() };
+    let mut tx = Transaction::new()
+        .replace(attempt, &next)
+        .delete_key(frozen_place(context, &next).key())
+        .event(context.event(&next.at, SYSTEM, Happening::DeploymentThawed {}));
+    if next.state == AttemptState::EvaluatingGatesBefore
+        && let Some(held) = &attempt.record.frozen
+        && let Some(gate) = context.store.gate(&next.at, GateSide::Before).await?
+    {
+        tx = tx.replace(&gate, &gate.record.held(held.since, context.now()));
+    }
+    commit_or_reload(context, tx).await.map(|()| Hold::Changed)
+}
+
+/// Whether the freeze that the record names still holds the attempt.
+pub(crate) async fn is_frozen(context: &Context, attempt: &Attempt) -> Result<bool, OperationError> {
+    if attempt.state.status() != AttemptStatus::NotDeployed || attempt.state.is_terminal() {
+        return Ok(false);
+    }
+    let Some(held) = &attempt.frozen else { return Ok(false) };
+    let settings = context.settings().await?;
+    let release = context.release(&attempt.at.release).await?.record;
+    let freeze = settings.freeze_of(attempt, cluster(&release, attempt), context.now());
+    Ok(freeze.is_some_and(|freeze| freeze.id == held.freeze))
+}

@@ -1,0 +1,162 @@
+//! Lanes as the use cases see them: which one an attempt waits for, its place in line, and who is woken (X2, A19, A20).
+
+mod view;
+mod wake;
+
+use pilothouse_domain::attempt::{Attempt, Hurdle};
+use pilothouse_domain::lane::{LaneName, Waiting};
+use pilothouse_domain::pipeline::LanePolicy;
+use pilothouse_domain::release::Release;
+use pilothouse_domain::settings::{Limits, Settings};
+use pilothouse_store::{Record, Transaction};
+
+pub use view::{HolderView, LaneView, PlaceView, WaitingView, limited, line_of, list_lanes, view_lane};
+pub(crate) use wake::{wake_lane, wake_line_of};
+
+use crate::{Context, OperationError};
+
+/// The lane of an attempt's environment.
+pub(crate) fn lane_of_environment(attempt: &Attempt) -> LaneName {
+    LaneName::environment(&attempt.application, &attempt.at.environment)
+}
+
+/// Where an attempt waits for room, and by which rules.
+#[derive(Debug, Clone)]
+pub(crate) struct Stand {
+    pub(crate) hurdle: Hurdle,
+    pub(crate) lane: LaneName,
+    pub(crate) policy: LanePolicy,
+    /// How many may be in at once; `None`: any number.
+    pub(crate) at_once: Option<u32>,
+}
+
+impl Stand {
+    /// Where the attempt stands at `hurdle`; `None` at those that are no lane.
+    pub(crate) fn at(release: &Release, attempt: &Attempt, hurdle: Hurdle, limits: &Limits) -> Option<Self> {
+        let spec = release.environment(&attempt.at.environment);
+        let lane = match hurdle {
+            Hurdle::Lane => {
+                let rules = spec.map(|spec| spec.lane).unwrap_or_default();
+                let lane = lane_of_environment(attempt);
+                return Some(Self { hurdle, lane, policy: rules.policy, at_once: rules.at_once() });
+            }
+            Hurdle::Limit => LaneName::Installation {},
+            Hurdle::Slot => LaneName::Cluster { name: spec?.cluster.clone() },
+            Hurdle::Schedule | Hurdle::Gates | Hurdle::Approval => return None,
+        };
+        let at_once = limits.of(&lane);
+        Some(Self { hurdle, lane, policy: LanePolicy::Sequential, at_once })
+    }
+
+    /// The attempt's place in line there.
+    pub(crate) fn place(&self, context: &Context, attempt: &Attempt) -> Waiting {
+        Waiting {
+            lane: self.lane.clone(),
+            id: attempt.id.clone(),
+            attempt: attempt.at.clone(),
+            urgent: attempt.is_urgent(),
+            at_once: self.at_once.filter(|_| self.hurdle == Hurdle::Lane),
+            since: context.now(),
+        }
+    }
+}
+
+impl Context {
+    /// What an administrator set; nothing while nobody did.
+    pub(crate) async fn settings(&self) -> Result<Settings, OperationError> {
+        Ok(self.store.settings().await?.map(|read| read.record).unwrap_or_default())
+    }
+
+    /// How much may be under way at once.
+    pub(crate) async fn limits(&self) -> Result<Limits, OperationError> {
+        Ok(self.settings().await?.limits)
+    }
+
+    /// Where the attempt waits for room, if it does.
+    pub(crate) async fn stand_of(&self, attempt: &Attempt) -> Result<Option<Stand>, OperationError> {
+        let Some(hurdle) = attempt.in_line_for() else { return Ok(None) };
+        let release = self.release(&attempt.at.release).await?.record;
+        Ok(Stand::at(&release, attempt, hurdle, &self.limits().await?))
+    }
+}
+
+/// Adds to `tx` that the attempt leaves the line it stands in.
+pub(crate) async fn leaving_line(
+    context: &Context,
+    attempt: &Attempt,
+    tx: Transaction,
+) -> Result<Transaction, OperationError> {
+    Ok(match context.stand_of(attempt).await? {
+        Some(stand) => tx.delete_key(stand.place(context, attempt).key()),
+        None => tx,
+    })
+}
+
+/// Adds to `tx` that the attempt stands in no line any more, that of those whom a freeze holds included.
+pub(crate) async fn leaving(
+    context: &Context,
+    attempt: &Attempt,
+    tx: Transaction,
+) -> Result<Transaction, OperationError> {
+    let tx = leaving_line(context, attempt, tx).await?;
+    Ok(match &attempt.frozen {
+        Some(_) => tx.delete_key(frozen_place(context, attempt).key()),
+        None => tx,
+    })
+}
+
+/// The place of an attempt among those whom a freeze holds.
+pub(crate) fn frozen_place(context: &Context, attempt: &Attempt) -> Waiting {
+    Waiting {
+        lane: LaneName::Freeze {},
+        id: attempt.id.clone(),
+        attempt: attempt.at.clone(),
+        urgent: false,
+        at_once: None,
+        since: context.now(),
+    }
+}
+
+/// The lanes that the attempt holds, or may hold, by what it passed.
+pub(crate) async fn lanes_held(
+    context: &Context,
+    attempt: &Attempt,
+) -> Result<Vec<LaneName>, OperationError> {
+    let mut lanes = vec![lane_of_environment(attempt)];
+    lanes.extend(limits_held(context, attempt).await?);
+    Ok(lanes)
+}
+
+/// Of those the ones that an administrator limits.
+pub(crate) async fn limits_held(
+    context: &Context,
+    attempt: &Attempt,
+) -> Result<Vec<LaneName>, OperationError> {
+    let mut lanes = Vec::new();
+    if attempt.passed.contains(&Hurdle::Limit) {
+        lanes.push(LaneName::Installation {});
+    }
+    if attempt.passed.contains(&Hurdle::Slot) {
+        let release = context.release(&attempt.at.release).await?.record;
+        let spec = release.environment(&attempt.at.environment);
+        lanes.extend(spec.map(|spec| LaneName::Cluster { name: spec.cluster.clone() }));
+    }
+    Ok(lanes)
+}
+
+/// Adds to `tx` that the attempt lets go of each of the lanes that it holds.
+pub(crate) async fn letting_go(
+    context: &Context,
+    attempt: &Attempt,
+    lanes: &[LaneName],
+    mut tx: Transaction,
+) -> Result<Transaction, OperationError> {
+    for lane in lanes {
+        if let Some(lease) = context.store.lease(lane).await?
+            && let Some(left) = lease.record.release(&attempt.at, context.now())
+        {
+            tx = tx.replace(&lease, &left);
+        }
+    }
+    Ok(tx)
+}
