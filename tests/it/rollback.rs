@@ -1,6 +1,11 @@
 //! Rolling back by hand, and retrying (H5, H6, H7).
 
+mod any_time;
 mod chain;
+mod holds;
+mod pipelines;
+mod races;
+mod retry;
 
 use pilothouse_sim_cluster::{Behaviour, ImageRule};
 use serde_json::{Value, json};
@@ -42,6 +47,12 @@ async fn act(world: &World, release: &str, action: &str) -> Value {
     let answer = world.post(&format!("/v1/releases/{release}/environments/prod/{action}"), &json!({})).await;
     assert_eq!(answer.status, 202, "{:#}", answer.body);
     world.at_rest(release).await
+}
+
+/// The attempt's pair.
+fn pair(attempt: &Value) -> (&str, &str) {
+    let text = |key: &str| attempt[key].as_str().unwrap_or_default();
+    (text("status"), text("operationStatus"))
 }
 
 fn stage_names(attempt: &Value) -> Vec<&str> {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    decide, deploy, freeze, gates, hook, lane, limit, notifications, pipeline, release, skip, token,
+    decide, deploy, freeze, gates, hold, hook, lane, limit, notifications, pipeline, release, skip, token,
 };
 use crate::demo::DemoArgs;
 use crate::up::UpArgs;
@@ -87,6 +87,9 @@ pub(crate) enum Command {
     /// Stop the line, and let it go on.
     #[command(subcommand)]
     Freeze(freeze::FreezeCommand),
+    /// See what was rolled back from an environment and is held there, and lift it.
+    #[command(subcommand)]
+    Hold(hold::HoldCommand),
     /// Make hooks, and see what arrived at them.
     #[command(subcommand)]
     Hook(hook::HookCommand),
@@ -206,6 +209,7 @@ mod tests {
             "rollback latest prod --yes",
             "deploy latest prod",
             "deploy latest prod --from-failed",
+            "deploy latest prod --reason repaired",
             "deploy latest prod --at 2026-11-22T10:00+01:00",
             "deploy latest prod --at +2h",
             "deploy latest prod --now",
@@ -224,6 +228,8 @@ mod tests {
             "freeze add --reason holidays --application shop --cluster west",
             "freeze ls",
             "freeze lift frz_1",
+            "hold ls shop prod",
+            "hold lift shop prod --release rel_1 --reason repaired",
             "hook create shop --sender distribution",
             "hook ls",
             "hook rotate shop",

@@ -300,9 +300,17 @@ pub enum Happening {
     HoldOverridden {
         /// The release that was taken back.
         held: ReleaseId,
+        /// Why, if they said so.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
     },
-    /// Somebody lifted the hold of an environment that the rollback of this release had put there (X4).
-    HoldLifted {},
+    /// The hold of an environment that the rollback of this release had put there was lifted: by somebody, or because what
+    /// was held succeeded there since (X4).
+    HoldLifted {
+        /// Why.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+    },
     /// The attempt's execution was lost and started anew from the records.
     ExecutionRestarted {
         /// How often by now.

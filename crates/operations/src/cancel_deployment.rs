@@ -57,7 +57,8 @@ async fn write(
 ) -> Result<bool, OperationError> {
     let asked = context.event(&next.at, by, Happening::CancelRequested {});
     let mut tx = leaving(context, &attempt.record, Transaction::new().event(asked)).await?;
-    if next.state.is_terminal() && next.rollback_request.is_some() {
+    if next.state.is_terminal() && next.started_at.is_some() {
+        // Its stages are behind it: what was asked for with the cancel, or the policy, may take them back.
         let release = context.release(&next.at.release).await?.record;
         let runs = context.store.stage_runs(&next.at).await?;
         tx = tx.and(ending(context, next, &release, &runs).await?);

@@ -3,6 +3,7 @@
 use pilothouse_domain::attempt::{Attempt, AttemptKind};
 use pilothouse_domain::hold::Hold;
 use pilothouse_domain::ids::ReleaseId;
+use pilothouse_domain::problem::Problem;
 use pilothouse_domain::release::Release;
 use pilothouse_domain::timeline::{EventDraft, Happening};
 use pilothouse_store::{Transaction, Versioned};
@@ -58,30 +59,76 @@ pub(crate) async fn held_meanwhile(
     }))
 }
 
-/// Lifts the holds of an environment, or the one that the rollback of `release` put there; gives what was lifted.
-/// Releases that were held do not start by that: deploy them.
+/// The hold that an attempt overrode, when the attempt has come to a good end: what was held works there.
+pub(crate) async fn outlived(
+    context: &Context,
+    ended: &Attempt,
+) -> Result<Option<(Versioned<Hold>, EventDraft)>, OperationError> {
+    let (application, environment) = (&ended.application, &ended.at.environment);
+    let Some(held) = ended.overrides.as_ref().filter(|_| ended.state.is_success()) else { return Ok(None) };
+    let hold = context.store.hold(application, environment, held).await?;
+    // A rollback since then has put it there anew.
+    let hold = hold.filter(|hold| hold.record.since <= ended.created_at);
+    Ok(hold.map(|hold| {
+        let reason = Some(format!("release {} succeeded there", ended.at.release));
+        let lifted = context.event(&ended.at, SYSTEM, Happening::HoldLifted { reason });
+        let event = EventDraft { release: hold.record.release.clone(), attempt: None, ..lifted };
+        (hold, event)
+    }))
+}
+
+/// The most characters of a reason.
+const LONGEST_REASON: usize = 500;
+
+/// A reason as it is recorded: trimmed, and nothing when it says nothing.
 ///
 /// # Errors
-/// [`OperationError::NotFound`] when nothing is held there; [`OperationError`].
-pub async fn lift_holds(
-    context: &Context,
-    application: &str,
-    environment: &str,
-    release: Option<&ReleaseId>,
-    by: &str,
-) -> Result<Vec<Hold>, OperationError> {
+/// [`OperationError::Invalid`] when it is too long.
+pub(crate) fn checked_reason(reason: Option<&str>) -> Result<Option<String>, OperationError> {
+    let reason = reason.map(str::trim).filter(|reason| !reason.is_empty());
+    if reason.is_some_and(|reason| reason.chars().count() > LONGEST_REASON) {
+        let wrong = Problem::new("reason", format!("a reason has at most {LONGEST_REASON} characters"));
+        return Err(OperationError::Invalid(wrong.into()));
+    }
+    Ok(reason.map(ToOwned::to_owned))
+}
+
+/// Which holds of an environment to lift, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LiftHolds {
+    /// The application.
+    pub application: String,
+    /// The environment.
+    pub environment: String,
+    /// The one that the rollback of this release put there; all when absent.
+    pub release: Option<ReleaseId>,
+    /// Why.
+    pub reason: String,
+}
+
+/// Lifts holds of an environment; gives what was lifted. Releases that were held do not start by that: deploy them.
+///
+/// # Errors
+/// [`OperationError::Invalid`] without a reason; [`OperationError::NotFound`] when nothing is held there;
+/// [`OperationError`].
+pub async fn lift_holds(context: &Context, ask: &LiftHolds, by: &str) -> Result<Vec<Hold>, OperationError> {
+    let LiftHolds { application, environment, release, reason } = ask;
+    let Some(reason) = checked_reason(Some(reason))? else {
+        let missing = Problem::new("reason", "a hold is lifted for a reason").with_hint("say which");
+        return Err(OperationError::Invalid(missing.into()));
+    };
     let mut holds = context.store.holds(application, environment).await?;
-    holds.retain(|hold| release.is_none_or(|release| hold.record.release == *release));
+    holds.retain(|hold| release.as_ref().is_none_or(|release| hold.record.release == *release));
     let mut lifted = Vec::new();
     for hold in holds {
         let event = EventDraft {
             release: hold.record.release.clone(),
             at: context.now(),
             actor: by.to_owned(),
-            environment: Some(environment.to_owned()),
+            environment: Some(environment.clone()),
             attempt: None,
             stage: None,
-            what: Happening::HoldLifted {},
+            what: Happening::HoldLifted { reason: Some(reason.clone()) },
         };
         match context.store.commit(Transaction::new().delete(&hold).event(event)).await {
             Ok(_) => lifted.push(hold.record),

@@ -67,7 +67,7 @@ pub use edit_draft::edit_draft;
 pub use error::OperationError;
 pub use export_release::export_release;
 pub use freezes::{StartFreeze, lift_freeze, list_freezes, start_freeze};
-pub use holds::lift_holds;
+pub use holds::{LiftHolds, lift_holds};
 pub use intake::{ScheduledFire, due_schedules};
 pub use notify::{Notified, notify};
 pub use outbound::OutboundPolicy;

@@ -15,7 +15,8 @@ use crate::{Context, OperationError};
 
 /// Takes back what the release changed in the environment: its latest deployment there, and those before it that led up to
 /// it. One that runs is cancelled first, one that only waits is cancelled too, and one that is being cancelled is taken back
-/// when that is over. Gives the attempt that rolls back, or the one that is cancelled first.
+/// when that is over. Gives the attempt that rolls back, or the one that is cancelled first; where nothing but a deployment
+/// that waited was there, cancelling it is all.
 ///
 /// # Errors
 /// [`OperationError::Conflicting`] when there is nothing to take back, when it was taken back before, when a later
@@ -26,6 +27,7 @@ pub async fn roll_back(
     environment: &str,
     by: &str,
 ) -> Result<Attempt, OperationError> {
+    let mut canceled = None;
     for _ in 0..20 {
         let active = context.active_release(release).await?;
         let record = &active.record;
@@ -36,9 +38,14 @@ pub async fn roll_back(
         if spec.rollback.policy == RollbackMode::Never {
             return Err(refuse(format!("the rollback policy of `{environment}` is `never`")));
         }
-        let target = match what_to_do(context, release, environment).await? {
+        let to_do = match what_to_do(context, release, environment).await {
+            // What waited was all that there was to it: nothing is left that it changed.
+            Err(OperationError::Conflicting(why)) => return canceled.ok_or(OperationError::Conflicting(why)),
+            other => other?,
+        };
+        let target = match to_do {
             ToDo::Cancel(waiting) => {
-                again_if_moved(cancel_deployment(context, &waiting, by).await)?;
+                canceled = again_if_moved(cancel_deployment(context, &waiting, by).await)?.or(canceled);
                 continue;
             }
             ToDo::CancelFirst(running) => {
@@ -49,8 +56,8 @@ pub async fn roll_back(
                 }
             }
             ToDo::Follow(canceling) => {
-                if note(context, &canceling, by).await? {
-                    return Ok(canceling.record);
+                if let Some(noted) = note(context, &canceling, by).await? {
+                    return Ok(noted);
                 }
                 continue;
             }
@@ -58,10 +65,10 @@ pub async fn roll_back(
         };
         let runs = context.store.stage_runs(&target.record.at).await?;
         let reason = RollbackReason::Requested { by: by.to_owned() };
-        let rollback =
-            plan_rollback(context, record, &target.record, &runs, reason).await?.ok_or_else(|| {
-                refuse(format!("the deployment to `{environment}` changed nothing in the cluster"))
-            })?;
+        let Some(rollback) = plan_rollback(context, record, &target.record, &runs, reason).await? else {
+            let nothing = refuse(format!("the deployment to `{environment}` changed nothing in the cluster"));
+            return canceled.ok_or(nothing);
+        };
         if write(context, Transaction::new().check(&active), &target, &rollback, by).await? {
             context.executions.start_or_leave(&rollback.attempt).await;
             return Ok(rollback.attempt);
@@ -93,10 +100,6 @@ async fn what_to_do(
     let latest = attempts.first().map(|a| a.record.at.number);
     let latest =
         latest.ok_or_else(|| refuse(format!("the release was never deployed to `{environment}`")))?;
-    let ever_began = attempts.iter().any(|a| !a.record.is_rollback() && a.record.started_at.is_some());
-    if !ever_began {
-        return Err(refuse(format!("attempt {latest} changed nothing: it never started")));
-    }
     // What was over before it began left everything as it was.
     let began = |a: &Versioned<Attempt>| {
         a.record.is_rollback() || a.record.started_at.is_some() || !a.record.state.is_terminal()
@@ -135,15 +138,20 @@ async fn after_rollback(
     }
 }
 
-/// Notes that a rollback is wanted when the cancel is over. `false`: the cancel is over, or something else changed.
-async fn note(context: &Context, canceling: &Versioned<Attempt>, by: &str) -> Result<bool, OperationError> {
+/// Notes that a rollback is wanted when the cancel is over. `None`: the cancel is over, or something else changed.
+async fn note(
+    context: &Context,
+    canceling: &Versioned<Attempt>,
+    by: &str,
+) -> Result<Option<Attempt>, OperationError> {
     if canceling.record.rollback_request.is_some() {
-        return Ok(true);
+        return Ok(Some(canceling.record.clone()));
     }
     let request = Some(RollbackRequest { by: by.to_owned() });
     let next = Attempt { rollback_request: request, ..canceling.record.clone() };
     let event = context.event(&next.at, by, Happening::RollbackRequested {});
-    committed(context, Transaction::new().replace(canceling, &next).event(event)).await
+    let noted = committed(context, Transaction::new().replace(canceling, &next).event(event)).await?;
+    Ok(noted.then_some(next))
 }
 
 /// `None`: what was to be cancelled came to its end meanwhile.

@@ -9,7 +9,7 @@ use pilothouse_domain::timeline::{EventDraft, Happening};
 use pilothouse_store::{Transaction, Versioned};
 
 use crate::freezes::{check_override, override_freeze};
-use crate::holds::hold_on;
+use crate::holds::{checked_reason, hold_on};
 use crate::new_attempt::queued;
 use crate::new_deployment::new_deployment;
 use crate::retry::take_over;
@@ -29,6 +29,8 @@ pub struct StartDeployment {
     pub override_freeze: Option<String>,
     /// From which stage.
     pub from: StartFrom,
+    /// Why, for the record, when it overrides a hold.
+    pub reason: Option<String>,
 }
 
 /// Where a deployment begins (H5).
@@ -52,8 +54,9 @@ pub async fn start_deployment(
     ask: &StartDeployment,
     by: &str,
 ) -> Result<Attempt, OperationError> {
-    let StartDeployment { release, environment, wanted, from, override_freeze: reason } = ask;
-    let in_spite = reason.clone().map(|reason| FreezeOverride { by: by.to_owned(), reason });
+    let StartDeployment { release, environment, wanted, from, override_freeze, reason } = ask;
+    let in_spite = override_freeze.clone().map(|reason| FreezeOverride { by: by.to_owned(), reason });
+    let reason = checked_reason(reason.as_deref())?;
     for _ in 0..20 {
         let active = context.active_release(release).await?;
         check_environment(&active.record, environment)?;
@@ -89,7 +92,7 @@ pub async fn start_deployment(
         }
         // Whoever abandons the release meanwhile must not find it at rest (A4).
         let tx = Transaction::new().check(&active).create(&attempt).event(queued(context, &attempt));
-        match context.store.commit(tx.events(told(context, &attempt, by))).await {
+        match context.store.commit(tx.events(told(context, &attempt, by, reason.as_ref()))).await {
             Ok(_) => {
                 context.executions.start_or_leave(&attempt).await;
                 return Ok(attempt);
@@ -102,12 +105,13 @@ pub async fn start_deployment(
 }
 
 /// What is special about it: what it takes over, the hold (X4) and the freezes (X14) that it overrides.
-fn told(context: &Context, attempt: &Attempt, by: &str) -> Vec<EventDraft> {
+fn told(context: &Context, attempt: &Attempt, by: &str, reason: Option<&String>) -> Vec<EventDraft> {
     let carried = attempt
         .carried
         .as_ref()
         .map(|carried| Happening::StagesCarriedOver { from: carried.from, stages: carried.stages.clone() });
-    let overrides = attempt.overrides.clone().map(|held| Happening::HoldOverridden { held });
+    let reason = reason.cloned();
+    let overrides = attempt.overrides.clone().map(|held| Happening::HoldOverridden { held, reason });
     let frozen = attempt
         .freeze_override
         .as_ref()

@@ -1,6 +1,7 @@
 //! A release as it is shown: one pure function from its records to a view (H2, H3, H8, T66).
 
 mod gates;
+mod rollback;
 mod types;
 mod waits;
 
@@ -10,6 +11,7 @@ use pilothouse_domain::approval::Approval;
 use pilothouse_domain::attempt::{Attempt, AttemptKind, AttemptRef, AttemptState, AttemptStatus, Control};
 use pilothouse_domain::environment::EnvironmentStatus;
 use pilothouse_domain::gate::GateRun;
+use pilothouse_domain::hold::Hold;
 use pilothouse_domain::ids::ReleaseId;
 use pilothouse_domain::pipeline::{
     EnvironmentSpec, Requires, StageSpec, environment_order, topological_order,
@@ -21,12 +23,13 @@ use serde_json::Value;
 
 pub use gates::{GateCheckView, GateState, GateView};
 pub use types::{
-    ApprovalView, Asks, AttemptPurpose, AttemptView, EnvironmentView, ExecutionName, Outcome, ReleaseView,
-    StageState, StageView,
+    ApprovalView, Asks, AttemptPurpose, AttemptView, EnvironmentView, ExecutionName, HoldView, Outcome,
+    ReleaseView, RollbackView, StageState, StageView,
 };
 pub use waits::{StageWait, WaitKind};
 
 use gates::gates_of;
+use rollback::{hold_on, holds, rollback};
 
 use crate::lanes::{PlaceView, line_of};
 use crate::rollback::trigger;
@@ -48,6 +51,8 @@ pub struct ReleaseRecords {
     pub gates: Vec<GateRun>,
     /// Where its attempts that wait for room stand in line (X2).
     pub places: BTreeMap<AttemptRef, PlaceView>,
+    /// What is held in its environments, in any order.
+    pub holds: Vec<Hold>,
 }
 
 /// Reads a release and all that happened in it.
@@ -65,10 +70,12 @@ pub async fn view_release(context: &Context, id: &ReleaseId) -> Result<ReleaseVi
     for attempt in attempts.iter().filter(|attempt| attempt.in_line_for().is_some()) {
         places.extend(line_of(context, attempt).await?.map(|place| (attempt.at.clone(), place)));
     }
+    let holds = holds(context, &release.record).await?;
     Ok(release_view(&ReleaseRecords {
         release: release.record,
         attempts,
         places,
+        holds,
         runs: records.all::<StageRun>()?.into_iter().map(|r| r.record).collect(),
         approvals: records.all::<Approval>()?.into_iter().map(|a| a.record).collect(),
         gates: records.all::<GateRun>()?.into_iter().map(|g| g.record).collect(),
@@ -115,6 +122,7 @@ fn environment(records: &ReleaseRecords, spec: &EnvironmentSpec) -> EnvironmentV
         cluster: spec.cluster.clone(),
         namespace: spec.namespace.clone(),
         rollback_policy: spec.rollback.policy,
+        held: hold_on(records, spec, attempts.last().copied()),
         attempts: attempts.into_iter().map(|a| attempt(records, a)).collect(),
     }
 }
@@ -156,6 +164,10 @@ fn attempt(records: &ReleaseRecords, attempt: &Attempt) -> AttemptView {
         rolled_back_by: attempt.rolled_back_by.as_ref().map(|by| by.number),
         undoes,
         rollback_trigger,
+        rollback: rollback(attempt),
+        rollback_requested_by: attempt.rollback_request.as_ref().map(|request| request.by.clone()),
+        continues: attempt.carried.as_ref().map(|carried| carried.from),
+        overrides: attempt.overrides.clone(),
         stages,
         approvals: approvals.collect(),
         gates: gates_of(&records.gates, attempt),
@@ -241,6 +253,8 @@ fn stage(records: &ReleaseRecords, attempt: &Attempt, spec: &StageSpec) -> Stage
         ended_at: None,
         waits: None,
         child: None,
+        undoable: false,
+        carried_from: None,
         output: Value::Null,
     };
     let run = records.runs.iter().find(|r| r.at == attempt.at && r.stage == spec.name);
@@ -259,6 +273,8 @@ fn stage(records: &ReleaseRecords, attempt: &Attempt, spec: &StageSpec) -> Stage
         ended_at: run.ended_at.filter(|_| !passed_over),
         waits: waits::waits(run),
         child: pipeline::child(run),
+        undoable: run.has_snapshot,
+        carried_from: run.carried_from,
         output: run.output.clone(),
         ..blank
     }

@@ -32,6 +32,9 @@ pub(crate) struct DeployArgs {
     /// In spite of a freeze, before all others in line: why. Needs the role admin.
     #[arg(long, value_name = "REASON")]
     override_freeze: Option<String>,
+    /// Why, for the record: for one that overrides a hold.
+    #[arg(long, value_name = "TEXT")]
+    reason: Option<String>,
 }
 
 /// A time: one with its offset, or a length of time from now.
@@ -89,6 +92,7 @@ pub(crate) async fn deploy(session: &Session, args: DeployArgs) -> Result<(), Fa
         now: args.now,
         from: args.from_failed.then_some(DeployFrom::Failed),
         override_freeze: args.override_freeze,
+        reason: args.reason,
     };
     let path = ["v1", "releases", id.as_str(), "environments", &args.environment, "deploy"];
     tell(session, Request::post(&path).json(&ask), id.as_str(), &args.environment).await
@@ -168,8 +172,13 @@ async fn tell(session: &Session, request: Request, release: &str, environment: &
                 attempt.attempt
             );
         }
+        let besides = match (&attempt.overrides, &attempt.rollback_requested_by) {
+            (Some(held), _) => format!("; it overrides the hold since release {held} was rolled back there"),
+            (_, Some(_)) => "; the rollback follows when the cancel is over".to_owned(),
+            _ => String::new(),
+        };
         format!(
-            "{environment}, attempt {}: {} is {:?} ({:?}), {}; follow it with `pilothouse release watch {release}`",
+            "{environment}, attempt {}: {} is {:?} ({:?}), {}{besides}; follow it with `pilothouse release watch {release}`",
             attempt.attempt,
             format!("{:?}", attempt.kind).to_lowercase(),
             attempt.status,

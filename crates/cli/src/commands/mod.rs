@@ -7,6 +7,7 @@ pub(crate) mod deploy;
 pub(crate) mod draft;
 pub(crate) mod freeze;
 pub(crate) mod gates;
+pub(crate) mod hold;
 pub(crate) mod hook;
 pub(crate) mod lane;
 pub(crate) mod limit;
@@ -84,6 +85,7 @@ async fn client_command(session: &Session, command: Command) -> Result<ExitCode,
         Command::Lane(command) => lane::run(session, command).await?,
         Command::Limit(command) => limit::run(session, command).await?,
         Command::Freeze(command) => freeze::run(session, command).await?,
+        Command::Hold(command) => hold::run(session, command).await?,
         Command::Hook(command) => hook::run(session, command).await?,
         Command::Notifications(command) => notifications::run(session, command).await?,
         Command::Token(command) => token::run(session, command).await?,

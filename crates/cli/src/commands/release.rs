@@ -208,7 +208,7 @@ fn summary_row(release: &ReleaseSummary, now: Timestamp) -> Vec<String> {
 }
 
 /// `shop/web:1.0.0`, without the host and the digest: for tables.
-fn short_images(artifacts: &[Artifact]) -> String {
+pub(crate) fn short_images(artifacts: &[Artifact]) -> String {
     let short = |a: &Artifact| match (&a.tag, &a.digest) {
         (Some(tag), _) => format!("{}:{tag}", a.image),
         (None, Some(digest)) => format!("{}@{}", a.image, digest.chars().take(19).collect::<String>()),
@@ -279,7 +279,12 @@ fn history_row(entry: &HistoryEntry, now: Timestamp) -> Vec<String> {
         d.release.to_string(),
         d.attempt.to_string(),
         format!("{:?}", d.kind).to_lowercase(),
-        format!("{:?} ({:?}){undone}", d.status, d.operation_status),
+        format!(
+            "{:?} ({:?}){undone}{}",
+            d.status,
+            d.operation_status,
+            if entry.current { ", current" } else { "" }
+        ),
         short_images(&entry.artifacts),
         ago(now, d.created_at),
         took,

@@ -135,10 +135,14 @@ fn in_full(event: &Event) -> String {
                 clause(reason)
             )
         }
-        Happening::HoldOverridden { held } => {
-            format!("{by} overrides the hold since release {held} was rolled back here")
+        Happening::HoldOverridden { held, reason } => {
+            let why = reason.as_ref().map(|why| format!(": “{why}”")).unwrap_or_default();
+            format!("{by} overrides the hold since release {held} was rolled back here{why}")
         }
-        Happening::HoldLifted {} => format!("{by} lifted the hold"),
+        Happening::HoldLifted { reason } => {
+            let why = reason.as_ref().map(|why| format!(": “{why}”")).unwrap_or_default();
+            format!("{by} lifted the hold of this release{why}")
+        }
         Happening::ExecutionRestarted { restarts } => {
             format!("its execution was lost and started anew (restart {restarts})")
         }

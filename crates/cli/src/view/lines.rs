@@ -83,6 +83,7 @@ pub(crate) fn lines(view: &ReleaseView, now: Timestamp) -> Vec<Line> {
 fn not_started(environment: &EnvironmentView) -> Line {
     let note = match (environment.start, environment.after.as_slice()) {
         _ if environment.skipped => "is skipped in this release".to_owned(),
+        _ if environment.held.is_some() => held(environment),
         (Start::Manual, _) => "starts when somebody deploys it".to_owned(),
         (Start::Automatic, []) => String::new(),
         (Start::Automatic, after) => format!("after {}", after.join(", ")),
@@ -100,6 +101,15 @@ fn not_started(environment: &EnvironmentView) -> Line {
         took: String::new(),
         note,
     }
+}
+
+/// What keeps the release from starting here by itself (X4).
+fn held(environment: &EnvironmentView) -> String {
+    let Some(hold) = &environment.held else { return String::new() };
+    format!(
+        "held since release {} was rolled back here ({}): starts when somebody deploys it",
+        hold.release, hold.reason
+    )
 }
 
 fn heading(environment: &EnvironmentView, attempt: &AttemptView) -> Line {
@@ -120,6 +130,7 @@ fn heading(environment: &EnvironmentView, attempt: &AttemptView) -> Line {
         note = format!("{note} after {took}");
     }
     note.push_str(undone(attempt.execution));
+    note.push_str(&besides(attempt));
     if let Some(reason) = &attempt.reason {
         note = format!("{note}: {}", without_what_its_stages_say(reason, attempt));
     }
@@ -130,6 +141,33 @@ fn heading(environment: &EnvironmentView, attempt: &AttemptView) -> Line {
         took: String::new(),
         note,
     }
+}
+
+/// What is special about an attempt: how it rolls back, what it takes over, what it overrides.
+fn besides(attempt: &AttemptView) -> String {
+    let mut words = String::new();
+    if let Some(rollback) = &attempt.rollback {
+        match (&rollback.pipeline, &rollback.restores) {
+            (Some(pipeline), Some(release)) => {
+                words = format!(", runs pipeline {pipeline} with release {release}");
+            }
+            (_, Some(release)) => words = format!(", back to release {release}"),
+            _ => {}
+        }
+        if let Some(note) = &rollback.note {
+            words = format!("{words} ({note})");
+        }
+    }
+    if let Some(number) = attempt.continues {
+        words = format!("{words}, goes on from attempt {number}");
+    }
+    if let Some(held) = &attempt.overrides {
+        words = format!("{words}, overrides the hold since release {held} was rolled back");
+    }
+    if attempt.rollback_requested_by.is_some() && attempt.rolled_back_by.is_none() {
+        words.push_str(", is rolled back then");
+    }
+    words
 }
 
 /// What became of an attempt that is taken back (V15).
@@ -192,6 +230,7 @@ fn of_stage(attempt: &str, stage: &StageView, now: Timestamp) -> Vec<Line> {
     let note = match (stage.reason.as_deref().or(stage.progress.as_deref()), passed_over) {
         (Some(why), Some(how)) => format!("{how}: {why}"),
         (None, Some(how)) => how.to_owned(),
+        (None, None) if stage.carried_from.is_some() => "taken over".to_owned(),
         (None, None) if stage.always_run => "always runs".to_owned(),
         (why, None) => why.unwrap_or_default().to_owned(),
     };

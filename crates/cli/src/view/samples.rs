@@ -176,6 +176,7 @@ fn environment(name: &str, attempts: Vec<AttemptView>) -> EnvironmentView {
         cluster: "default".to_owned(),
         namespace: name.to_owned(),
         rollback_policy: RollbackMode::OnFailure,
+        held: None,
         attempts,
     }
 }
@@ -203,6 +204,10 @@ fn attempt(number: u32, status: AttemptStatus, operation_status: OperationStatus
         rolled_back_by: None,
         undoes: None,
         rollback_trigger: None,
+        rollback: None,
+        rollback_requested_by: None,
+        continues: None,
+        overrides: None,
         stages: Vec::new(),
         approvals: Vec::new(),
         gates: Vec::new(),
@@ -225,6 +230,8 @@ fn stage(name: &str, status: StageState, reason: Option<&str>, from: i64, to: Op
         ended_at: to.map(at),
         waits: None,
         child: None,
+        undoable: false,
+        carried_from: None,
         output: Value::Null,
     }
 }

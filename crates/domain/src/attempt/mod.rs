@@ -76,6 +76,11 @@ pub enum RollbackReason {
         /// Which did not pass, and why.
         reason: String,
     },
+    /// The environment's policy, after somebody cancelled the deployment.
+    Canceled {
+        /// By whom.
+        reason: String,
+    },
     /// A person asked for it.
     Requested {
         /// Who.

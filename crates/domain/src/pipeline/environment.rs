@@ -135,12 +135,16 @@ pub enum RollbackMode {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RollbackCause {
-    /// A stage failed.
+    /// A stage failed, for whatever reason.
     StageFailed,
+    /// A stage failed because it did not come to its end in its time.
+    StageTimedOut,
     /// The approval was rejected, or nobody answered in time.
     ApprovalRejected,
     /// A gate failed.
     GateFailed,
+    /// Somebody cancelled or stopped it after its stages had begun.
+    Canceled,
 }
 
 fn stage_failed() -> Vec<RollbackCause> {

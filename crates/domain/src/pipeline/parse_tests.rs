@@ -324,6 +324,23 @@ fn values_of_a_wrong_type_say_what_to_write() {
     "#);
 }
 
+/// V1, V2: what would never come to anything is told when the pipeline is saved.
+#[test]
+fn rollbacks_are_checked() {
+    let text = "application: shop\npipeline: web\nenvironments:\n- name: a\n  namespace: dev\n  rollback: { policy: never, causes: [canceled], pipeline: undo, timeout: 5m }\n  stages: [{ name: A, type: wait, duration: 1s, rollback: { pipeline: undo } }]\n- name: b\n  namespace: dev\n  rollback: { causes: [stage_timed_out], timeout: 0s, pipeline: Undo }\n  stages: [{ name: A, type: wait, duration: 1s, rollback: { pipelin: undo } }]\n- name: c\n  namespace: dev\n  rollback: { policy: on_failure, causes: [] }\n  stages: [{ name: A, type: wait, duration: 1s }]\n";
+    insta::assert_snapshot!(problems(text), @r#"
+    line 6: environments[0].rollback.causes: no cause starts a rollback: the policy is `never`; write `policy: on_failure`, or remove them
+    line 6: environments[0].rollback.pipeline: the policy is `never`: there is no rollback; remove it, or write `policy: manual`
+    line 6: environments[0].rollback.timeout: the policy is `never`: there is no rollback; remove it, or write `policy: manual`
+    line 7: environments[0].stages[0].rollback: the environment's rollback policy is `never`: nothing would run it; remove it, or write `rollback.policy: manual` in the environment
+    line 10: environments[1].rollback.causes: no cause starts a rollback: the policy is `manual`; write `policy: on_failure`, or remove them
+    line 10: environments[1].rollback.timeout: a rollback cannot end in no time
+    line 10: environments[1].rollback.pipeline: `Undo` cannot be a name; use lower case letters, digits and `-`, at most 63, beginning and ending with a letter or digit
+    line 11: environments[1].stages[0].rollback.pipelin: unknown key; did you mean `pipeline`?
+    line 14: environments[2].rollback.causes: no cause starts a rollback: there are none; list some, or write `policy: manual`
+    "#);
+}
+
 #[test]
 fn approvals_are_checked() {
     let text = "application: shop\npipeline: web\nenvironments:\n- name: dev\n  namespace: dev\n  approvals:\n    after: { approvers: [{ role: aprover }] }\n    before: { approvers: [{ user: alice }, { user: alice }], required: 2, timeout: 7 days }\n  rollback: { policy: always, causes: [stage_failed, gate] }\n  stages: [{ name: A, type: wait, duration: 1s }]\n- name: prod\n  namespace: dev\n  approvals: { before: { approvers: [{ roel: a }, {}, { role: a, user: b }], required: 0 } }\n  stages: [{ name: A, type: wait, duration: 1s }]\n";
@@ -332,7 +349,7 @@ fn approvals_are_checked() {
     line 8: environments[0].approvals.before.required: 2 approvals are required, but only 1 may approve
     line 8: environments[0].approvals.before.timeout: `7 days` is not a duration: write for example `30s`, `10m`, `1h30m` or `7d`, at most `366d`
     line 9: environments[0].rollback.policy: `always` is not known here: expected one of `never`, `manual`, `on_failure`
-    line 9: environments[0].rollback.causes[1]: `gate` is not known here: expected one of `stage_failed`, `approval_rejected`, `gate_failed`
+    line 9: environments[0].rollback.causes[1]: `gate` is not known here: expected one of `stage_failed`, `stage_timed_out`, `approval_rejected`, `gate_failed`, `canceled`
     line 13: environments[1].approvals.before.approvers[0]: expected exactly one of the keys `role`, `user`; did you mean `role`?
     line 13: environments[1].approvals.before.approvers[1]: expected exactly one of the keys `role`, `user`
     line 13: environments[1].approvals.before.approvers[2]: expected exactly one of the keys `role`, `user`

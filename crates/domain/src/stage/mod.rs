@@ -157,4 +157,11 @@ impl StageRun {
         }
         Ok(next)
     }
+
+    /// Whether it failed because its time was over.
+    #[must_use]
+    pub fn ran_out_of_time(&self) -> bool {
+        let overdue = self.ended_at.is_some_and(|ended| ended >= self.deadline);
+        matches!(self.status, StageStatus::Failed { .. }) && self.started_at < self.deadline && overdue
+    }
 }

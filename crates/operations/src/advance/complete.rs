@@ -7,6 +7,7 @@ use pilothouse_store::{Record as _, Transaction, Versioned};
 
 use crate::children::{given_up, tell_parent};
 use crate::executions::ExecutionInput;
+use crate::holds::outlived;
 use crate::lanes::{frozen_place, lanes_held, letting_go, wake_lane};
 use crate::new_attempt::queued;
 use crate::{Context, OperationError};
@@ -56,6 +57,9 @@ async fn write(
     tx = letting_go(context, &next, lanes, tx).await?;
     if next.frozen.is_some() {
         tx = tx.delete_key(frozen_place(context, &next).key());
+    }
+    if let Some((hold, lifted)) = outlived(context, &next).await? {
+        tx = tx.delete(&hold).event(lifted);
     }
     let (started, held) = following(context, &next).await?;
     tx = tx.events(held);

@@ -157,7 +157,7 @@ pub(crate) async fn ending(
     runs: &[Versioned<StageRun>],
 ) -> Result<Transaction, OperationError> {
     let mut tx = end_running_stages(context, next, runs, Transaction::new());
-    if let Some(reason) = rollback_reason(release, next) {
+    if let Some(reason) = rollback_reason(release, next, runs) {
         let lease = context.store.lease(&lane_of_environment(next)).await?;
         if let (Some(lease), Some(rollback)) =
             (lease, plan_rollback(context, release, next, runs, reason).await?)
@@ -172,7 +172,7 @@ pub(crate) async fn ending(
         tx = tx.event(ended(context, next));
     }
     for approval in context.approvals_of(&next.at).await? {
-        let closed = approval.record.cancel(SYSTEM, context.now());
+        let closed = approval.record.cancel(&next.last_modified_by, context.now());
         if closed != approval.record {
             tx = tx.replace(&approval, &closed);
         }
@@ -180,7 +180,11 @@ pub(crate) async fn ending(
     Ok(tx)
 }
 
-fn rollback_reason(release: &Release, attempt: &Attempt) -> Option<RollbackReason> {
+fn rollback_reason(
+    release: &Release,
+    attempt: &Attempt,
+    runs: &[Versioned<StageRun>],
+) -> Option<RollbackReason> {
     if attempt.is_rollback() {
         return None;
     }
@@ -191,7 +195,11 @@ fn rollback_reason(release: &Release, attempt: &Attempt) -> Option<RollbackReaso
     let counts = |cause| policy.policy == RollbackMode::OnFailure && policy.causes.contains(&cause);
     let reason = attempt.state.reason().unwrap_or_default();
     match &attempt.state {
-        AttemptState::PhaseFailed { .. } if counts(RollbackCause::StageFailed) => {
+        AttemptState::PhaseFailed { .. }
+            if counts(RollbackCause::StageFailed)
+                || (counts(RollbackCause::StageTimedOut)
+                    && runs.iter().any(|r| r.record.ran_out_of_time())) =>
+        {
             Some(RollbackReason::StageFailed { reason })
         }
         AttemptState::RejectedAfter { .. } if counts(RollbackCause::ApprovalRejected) => {
@@ -199,6 +207,9 @@ fn rollback_reason(release: &Release, attempt: &Attempt) -> Option<RollbackReaso
         }
         AttemptState::GatesFailedFinally { .. } if counts(RollbackCause::GateFailed) => {
             Some(RollbackReason::GateFailed { reason })
+        }
+        AttemptState::CanceledAfter { .. } if counts(RollbackCause::Canceled) => {
+            Some(RollbackReason::Canceled { reason })
         }
         _ => None,
     }

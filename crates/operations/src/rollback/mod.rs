@@ -109,7 +109,8 @@ pub(crate) fn trigger(reason: &RollbackReason) -> String {
     match reason {
         RollbackReason::StageFailed { reason }
         | RollbackReason::ApprovalRejected { reason }
-        | RollbackReason::GateFailed { reason } => reason.clone(),
+        | RollbackReason::GateFailed { reason }
+        | RollbackReason::Canceled { reason } => reason.clone(),
         RollbackReason::Requested { by } => format!("requested by {by}"),
     }
 }

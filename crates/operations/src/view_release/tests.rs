@@ -125,6 +125,7 @@ fn view(attempts: Vec<Attempt>, runs: Vec<StageRun>, approvals: Vec<Approval>) -
         approvals,
         gates: Vec::new(),
         places: Default::default(),
+        holds: Vec::new(),
     })
 }
 

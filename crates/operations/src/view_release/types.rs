@@ -114,8 +114,44 @@ pub struct EnvironmentView {
     pub namespace: String,
     /// Whether a rollback may run, and by whom it is started.
     pub rollback_policy: RollbackMode,
+    /// What keeps the release from starting here by itself (X4).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held: Option<HoldView>,
     /// Its deployment attempts, the first first.
     pub attempts: Vec<AttemptView>,
+}
+
+/// Why a release does not start in an environment by itself: what it carries was taken back there (X4).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct HoldView {
+    /// The release that was taken back.
+    pub release: ReleaseId,
+    /// What triggered that.
+    pub reason: String,
+    /// Since when.
+    pub since: Timestamp,
+}
+
+/// How a rollback goes about it (V1, X4).
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RollbackView {
+    /// The release whose deployment the environment goes back to; absent when nothing was deployed there before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restores: Option<ReleaseId>,
+    /// The pipeline that it runs; absent: it restores the snapshots.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pipeline: Option<String>,
+    /// That pipeline's revision.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revision: Option<u32>,
+    /// Why it does not run the pipeline that is named for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+    /// When all of it must be at its end, once it began.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deadline: Option<Timestamp>,
 }
 
 /// What an attempt is for, without its details.
@@ -206,6 +242,18 @@ pub struct AttemptView {
     /// What triggered the rollback (V16).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rollback_trigger: Option<String>,
+    /// How a rollback goes about it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rollback: Option<RollbackView>,
+    /// Who asked for the rollback that follows when the cancel is over (H6).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rollback_requested_by: Option<String>,
+    /// The attempt whose stages that succeeded it took over (H5).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub continues: Option<u32>,
+    /// The release whose hold was overridden by whoever started it (X4).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub overrides: Option<ReleaseId>,
     /// Its stages in topological order, those that have not begun too.
     pub stages: Vec<StageView>,
     /// The decisions that it asked for, in the order in which they were asked.
@@ -302,6 +350,12 @@ pub struct StageView {
     /// The release that it started (T36).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub child: Option<ReleaseId>,
+    /// Whether what it changed can be taken back: a snapshot is stored (V10).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub undoable: bool,
+    /// The attempt in which it ran, when this one took it over (H5).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub carried_from: Option<u32>,
     /// What later stages may read.
     #[serde(default, skip_serializing_if = "Value::is_null")]
     pub output: Value,

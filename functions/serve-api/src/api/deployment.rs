@@ -25,6 +25,9 @@ pub struct Deploy {
     /// deployment that a freeze holds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub override_freeze: Option<String>,
+    /// Why, for the record, when it overrides a hold; at most 500 characters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
 }
 
 /// Where a deployment begins (H5).
@@ -76,6 +79,12 @@ pub struct Deployment {
     /// The attempt that this one takes back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub undoes: Option<AttemptRef>,
+    /// The release whose hold it overrides (X4).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub overrides: Option<ReleaseId>,
+    /// Who asked for the rollback that follows when its cancel is over (H6).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rollback_requested_by: Option<String>,
 }
 
 impl From<&Attempt> for Deployment {
@@ -100,6 +109,8 @@ impl From<&Attempt> for Deployment {
                 AttemptKind::Rollback { undoes, .. } => Some(undoes.clone()),
                 AttemptKind::Deploy | AttemptKind::Redeploy => None,
             },
+            overrides: attempt.overrides.clone(),
+            rollback_requested_by: attempt.rollback_request.as_ref().map(|request| request.by.clone()),
         }
     }
 }
@@ -117,6 +128,9 @@ pub struct HistoryEntry {
     pub artifacts: Vec<Artifact>,
     /// What started its release.
     pub trigger: String,
+    /// Whether it is what the environment is meant to run: the last that succeeded and was not taken back (V4).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub current: bool,
 }
 
 /// Which part of the history to give.

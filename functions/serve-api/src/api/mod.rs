@@ -6,6 +6,7 @@ mod approval;
 mod deployment;
 mod error;
 mod gate;
+mod hold;
 mod hook;
 mod lane;
 mod notification;
@@ -24,6 +25,7 @@ pub use approval::{
 pub use deployment::{Deploy, DeployFrom, Deployment, History, HistoryEntry};
 pub use error::{CurrentState, ErrorBody, ErrorDetail};
 pub use gate::{GateCheckView, GateSampleView, GateState, GateView, ListSamples};
+pub use hold::{Hold, HoldView, LiftHold};
 pub use hook::{AuthScheme, DeliveryView, HookView, IssuedHook, ListDeliveries, ListHooks, SetHook};
 pub use lane::{
     AddFreeze, FreezeOverride, FreezeView, Frozen, HolderView, LaneView, ListLanes, PlaceView, SetLimit,

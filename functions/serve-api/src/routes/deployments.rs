@@ -173,6 +173,7 @@ async fn deploy(
             Some(DeployFrom::Start) | None => StartFrom::Start,
         },
         override_freeze: ask.override_freeze,
+        reason: ask.reason,
     };
     match start_deployment(&context, &asked, &who.name).await {
         Ok(attempt) => Ok(accepted(&attempt)),

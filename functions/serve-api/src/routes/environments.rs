@@ -41,6 +41,7 @@ async fn history(
         context.store.attempts_of_environment(&application, &environment, limit, cursor.as_ref()).await?;
     let next = page.next.as_ref().map(ToString::to_string);
     let attempts = page.records();
+    let current = context.current_deployment(&application, &environment).await?.map(|attempt| attempt.id);
     let releases = releases(&context, attempts.iter().map(|a| &a.at.release)).await?;
     let items = attempts
         .iter()
@@ -51,6 +52,7 @@ async fn history(
                 pipeline: release.pipeline.clone(),
                 artifacts: release.artifacts.clone(),
                 trigger: release.cause.summary(),
+                current: current.as_ref() == Some(&attempt.id),
             })
         })
         .collect();

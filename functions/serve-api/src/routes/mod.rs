@@ -5,6 +5,7 @@ mod deployments;
 mod drafts;
 mod environments;
 mod gates;
+mod holds;
 mod hooks;
 mod lanes;
 mod link_page;
@@ -30,6 +31,7 @@ pub(crate) fn all() -> Vec<Route> {
         links::routes(),
         environments::routes(),
         lanes::routes(),
+        holds::routes(),
         hooks::routes(),
         notifications::routes(),
         tokens::routes(),

@@ -57,10 +57,12 @@ async fn what_is_not_there_cannot_be_acted_on() {
         (never.refusal(), &never.body["error"]["current"]["environmentStatus"]),
         ((409, "conflict"), &json!("NotStarted"))
     );
+    assert_eq!(it.post(&path(&id, "dev", "stages/Pause/skip"), json!({})).await.refusal(), (409, "conflict"));
+    let waited = it.post(&path(&id, "dev", "rollback"), json!({})).await;
+    assert_eq!((waited.status.as_u16(), &waited.body["operationStatus"]), (202, &json!("Canceled")));
     let nothing = it.post(&path(&id, "dev", "rollback"), json!({})).await;
     assert_eq!(nothing.refusal(), (409, "conflict"));
     assert!(nothing.message().contains("it never started"), "{}", nothing.message());
-    assert_eq!(it.post(&path(&id, "dev", "stages/Pause/skip"), json!({})).await.refusal(), (409, "conflict"));
     let no_stage = it.post(&path(&id, "dev", "stages/Puase/skip"), json!({})).await;
     assert_eq!(no_stage.refusal(), (404, "not_found"));
     assert!(no_stage.message().contains("its stages are"), "{}", no_stage.message());

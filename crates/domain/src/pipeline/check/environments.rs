@@ -1,7 +1,7 @@
 //! Environments: their order, and their schedules.
 
 use super::triggers::check_zone;
-use super::{graph, items};
+use super::{graph, items, rollback};
 use crate::pipeline::path::Path;
 use crate::pipeline::report::Report;
 use crate::pipeline::tree::Node;
@@ -22,6 +22,7 @@ pub(super) fn check(root: &Node, report: &mut Report) {
         if let Some(lane) = environment.get("lane") {
             check_lane(lane, &path.key("lane"), report);
         }
+        rollback::check(environment, &path, report);
     }
 }
 

@@ -7,6 +7,7 @@ mod environments;
 mod gates;
 mod graph;
 mod notifications;
+mod rollback;
 mod stages;
 mod triggers;
 
