@@ -54,8 +54,8 @@ pub async fn start_deployment(
     ask: &StartDeployment,
     by: &str,
 ) -> Result<Attempt, OperationError> {
-    let StartDeployment { release, environment, wanted, from, override_freeze, reason } = ask;
-    let in_spite = override_freeze.clone().map(|reason| FreezeOverride { by: by.to_owned(), reason });
+    let StartDeployment { release, environment, wanted, from, override_freeze: in_spite, reason } = ask;
+    let in_spite = in_spite.clone().map(|reason| FreezeOverride { by: by.to_owned(), reason });
     let reason = checked_reason(reason.as_deref())?;
     for _ in 0..20 {
         let active = context.active_release(release).await?;
