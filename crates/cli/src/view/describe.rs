@@ -48,19 +48,12 @@ fn clause(reason: &str) -> &str {
 fn in_full(event: &Event) -> String {
     let by = &event.actor;
     match &event.what {
-        Happening::ReleaseStarted { cause, artifacts } if artifacts.is_empty() => {
-            format!("release started: {cause}")
+        Happening::ReleaseStarted { cause, artifacts } => {
+            carrying(&format!("release started: {cause}"), artifacts)
         }
-        Happening::ReleaseStarted { cause, artifacts } => format!("release started: {cause}: {artifacts}"),
-        Happening::DraftCreated { cause, artifacts } if artifacts.is_empty() => {
-            format!("draft made: {cause}")
-        }
-        Happening::DraftCreated { cause, artifacts } => format!("draft made: {cause}: {artifacts}"),
+        Happening::DraftCreated { cause, artifacts } => carrying(&format!("draft made: {cause}"), artifacts),
         Happening::DraftEdited { changes } => format!("{by} edited the draft: {}", changes.join("; ")),
-        Happening::DraftStarted { artifacts } if artifacts.is_empty() => {
-            format!("{by} started the draft")
-        }
-        Happening::DraftStarted { artifacts } => format!("{by} started the draft: {artifacts}"),
+        Happening::DraftStarted { artifacts } => carrying(&format!("{by} started the draft"), artifacts),
         Happening::EnvironmentsSkipped { environments } => format!("skips {}", environments.join(", ")),
         Happening::ReleaseAbandoned { reason } => format!("{by} abandoned the release: {reason}"),
         Happening::ChildStarted { child, pipeline, waited } => {
@@ -152,6 +145,11 @@ fn in_full(event: &Event) -> String {
 /// The warning that somebody was given, and set aside.
 fn in_spite_of(warning: Option<&str>) -> String {
     warning.map(|w| format!(", in spite of “{w}”")).unwrap_or_default()
+}
+
+/// With the artifacts, where there are any.
+fn carrying(what: &str, artifacts: &str) -> String {
+    ended(what, (!artifacts.is_empty()).then_some(artifacts))
 }
 
 fn ended(what: &str, reason: Option<&str>) -> String {
