@@ -26,5 +26,8 @@ pub fn parse_pipeline(text: &str, catalog: &StageCatalog) -> Result<PipelineSpec
 }
 
 #[cfg(test)]
+#[path = "parse_environment_tests.rs"]
+mod environment_tests;
+#[cfg(test)]
 #[path = "parse_tests.rs"]
 mod tests;

@@ -4,6 +4,7 @@ use pilothouse_domain::approval::{NOBODY, Verdict};
 use pilothouse_domain::attempt::Attempt;
 use pilothouse_domain::callback::{Awaited, Callback};
 use pilothouse_domain::stage::{Readiness, StageRun, StageStatus, readiness};
+use pilothouse_domain::timeline::Happening;
 use pilothouse_store::{Transaction, Versioned};
 use serde_json::json;
 
@@ -134,7 +135,14 @@ async fn answer_of(context: &Context, run: &Versioned<StageRun>) -> Result<Optio
 async fn expire(context: &Context, run: &Versioned<StageRun>) -> Result<(), OperationError> {
     let StageStatus::AwaitingAnswer { approval: Some(id) } = &run.record.status else { return Ok(()) };
     let Some(approval) = context.store.approval(&run.record.at.release, id).await? else { return Ok(()) };
+    if !approval.record.is_pending() {
+        return Ok(());
+    }
+    let over = approval.record.expire();
+    let expired_as = (!over.on_expiry.is_default()).then_some(over.on_expiry);
+    let (at, stage) = (&run.record.at, &run.record.stage);
+    let expired = context.stage_event(at, stage, SYSTEM, Happening::ApprovalExpired { expired_as });
     // A conflict is an answer that came at the last moment: the step is repeated, and finds it.
-    context.store.commit(Transaction::new().replace(&approval, &approval.record.expire())).await?;
+    context.store.commit(Transaction::new().replace(&approval, &over).event(expired)).await?;
     Ok(())
 }
