@@ -1,5 +1,5 @@
 //! Gates: checks that are sampled until all of them pass together (A34-A38). Adding a check type is one file here and one
-//! line in [`TYPES`].
+//! line in `TYPES`.
 //!
 //! What a sample comes to is decided in [`pilothouse_domain::gate`]; here the checks are carried out and recorded. A check
 //! that cannot be carried out (its host is away, it answers nonsense) is one that did not pass, with the reason; it never
