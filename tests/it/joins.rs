@@ -7,21 +7,21 @@ use std::path::Path;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::world::{World, attempt, attempts};
+use crate::world::{Answer, World, attempt, attempts, pending};
 
 /// What is done to the release, in order.
 #[derive(Debug)]
-struct Step {
+pub(crate) struct Step {
     /// The stage that is waited for, and its status; none: the release at rest. `attempt`: its operation
     /// status; `control`: its control.
-    when: Option<(String, String)>,
-    act: String,
+    pub(crate) when: Option<(String, String)>,
+    pub(crate) act: String,
 }
 
 /// What a pipeline file says at its head.
 #[derive(Debug, Default)]
-struct Script {
-    steps: Vec<Step>,
+pub(crate) struct Script {
+    pub(crate) steps: Vec<Step>,
     /// How many seconds it may take from its creation to its end.
     within: Option<i64>,
     /// How many seconds it takes at least.
@@ -30,13 +30,15 @@ struct Script {
     attempts: Vec<(String, Ends)>,
     /// What the release that a stage of the last attempt started came to.
     children: Vec<(String, String)>,
+    /// Steps whose calls are always lost, as `run-stage:begin`.
+    pub(crate) lost: Vec<String>,
 }
 
 /// For each stage its status, and what its reason contains.
 type Ends = BTreeMap<String, (String, String)>;
 
 impl Script {
-    fn read(file: &str) -> Self {
+    pub(crate) fn read(file: &str) -> Self {
         let mut script = Self::default();
         let head = file.lines().map_while(|line| line.strip_prefix('#'));
         for line in head {
@@ -48,6 +50,8 @@ impl Script {
                     .push(Step { when: Some((stage.to_owned(), status.to_owned())), act: act.to_owned() });
             } else if let Some(act) = line.strip_prefix("then: ") {
                 script.steps.push(Step { when: None, act: act.to_owned() });
+            } else if let Some(step) = line.strip_prefix("lost: ") {
+                script.lost.push(step.to_owned());
             } else if let Some(seconds) = line.strip_prefix("within: ") {
                 script.within = Some(seconds.trim_end_matches('s').parse().unwrap());
             } else if let Some(seconds) = line.strip_prefix("not within: ") {
@@ -73,7 +77,7 @@ impl Script {
 }
 
 /// The latest attempt.
-fn latest(view: &Value) -> Value {
+pub(crate) fn latest(view: &Value) -> Value {
     attempts(view).into_iter().max_by_key(|a| a["number"].as_u64()).unwrap_or_default()
 }
 
@@ -82,37 +86,51 @@ fn stage<'a>(attempt: &'a Value, name: &str) -> &'a Value {
     stages.iter().find(|s| s["name"] == name).unwrap_or_else(|| panic!("no stage {name}: {attempt:#}"))
 }
 
-async fn play(world: &World, release: &str, step: &Step) {
-    let Some((name, status)) = &step.when else {
-        world.at_rest(release).await;
-        return act(world, release, "", &step.act).await;
-    };
-    let seen = |view: &Value| {
+impl Step {
+    /// Whether it is time for it.
+    pub(crate) fn is_due(&self, view: &Value) -> bool {
         let latest = latest(view);
-        match name.as_str() {
-            "attempt" => latest["operationStatus"] == *status,
-            "control" => latest["control"] == *status,
-            name => latest["stages"].is_array() && stage(&latest, name)["status"] == *status,
+        match &self.when {
+            None => view["atRest"] == true,
+            Some((name, status)) => match name.as_str() {
+                "attempt" => latest["operationStatus"] == *status,
+                "control" => latest["control"] == *status,
+                name => {
+                    let stages = latest["stages"].as_array();
+                    stages.is_some_and(|all| all.iter().any(|s| s["name"] == name && s["status"] == *status))
+                }
+            },
         }
-    };
-    world.until(release, &format!("{name} {status}"), seen).await;
-    act(world, release, name, &step.act).await;
+    }
+
+    /// The stage that it is about, if it is about one.
+    pub(crate) fn stage(&self) -> &str {
+        self.when.as_ref().map_or("", |(name, _)| name)
+    }
 }
 
-async fn act(world: &World, release: &str, stage: &str, act: &str) {
+async fn play(world: &World, release: &str, step: &Step) {
+    world.until(release, &format!("{step:?}"), |view| step.is_due(view)).await;
+    let answer = act(world, release, step.stage(), &step.act).await;
+    let answer = answer.unwrap_or_else(|| panic!("{step:?}: nothing to decide"));
+    assert!(answer.status.is_success(), "{}: {:#}", step.act, answer.body);
+}
+
+/// Does what a script says. `None`: there is no approval to decide yet.
+pub(crate) async fn act(world: &World, release: &str, stage: &str, act: &str) -> Option<Answer> {
     let environment = format!("/v1/releases/{release}/environments/dev");
     let (path, body) = match act.split_once(' ').unwrap_or((act, "")) {
-        ("look", _) => return,
-        ("approve", input) => {
-            let approval = world.pending_approval(release).await;
+        ("look", _) => (format!("/v1/releases/{release}"), Value::Null),
+        (decision @ ("approve" | "reject"), input) => {
+            let view = world.get(&format!("/v1/releases/{release}")).await.body;
+            let approval = pending(&view)?;
             let body = if input.is_empty() { json!({}) } else { json!({ "input": input }) };
-            (format!("/v1/releases/{release}/approvals/{approval}/approve"), body)
+            (format!("/v1/releases/{release}/approvals/{approval}/{decision}"), body)
         }
         ("skip", _) => (format!("{environment}/stages/{stage}/skip"), json!({})),
         (action, _) => (format!("{environment}/{action}"), json!({})),
     };
-    let answer = world.post(&path, &body).await;
-    assert!(answer.status.is_success(), "{act}: {:#}", answer.body);
+    Some(if body.is_null() { world.get(&path).await } else { world.post(&path, &body).await })
 }
 
 fn at(value: &Value) -> Option<Timestamp> {
@@ -133,7 +151,7 @@ fn check_order(attempt: &Value) {
     }
 }
 
-fn check_ends(script: &Script, view: &Value) {
+pub(crate) fn check_ends(script: &Script, view: &Value) {
     assert_eq!(attempts(view).len(), script.attempts.len(), "{view:#}");
     for (number, (pair, stages)) in script.attempts.iter().enumerate() {
         let found = attempt(view, "dev", number as u64 + 1);

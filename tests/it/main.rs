@@ -16,6 +16,8 @@ mod drafts;
 mod examples;
 mod gates;
 #[cfg(test)]
+mod histories;
+#[cfg(test)]
 mod intake;
 #[cfg(test)]
 mod joins;
@@ -38,7 +40,11 @@ mod simulation;
 #[cfg(test)]
 mod stages;
 #[cfg(test)]
+mod steps;
+#[cfg(test)]
 mod sub_pipelines;
+#[cfg(test)]
+mod sweep;
 #[cfg(test)]
 mod waits;
 #[cfg(test)]

@@ -295,7 +295,7 @@ pub(crate) fn environment_status(view: &Value, environment: &str) -> String {
     found["status"].as_str().unwrap().to_owned()
 }
 
-fn pending(view: &Value) -> Option<String> {
+pub(crate) fn pending(view: &Value) -> Option<String> {
     attempts(view).iter().find_map(|a| {
         let approvals = a["approvals"].as_array()?;
         let open = approvals.iter().find(|p| p["pending"] == true)?;

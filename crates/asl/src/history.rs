@@ -38,6 +38,15 @@ impl HistoryEvent {
     pub fn event_type(&self) -> &'static str {
         self.detail.event_type()
     }
+
+    /// The name of the state that it tells the entering of.
+    #[must_use]
+    pub fn entered(&self) -> Option<&str> {
+        match &self.detail {
+            Detail::StateEntered { name, .. } => Some(name),
+            _ => None,
+        }
+    }
 }
 
 /// What happened. Values are JSON text.

@@ -16,13 +16,18 @@ pub struct Definition {
     pub text: String,
 }
 
+/// How often one execution looks at a stage before another goes on: each look is at most seven events of a history that
+/// has room for 25,000, and a try that failed counts as a look. At twenty seconds a look that is some fourteen hours.
+pub const LOOKS_PER_EXECUTION: u32 = 2_500;
+
 /// Both definitions, the one that the other starts first.
 #[must_use]
-pub fn definitions(region: &str, account: &str) -> [Definition; 2] {
+pub fn definitions(region: &str, account: &str, looks_per_execution: u32) -> [Definition; 2] {
     let function = |name: &str| format!("arn:aws:lambda:{region}:{account}:function:{name}");
     let values = BTreeMap::from([
         ("AdvanceDeploymentFunctionArn", function("advance-deployment")),
         ("RunStageFunctionArn", function("run-stage")),
+        ("LooksPerExecution", looks_per_execution.to_string()),
         ("StageStateMachineArn", format!("arn:aws:states:{region}:{account}:stateMachine:{STAGE}")),
     ]);
     [
@@ -43,7 +48,7 @@ mod tests {
 
     #[test]
     fn every_placeholder_has_a_value() {
-        for definition in definitions("us-east-1", "000000000000") {
+        for definition in definitions("us-east-1", "000000000000", LOOKS_PER_EXECUTION) {
             assert!(!definition.text.contains("${"), "{}", definition.name);
         }
     }

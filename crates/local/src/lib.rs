@@ -10,6 +10,6 @@ mod outbox;
 mod schedule;
 mod system;
 
-pub use definitions::{DEPLOYMENT, Definition, STAGE, definitions};
+pub use definitions::{DEPLOYMENT, Definition, LOOKS_PER_EXECUTION, STAGE, definitions};
 pub use functions::{Halt, StepFault, StepFaults};
 pub use system::{ClusterChoice, System, SystemBuilder, SystemError};

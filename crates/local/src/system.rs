@@ -25,7 +25,7 @@ use pilothouse_store::{Store, StoreError, Transaction};
 use tokio::task::JoinHandle;
 
 use crate::clocks::{Told, for_table};
-use crate::definitions::{DEPLOYMENT, definitions};
+use crate::definitions::{DEPLOYMENT, LOOKS_PER_EXECUTION, definitions};
 use crate::functions::{Functions, Halt, StepFaults};
 use crate::{outbox, schedule};
 
@@ -87,9 +87,16 @@ pub struct SystemBuilder {
     outbound: OutboundPolicy,
     channels: Arc<ChannelRegistry>,
     background: bool,
+    looks: u32,
 }
 
 impl SystemBuilder {
+    /// Lets an execution look at a stage so often before another goes on; [`LOOKS_PER_EXECUTION`] unless told otherwise.
+    #[must_use]
+    pub fn looks_per_execution(self, looks: u32) -> Self {
+        Self { looks, ..self }
+    }
+
     /// Keeps the records in the file `path`; without it they are kept in memory.
     #[must_use]
     pub fn file(self, path: impl Into<PathBuf>) -> Self {
@@ -184,7 +191,7 @@ impl SystemBuilder {
         let store = Store::new(connector.client(), TABLE).with_seed(seed);
         store.create_table().await?;
         let functions = Arc::new(Functions::new(self.halt, self.step_faults));
-        let (engine, deployment) = engine(&functions, &self.clock, seed)?;
+        let (engine, deployment) = engine(&functions, &self.clock, seed, self.looks)?;
         let context = Context {
             executions: Executions::new(client(&engine), deployment),
             clusters: Clusters::new(store.clone(), secrets.clone()),
@@ -223,6 +230,7 @@ fn engine(
     functions: &Arc<Functions>,
     clock: &SharedClock,
     seed: u64,
+    looks: u32,
 ) -> Result<(Engine, String), SystemError> {
     let tasks: Arc<dyn pilothouse_asl::Tasks> = Arc::clone(functions) as _;
     let engine = Engine::builder(tasks, Arc::new(Told(Arc::clone(clock))))
@@ -232,7 +240,7 @@ fn engine(
         .retention(std::time::Duration::from_secs(3600))
         .build();
     let mut deployment = String::new();
-    for definition in definitions(REGION, ACCOUNT) {
+    for definition in definitions(REGION, ACCOUNT, looks) {
         let arn = engine
             .create_state_machine(definition.name, &definition.text)
             .map_err(|source| SystemError::Definition { name: definition.name, source })?;
@@ -308,6 +316,7 @@ impl System {
             outbound: OutboundPolicy::default(),
             channels: Arc::new(ChannelRegistry::standard()),
             background: true,
+            looks: LOOKS_PER_EXECUTION,
         }
     }
 

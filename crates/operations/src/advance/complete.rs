@@ -27,6 +27,7 @@ pub async fn complete(context: &Context, input: &ExecutionInput) -> Result<(), O
         if !attempt.record.state.is_terminal() {
             return Err(OperationError::Inconsistent("an attempt that runs cannot be completed".to_owned()));
         }
+        forget_tokens(context, &attempt.record).await?;
         let lanes = lanes_held(context, &attempt.record).await?;
         let Some(started) = write(context, &attempt, &lanes).await? else { continue };
         wake(context, &lanes).await?;
@@ -41,6 +42,17 @@ pub async fn complete(context: &Context, input: &ExecutionInput) -> Result<(), O
 async fn wake(context: &Context, lanes: &[LaneName]) -> Result<(), OperationError> {
     for lane in lanes {
         wake_lane(context, lane).await?;
+    }
+    Ok(())
+}
+
+/// Deletes the tokens of its waits: all of them are over. It is done before the attempt is completed, as nobody looks after
+/// it any more then. A step that stores its token later reads the records after that, and does not wait.
+async fn forget_tokens(context: &Context, attempt: &Attempt) -> Result<(), OperationError> {
+    let tokens = context.store.callbacks(&attempt.at).await?;
+    for some in tokens.chunks(50) {
+        let tx = some.iter().fold(Transaction::new(), |tx, token| tx.delete_key(token.record.key()));
+        context.store.commit(tx).await?;
     }
     Ok(())
 }
