@@ -113,11 +113,17 @@ pub(super) fn judge(pod: &Value, context: &Context<'_, '_>) -> PodVerdict {
 }
 
 /// How long the kubelet may still take to say `CrashLoopBackOff` of a container that has just ended: it is the name that
-/// people look for, and its event comes with it.
+/// people look for, and its event comes with it. The event comes by a watch of its own, so that the state may be seen first.
 fn until_back_off(reason: FailureReason, status: &Value, context: &Context<'_, '_>) -> Option<Duration> {
-    let ended = time(&status["state"]["terminated"]["finishedAt"]);
-    let crashed = reason == FailureReason::CrashLoop && ended.is_some();
-    crashed.then(|| remaining(ended, Duration::from_secs(2), context.now)).flatten()
+    if reason != FailureReason::CrashLoop {
+        return None;
+    }
+    if let Some(ended) = time(&status["state"]["terminated"]["finishedAt"]) {
+        return remaining(Some(ended), Duration::from_secs(2), context.now);
+    }
+    let ended = time(&status["lastState"]["terminated"]["finishedAt"])?;
+    let told = context.events.iter().any(|event| event["reason"] == "BackOff");
+    if told { None } else { remaining(Some(ended), Duration::from_secs(3), context.now) }
 }
 
 /// Reason, name of the state, and message, if the container's state is a failure.

@@ -106,17 +106,35 @@ fn crashed(restarts: i64, why: &str, code: i64) -> Value {
         "lastState": {"terminated": {"exitCode": code, "reason": why, "message": "no database", "finishedAt": "2026-11-21T10:00:10Z"}}})
 }
 
+fn back_off_event() -> Value {
+    json!({"type": "Warning", "reason": "BackOff", "message": "Back-off restarting failed container web", "count": 1,
+        "involvedObject": {"kind": "Pod", "uid": "p1"}, "lastTimestamp": "2026-11-21T10:00:10Z"})
+}
+
 #[test]
 fn a_second_crash_is_a_failure_and_the_first_is_not() {
     assert_eq!(
         reason(verdict("Deployment", &pod(crashed(0, "Error", 1)), &[], "10:00:00", "10:00:11")),
         None
     );
-    let verdict = verdict("Deployment", &pod(crashed(1, "Error", 3)), &[], "10:00:00", "10:00:11");
+    let told = [back_off_event()];
+    let verdict = verdict("Deployment", &pod(crashed(1, "Error", 3)), &told, "10:00:00", "10:00:11");
     let PodVerdict::Failed(reason, evidence) = verdict else { panic!() };
     assert_eq!(reason, FailureReason::CrashLoop);
     assert_eq!((evidence.exit_code, evidence.restarts), (Some(3), Some(1)));
     assert_eq!(evidence.message, "no database");
+}
+
+#[test]
+fn the_event_of_a_crash_is_waited_for_a_moment_and_no_longer() {
+    let crashed = pod(crashed(1, "Error", 3));
+    let soon = verdict("Deployment", &crashed, &[], "10:00:00", "10:00:11");
+    assert_eq!(soon, PodVerdict::Suspect(Duration::from_secs(2)));
+    // A cluster need not keep events at all.
+    let later = reason(verdict("Deployment", &crashed, &[], "10:00:00", "10:00:13"));
+    assert_eq!(later, Some(FailureReason::CrashLoop));
+    let told = reason(verdict("Deployment", &crashed, &[back_off_event()], "10:00:00", "10:00:11"));
+    assert_eq!(told, Some(FailureReason::CrashLoop));
 }
 
 #[test]
