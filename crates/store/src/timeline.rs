@@ -3,9 +3,12 @@
 
 use std::collections::BTreeMap;
 
+use pilothouse_domain::attempt::AttemptRef;
 use pilothouse_domain::ids::ReleaseId;
 use pilothouse_domain::notification::Message;
+use pilothouse_domain::pipeline::StageSpec;
 use pilothouse_domain::release::Release;
+use pilothouse_domain::stage::stages_of;
 use pilothouse_domain::timeline::{Event, EventDraft};
 
 use crate::codec::decode;
@@ -90,12 +93,25 @@ impl Store {
                 releases.insert(event.release.clone(), release.record);
             }
             let Some(release) = releases.get(&event.release) else { continue };
-            let listeners = release.spec.listeners(event);
+            let stage = self.stage_of(release, event).await?;
+            let listeners = release.spec.listeners(event, stage.as_ref());
             if !listeners.is_empty() {
                 messages.push(Message::new(event, topic, &listeners));
             }
         }
         Ok(messages)
+    }
+
+    /// The stage that an event happened in, as its attempt runs it: a rollback pipeline has stages of its own.
+    async fn stage_of(&self, release: &Release, event: &Event) -> Result<Option<StageSpec>, StoreError> {
+        let (Some(environment), Some(number), Some(stage)) =
+            (&event.environment, event.attempt, &event.stage)
+        else {
+            return Ok(None);
+        };
+        let at = AttemptRef { release: event.release.clone(), environment: environment.clone(), number };
+        let Some(attempt) = self.attempt(&at).await? else { return Ok(None) };
+        Ok(stages_of(release, &attempt.record).into_iter().find(|spec| spec.name == *stage))
     }
 
     /// The newest event of a release, strongly consistent.

@@ -154,3 +154,33 @@ async fn what_is_named_is_checked_when_the_pipeline_is_saved() {
         "{told}"
     );
 }
+
+/// T32: a stage of a rollback pipeline tells those whom it names itself, whatever a stage of the same name that it takes back
+/// names.
+#[tokio::test(start_paused = true)]
+async fn t32_a_stage_of_a_rollback_pipeline_tells_whom_it_names() {
+    let world = World::new().await;
+    let with = |text: &str, stage: usize| {
+        let mut spec: Value = serde_json::from_str(text).unwrap();
+        spec["notifications"] = json!([{ "name": "ops", "type": "log" }]);
+        spec["environments"][0]["stages"][stage]["notify"] = json!(["ops"]);
+        spec.to_string()
+    };
+    world.save(&with(&undo_pipeline("web-undo"), 2)).await;
+    world.save(&with(&named("web-undo", None), 1)).await;
+    crash_in_prod(&world, "1.1.0");
+    let good = run(&world, "1.0.0").await.0;
+    let (bad, view) = run(&world, "1.1.0").await;
+    assert_eq!(stage_names(&attempt(&view, "prod", 2)), ["Config", "Deploy", "Note"]);
+    let waiting = world.get("/v1/notifications").await.body["items"].as_array().unwrap().clone();
+    let events = [world.events(&good).await, world.events(&bad).await].concat();
+    let mut told: Vec<(String, u64)> = Vec::new();
+    for message in waiting.iter().filter(|m| m["release"] == json!(bad)) {
+        let event = events.iter().find(|e| e["release"] == message["release"] && e["seq"] == message["seq"]);
+        let event = event.unwrap();
+        told.push((event["stage"].as_str().unwrap().to_owned(), event["attempt"].as_u64().unwrap()));
+    }
+    told.sort();
+    let stage = |name: &str, attempt| (name.to_owned(), attempt);
+    assert_eq!(told, [stage("Deploy", 1), stage("Deploy", 1), stage("Note", 2), stage("Note", 2)]);
+}

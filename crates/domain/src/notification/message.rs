@@ -135,7 +135,13 @@ impl Message {
     /// What a receiver knows a repetition by: the same however often it is sent.
     #[must_use]
     pub fn id(&self) -> String {
-        format!("{}/{}", self.release, self.seq)
+        Self::id_of(&self.release, self.seq)
+    }
+
+    /// The id of the message of an event: `rel_…/12`.
+    #[must_use]
+    pub fn id_of(release: &ReleaseId, seq: u64) -> String {
+        format!("{release}/{seq}")
     }
 
     /// The part of the outbox that it stands in: that of its release.

@@ -9,7 +9,7 @@ pub use message::{Came, Delivery, DeliveryState, GIVEN_UP_AFTER, LEASE, Message,
 pub use notice::Notice;
 pub use topic::{Severity, Topic};
 
-use crate::pipeline::{NotificationSpec, PipelineSpec};
+use crate::pipeline::{NotificationSpec, PipelineSpec, StageSpec};
 use crate::timeline::Event;
 
 impl PipelineSpec {
@@ -25,15 +25,11 @@ impl PipelineSpec {
         self.notifications.iter().find(|notification| notification.name == name)
     }
 
-    /// Those who are told of `event`: by their topics, or because the stage that it happened in names them (T32).
+    /// Those who are told of `event`: by their topics, or because `stage`, in which it happened, names them (T32).
     #[must_use]
-    pub fn listeners(&self, event: &Event) -> Vec<&NotificationSpec> {
+    pub fn listeners(&self, event: &Event, stage: Option<&StageSpec>) -> Vec<&NotificationSpec> {
         let Some(topic) = event.topic() else { return Vec::new() };
         let environment = event.environment.as_deref();
-        let stage = environment
-            .and_then(|name| self.environment(name))
-            .zip(event.stage.as_deref())
-            .and_then(|(environment, stage)| environment.stage(stage));
         let named = |n: &NotificationSpec| stage.is_some_and(|stage| stage.notify.contains(&n.name));
         self.notifications.iter().filter(|n| named(n) || n.hears(topic, environment)).collect()
     }
@@ -79,7 +75,9 @@ mod tests {
     fn told(environment: Option<&str>, stage: Option<&str>, what: Value) -> Vec<String> {
         let spec = spec();
         let event = event(environment, stage, what);
-        spec.listeners(&event).into_iter().map(|n| n.name.clone()).collect()
+        let stage =
+            environment.and_then(|name| spec.environment(name)).zip(stage).and_then(|(e, s)| e.stage(s));
+        spec.listeners(&event, stage).into_iter().map(|n| n.name.clone()).collect()
     }
 
     #[test]

@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Severity, Topic};
+use super::{Message, Severity, Topic};
 use crate::ids::ReleaseId;
 use crate::release::Release;
 use crate::timeline::{Event, Happening};
@@ -46,7 +46,7 @@ pub struct Notice {
     pub stage: Option<String>,
     /// Who or what did it.
     pub actor: String,
-    /// What happened, as the timeline has it, without the evidence.
+    /// What happened, as the timeline has it, without the evidence and without where a decision came from.
     pub event: Value,
     /// The event's number in the timeline: messages may arrive in another order.
     pub seq: u64,
@@ -62,9 +62,11 @@ impl Notice {
         let mut what = serde_json::to_value(&event.what).unwrap_or_default();
         if let Some(fields) = what.as_object_mut() {
             fields.remove("evidence");
+            // From where somebody decided is for the record, not for third parties.
+            fields.remove("via");
         }
         Self {
-            id: format!("{}/{}", event.release, event.seq),
+            id: Message::id_of(&event.release, event.seq),
             topic,
             severity: topic.severity(),
             timestamp: event.at,
