@@ -1,5 +1,7 @@
 //! `pilothouse approve`, `reject`, `reassign` and `approval-link`.
 
+use std::io::IsTerminal as _;
+
 use clap::{Args, ValueEnum};
 use pilothouse_domain::approval::LinkAction;
 use pilothouse_domain::duration::Span;
@@ -89,11 +91,12 @@ fn approver(text: &str) -> Result<Approver, String> {
 pub(crate) async fn run(session: &Session, args: DecideArgs, approve: bool) -> Result<(), Failure> {
     let meant = find(session, &args.release, args.environment.as_deref(), args.approval).await?;
     let verb = if approve { "approve" } else { "reject" };
-    // A person is shown what they decide, and their decision says that they saw it; a program says so itself.
     let shown = meant.shown.as_deref().filter(|_| !session.output.json);
     if let Some(shown) = shown {
         print::line(&facts(shown));
     }
+    // A person at a terminal was shown what they decide, and the decision says that they saw it; a script says so itself.
+    let shown = shown.filter(|_| print::is_terminal() && std::io::stdin().is_terminal());
     let saw = match args.saw {
         Some(given) => Some(in_full(&given, meant.shown_hash.as_deref())),
         None => shown.and(meant.shown_hash.clone()),

@@ -4,6 +4,8 @@ use pilothouse_domain::approval::Approval;
 use pilothouse_domain::ids::{ApprovalId, ReleaseId};
 use pilothouse_domain::pipeline::Approver;
 
+use serde_json::{Map, Value};
+
 use super::release_partition;
 use crate::{IndexKey, Key, Record};
 
@@ -21,11 +23,17 @@ pub fn key(release: &ReleaseId, id: &ApprovalId) -> Key {
 }
 
 impl Record for Approval {
-    const SCHEMA: u32 = 1;
+    const SCHEMA: u32 = 2;
     const KIND: &'static str = "approval";
 
     fn key(&self) -> Key {
         key(&self.at.release, &self.id)
+    }
+
+    /// Schema 2 added who may not decide and in which order. Nothing in a record of schema 1 changes its meaning; but a
+    /// code that knows only schema 1 would let decide whom such an approval does not ask, so it must not read one.
+    fn upgrade(_schema: u32, fields: Map<String, Value>) -> Result<Map<String, Value>, String> {
+        Ok(fields)
     }
 
     fn group(&self) -> Option<IndexKey> {

@@ -99,7 +99,8 @@ fn form(token: &str, page: &LinkPage) -> String {
         }
         body.push_str("</select></label></p>");
     }
-    body.push_str("<p><label>Comment <input name=\"comment\" maxlength=\"4000\"></label></p><p>");
+    // Of several lines: Enter in a field of one line would press the first button, which approves.
+    body.push_str("<p><label>Comment<br><textarea name=\"comment\" maxlength=\"4000\" rows=\"3\"></textarea></label></p><p>");
     for action in &page.actions {
         let (name, label) = match action {
             LinkAction::Approve => ("approve", "Approve"),
@@ -151,7 +152,7 @@ fn text(text: String) -> Response {
 const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;max-width:44rem;margin:2rem auto;padding:0 1rem}\
     th{text-align:left;vertical-align:top;padding-right:1rem;font-weight:normal;color:#666}\
     td{overflow-wrap:anywhere;white-space:pre-wrap}button{font:inherit;padding:.4rem 1.2rem}\
-    .approve{background:#0a7d33;color:#fff;border:0}.small{color:#666}";
+    textarea{font:inherit;width:100%}.approve{background:#0a7d33;color:#fff;border:0}.small{color:#666}";
 
 fn html(title: &str, body: &str) -> Response {
     let title = escape(title);
