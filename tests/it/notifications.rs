@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
-use pilothouse_connector::{Fault, Faults};
 use pilothouse_domain::notification::Notice;
 use pilothouse_domain::pipeline::ChannelTypeInfo;
 use pilothouse_local::{StepFault, SystemBuilder};
@@ -17,6 +16,7 @@ use pilothouse_operations::Context;
 use pilothouse_operations::channels::{Channel, ChannelRegistry, Undelivered, Webhook};
 use serde_json::{Map, Value, json};
 
+use crate::crash::dead_after;
 use crate::main_story::{WEB, crash_in_prod};
 use crate::world::{Remains, World};
 
@@ -288,18 +288,6 @@ async fn of_many_workers_one_sends() {
     futures::future::join_all((0..8).map(|_| world.notify())).await;
     let got = receivers.of("all");
     assert_eq!((got.len(), ids(&got).len()), (waiting, waiting));
-}
-
-/// Lets `alive` writes through, then nothing more: what a dead process writes.
-fn dead_after(alive: u32) -> (Faults, Arc<AtomicU32>) {
-    let written = Arc::new(AtomicU32::new(0));
-    let count = Arc::clone(&written);
-    let faults = Faults::new(move |operation| {
-        let writes = matches!(operation, "PutItem" | "TransactWriteItems" | "UpdateItem" | "DeleteItem");
-        let n = if writes { count.fetch_add(1, Ordering::Relaxed) } else { count.load(Ordering::Relaxed) };
-        (n >= alive).then_some(Fault::Lost)
-    });
-    (faults, written)
 }
 
 /// A worker that dies after its `alive`th write, and the next one; whether the first wrote so much.

@@ -21,6 +21,10 @@ pub struct Span {
 pub struct InvalidSpan(String);
 
 const UNITS: [(&str, u64); 5] = [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
+/// The farthest anything may lie ahead: a wait, a schedule, a deferral, a pause. Step Functions ends an execution after
+/// a year, and the day that is left is for what follows the wait.
+pub const FARTHEST: Span = Span::from_secs(364 * 86_400);
+
 const LONGEST_MILLIS: u64 = 366 * 86_400_000;
 
 impl Span {
@@ -34,6 +38,12 @@ impl Span {
     #[must_use]
     pub const fn from_millis(millis: u64) -> Self {
         Self { millis }
+    }
+
+    /// The length from one instant to another; none when the second is not later.
+    #[must_use]
+    pub fn between(from: jiff::Timestamp, to: jiff::Timestamp) -> Self {
+        Self { millis: u64::try_from(to.as_millisecond() - from.as_millisecond()).unwrap_or(0) }
     }
 
     /// The length in milliseconds.

@@ -273,15 +273,20 @@ impl GateRun {
         self.clone().ended(GateStatus::Failed { reason: bounded(reason) }, now)
     }
 
-    /// The run after a freeze held its attempt from `since` to `now`: the time does not count against it, and the next
-    /// sample is due at once (X14). One that has ended stays as it is.
+    /// The run after a freeze held its attempt from `since` to `now`: the time does not count against it, and a sample
+    /// that fell into it is due at once (X14); a first sample that lies farther ahead stays where it is, as does a gate
+    /// that has ended.
     #[must_use]
     pub fn held(&self, since: Timestamp, now: Timestamp) -> Self {
         if self.status != GateStatus::Evaluating {
             return self.clone();
         }
-        let lost = Span::from_millis(millis_between(since, now));
-        Self { deadline: lost.after(self.deadline), next_sample_at: now, ..self.clone() }
+        let lost = Span::between(since, now);
+        Self {
+            deadline: lost.after(self.deadline),
+            next_sample_at: self.next_sample_at.max(now),
+            ..self.clone()
+        }
     }
 
     /// Whether the last sample passed; nothing when none was taken.
@@ -302,7 +307,7 @@ impl GateRun {
 
     /// Why it has not passed, by its last sample.
     fn why_not(&self) -> String {
-        let time = Span::from_millis(millis_between(self.started_at, self.deadline));
+        let time = Span::between(self.started_at, self.deadline);
         let what = if let Some(since) = self.passing_since {
             format!("all checks passed since {since:.0} only, which is less than {}", self.stable_for)
         } else if self.last.is_empty() {
@@ -329,10 +334,6 @@ pub fn failures(results: &[CheckResult]) -> String {
 
 fn bounded(text: &str) -> String {
     text.chars().take(LONGEST_REASON).collect()
-}
-
-fn millis_between(from: Timestamp, to: Timestamp) -> u64 {
-    u64::try_from(to.as_millisecond() - from.as_millisecond()).unwrap_or(0)
 }
 
 #[cfg(test)]

@@ -162,3 +162,12 @@ proptest! {
         prop_assert!(ended.status != GateStatus::Evaluating);
     }
 }
+
+#[test]
+fn a_freeze_gives_back_its_time_and_neither_brings_the_first_sample_forward_nor_delays_one_that_was_due() {
+    let fresh = run(60, 0, 3600).held(at(2), at(5));
+    assert_eq!((fresh.next_sample_at, fresh.deadline), (at(10), at(3603)));
+    let late = run(60, 0, 3600).held(at(2), at(300));
+    assert_eq!((late.next_sample_at, late.deadline), (at(300), at(3898)));
+    assert_eq!(late.due(at(300)), GateDue::Sample);
+}

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::approval::Via;
+use crate::gate::GateSide;
 use crate::ids::{LinkId, ReleaseId};
 use crate::pipeline::OnExpiry;
 
@@ -171,8 +172,8 @@ pub enum Happening {
     },
     /// A gate was opened: its checks are sampled from now on (A34, A36).
     GatesOpened {
-        /// `before` or `after`.
-        side: String,
+        /// On which side of the stages it stands.
+        side: GateSide,
         /// The names of its checks.
         checks: String,
         /// Until when.
@@ -180,8 +181,8 @@ pub enum Happening {
     },
     /// The first sample of a gate, or one whose outcome is not that of the sample before.
     GatesChanged {
-        /// `before` or `after`.
-        side: String,
+        /// On which side of the stages it stands.
+        side: GateSide,
         /// The sample's number.
         sample: u32,
         /// Whether every check passed.
@@ -192,8 +193,8 @@ pub enum Happening {
     },
     /// A gate passed, or failed (A35, A37, A38).
     GatesEnded {
-        /// `before` or `after`.
-        side: String,
+        /// On which side of the stages it stands.
+        side: GateSide,
         /// Whether it passed.
         passed: bool,
         /// How many samples were taken.

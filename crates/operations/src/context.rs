@@ -43,4 +43,11 @@ impl Context {
     pub fn now(&self) -> Timestamp {
         self.clock.now()
     }
+
+    /// Whole seconds until `instant`, as a definition's `TimeoutSeconds` takes them: at least one, and no more than an
+    /// execution may last.
+    pub(crate) fn seconds_until(&self, instant: Timestamp) -> i64 {
+        let left = instant.as_millisecond() - self.now().as_millisecond();
+        left.saturating_add(999).div_euclid(1000).clamp(1, crate::advance::LONGEST_SECONDS)
+    }
 }

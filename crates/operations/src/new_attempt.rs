@@ -48,12 +48,7 @@ pub(crate) fn new_attempt(
 
 /// The event that an attempt was created.
 pub(crate) fn queued(context: &Context, attempt: &Attempt) -> EventDraft {
-    let kind = match attempt.kind {
-        AttemptKind::Deploy => "deploy",
-        AttemptKind::Redeploy => "redeploy",
-        AttemptKind::Rollback { .. } => "rollback",
-    };
-    let kind = kind.to_owned();
+    let kind = attempt.kind.name().to_owned();
     let what = match attempt.state {
         AttemptState::Scheduled { at: starts } => Happening::DeploymentScheduled { kind, starts },
         _ => Happening::DeploymentQueued { kind },

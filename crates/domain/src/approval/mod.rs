@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 pub use decision::{Decision, Via};
 pub use link::{ApprovalLink, LinkAction, LinkRefused, LinkUse};
 pub use shown::{Shown, ShownStage};
-pub use transition::{ApprovalEvent, DecisionRefused, LONGEST_DEFERRAL};
+pub use transition::{ApprovalEvent, DecisionRefused};
 
 use crate::attempt::AttemptRef;
 use crate::ids::ApprovalId;

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::artifact::Artifact;
-use crate::attempt::{Attempt, AttemptKind, AttemptState};
+use crate::attempt::{Attempt, AttemptState};
 use crate::ids::ReleaseId;
 use crate::release::Release;
 use crate::stage::{StageRun, stages_of};
@@ -102,12 +102,7 @@ impl Shown {
             cluster: environment.map(|e| e.cluster.clone()).unwrap_or_default(),
             namespace: environment.map(|e| e.namespace.clone()).unwrap_or_default(),
             attempt: attempt.at.number,
-            kind: match attempt.kind {
-                AttemptKind::Deploy => "deploy",
-                AttemptKind::Redeploy => "redeploy",
-                AttemptKind::Rollback { .. } => "rollback",
-            }
-            .to_owned(),
+            kind: attempt.kind.name().to_owned(),
             stages: stages.collect(),
             instructions,
             gates_failed: match &attempt.state {

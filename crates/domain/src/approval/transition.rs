@@ -13,12 +13,9 @@
 use jiff::Timestamp;
 
 use super::{Approval, ApprovalStatus, Decision, Subject, names_of};
-use crate::duration::Span;
+use crate::duration::FARTHEST;
 use crate::pipeline::{Approver, Order};
 use crate::token::{Principal, Role};
-
-/// How far a deployment can be deferred: less than the longest execution (A18).
-pub const LONGEST_DEFERRAL: Span = Span::from_secs(364 * 86_400);
 
 /// What can happen to an approval.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -286,7 +283,7 @@ impl Approval {
             "a rejection has no time to start"
         } else if until <= decision.at {
             "the time must lie in the future"
-        } else if until > LONGEST_DEFERRAL.after(decision.at) {
+        } else if until > FARTHEST.after(decision.at) {
             "the time must lie within 364 days"
         } else {
             return Ok(());

@@ -14,10 +14,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Attempt;
-use crate::duration::Span;
-
-/// As long as an execution may take, less a day.
-const LONGEST_HOLD: Span = Span::from_secs(364 * 86_400);
+use crate::duration::{FARTHEST, Span};
 
 /// What may run inside an attempt (N12-N15).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
@@ -157,7 +154,7 @@ impl Attempt {
     /// Whether nobody resumed it in time. What was paused before pauses had an end lasts as long as an execution may.
     #[must_use]
     pub fn is_hold_over(&self, now: Timestamp) -> bool {
-        let until = || self.resume_by.unwrap_or_else(|| LONGEST_HOLD.after(self.created_at));
+        let until = || self.resume_by.unwrap_or_else(|| FARTHEST.after(self.created_at));
         self.control.is_held() && !self.state.is_terminal() && until() <= now
     }
 }

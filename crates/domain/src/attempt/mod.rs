@@ -57,6 +57,18 @@ pub enum AttemptKind {
     },
 }
 
+impl AttemptKind {
+    /// `deploy`, `redeploy` or `rollback`.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Deploy => "deploy",
+            Self::Redeploy => "redeploy",
+            Self::Rollback { .. } => "rollback",
+        }
+    }
+}
+
 /// Why a rollback started (V2, V16).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "why", rename_all = "camelCase", rename_all_fields = "camelCase")]

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use super::Export;
 use super::agreement::{Discrepancy, Place, at};
 use crate::approval::{Approval, ApprovalStatus, Subject, Via, names_of};
-use crate::gate::{GateRun, GateStatus};
+use crate::gate::{GateRun, GateSide, GateStatus};
 use crate::timeline::{Event, Happening};
 
 /// One decision, as its record and its event tell it alike.
@@ -184,10 +184,10 @@ fn list(decisions: &[(String, bool)]) -> String {
 fn compare_gates(export: &Export, found: &mut Vec<Discrepancy>) {
     // An earlier version left them out of its documents.
     let Some(gates) = &export.gates else { return };
-    let mut told: BTreeMap<(Place, String), ToldOfGate> = BTreeMap::new();
+    let mut told: BTreeMap<(Place, GateSide), ToldOfGate> = BTreeMap::new();
     for event in &export.events {
         let (Some(environment), Some(attempt)) = (&event.environment, event.attempt) else { continue };
-        let gate = |side: &String| ((environment.clone(), attempt, None), side.clone());
+        let gate = |side: &GateSide| ((environment.clone(), attempt, None), *side);
         match &event.what {
             Happening::GatesOpened { side, .. } => told.entry(gate(side)).or_default().opened += 1,
             Happening::GatesEnded { side, passed, samples, reason } => {
@@ -199,7 +199,7 @@ fn compare_gates(export: &Export, found: &mut Vec<Discrepancy>) {
     }
     for run in gates {
         let place: Place = (run.at.environment.clone(), run.at.number, None);
-        let told = told.remove(&(place.clone(), run.side.to_string())).unwrap_or_default();
+        let told = told.remove(&(place.clone(), run.side)).unwrap_or_default();
         found.extend(compare_gate(run, &told).map(|what| at(&place, format!("gate {}: {what}", run.side))));
     }
     found

@@ -19,11 +19,8 @@ use serde::{Deserialize, Serialize};
 
 pub use time::{Day, DayGroup, Days, InvalidTime, TimeOfDay};
 
-use crate::duration::Span;
+use crate::duration::FARTHEST;
 use crate::trigger::{ScheduleError, zone};
-
-/// How far ahead a deployment may be put off: what the longest execution leaves room for.
-pub const FARTHEST: Span = Span::from_secs(364 * 86_400);
 
 /// The days around the present one that are looked at: a week, one more for a day that a zone leaves out, and those
 /// before for a window that is still open.

@@ -5,7 +5,7 @@ use pilothouse_domain::attempt::{Attempt, AttemptEvent, Hurdle};
 use pilothouse_store::{Transaction, Versioned};
 
 use super::Next;
-use super::next::{commit_or_reload, seconds_until};
+use super::next::commit_or_reload;
 use super::pass::pass;
 use super::settle::finish;
 use crate::approvals::attempt_event;
@@ -26,7 +26,7 @@ pub(super) async fn pending(
             return Ok(None);
         }
         None => {
-            let timeout_seconds = seconds_until(context, approval.record.deadline);
+            let timeout_seconds = context.seconds_until(approval.record.deadline);
             return Ok(Some(Next::Approval { timeout_seconds }));
         }
         Some(verdict) => attempt_event(verdict),

@@ -10,7 +10,7 @@ use pilothouse_store::{Record as _, Transaction, Versioned};
 
 use super::Next;
 use super::lane::LANE_PATIENCE;
-use super::next::{commit_or_reload, seconds_until};
+use super::next::commit_or_reload;
 use super::pass::course;
 use crate::lanes::{Stand, frozen_place, wake_lane};
 use crate::load::SYSTEM;
@@ -66,7 +66,7 @@ pub(super) async fn hold(context: &Context, attempt: &Versioned<Attempt>) -> Res
             return Ok(Hold::Changed);
         }
         let deadline = freeze.until.map_or(patience, |until| until.min(patience));
-        return Ok(Hold::Wait(Next::Freeze { timeout_seconds: seconds_until(context, deadline) }));
+        return Ok(Hold::Wait(Next::Freeze { timeout_seconds: context.seconds_until(deadline) }));
     }
     begin(context, attempt, freeze, Stand::at(&release, record, hurdle, &settings.limits)).await
 }

@@ -12,7 +12,7 @@ use pilothouse_domain::timeline::Happening;
 use pilothouse_store::{LaneHead, Record as _, Transaction, Versioned};
 
 use super::Next;
-use super::next::{commit_or_reload, seconds_until};
+use super::next::commit_or_reload;
 use super::pass::{course, pass};
 use super::settle::ended;
 use crate::holds::held_meanwhile;
@@ -69,7 +69,7 @@ pub(super) async fn enter_lane(
             if found.lease.room(stand.at_once) > 0 {
                 wake_lane(context, &stand.lane).await?;
             }
-            let timeout_seconds = seconds_until(context, LANE_PATIENCE.after(since));
+            let timeout_seconds = context.seconds_until(LANE_PATIENCE.after(since));
             Ok(Some(Next::Lane { timeout_seconds }))
         }
     }

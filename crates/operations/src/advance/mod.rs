@@ -12,6 +12,7 @@ pub(crate) mod settle;
 mod upstream;
 mod wait;
 
+use pilothouse_domain::duration::FARTHEST;
 use serde::{Deserialize, Serialize};
 
 pub use complete::complete;
@@ -81,5 +82,6 @@ pub enum Next {
     Done,
 }
 
-/// The longest a Step Functions execution may take, less a day.
-pub(crate) const LONGEST_SECONDS: i64 = 364 * 86_400;
+/// [`FARTHEST`] as Step Functions counts: for waits whose end somebody else brings.
+#[expect(clippy::cast_possible_wrap, reason = "far below i64::MAX")]
+pub(crate) const LONGEST_SECONDS: i64 = (FARTHEST.as_millis() / 1000) as i64;

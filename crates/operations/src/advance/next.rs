@@ -84,7 +84,7 @@ async fn held(context: &Context, attempt: &Attempt) -> Result<Option<Next>, Oper
     if end_overdue_pause(context, &attempt.at).await? {
         return Ok(None);
     }
-    let timeout_seconds = attempt.resume_by.map_or(LONGEST_SECONDS, |until| seconds_until(context, until));
+    let timeout_seconds = attempt.resume_by.map_or(LONGEST_SECONDS, |until| context.seconds_until(until));
     Ok(Some(Next::Resume { timeout_seconds }))
 }
 
@@ -95,7 +95,7 @@ async fn at_time(
     hurdle: Hurdle,
 ) -> Result<Option<Next>, OperationError> {
     if at > context.now() {
-        return Ok(Some(Next::Time { timeout_seconds: seconds_until(context, at) }));
+        return Ok(Some(Next::Time { timeout_seconds: context.seconds_until(at) }));
     }
     let tx = pass(context, attempt, &attempt.record, hurdle, Transaction::new()).await?;
     commit_or_reload(context, tx).await.map(|()| None)
@@ -149,11 +149,6 @@ async fn follow(context: &Context, attempt: &Versioned<Attempt>) -> Result<(), O
     commit_or_reload(context, tx).await
 }
 
-pub(super) fn seconds_until(context: &Context, deadline: jiff::Timestamp) -> i64 {
-    let left = deadline.as_millisecond() - context.now().as_millisecond();
-    left.saturating_add(999).div_euclid(1000).clamp(1, LONGEST_SECONDS)
-}
-
 /// Commits; a conflict is no error here, as the caller reads the records again and decides anew.
 pub(super) async fn commit_or_reload(context: &Context, tx: Transaction) -> Result<(), OperationError> {
     match context.store.commit(tx).await {
@@ -168,7 +163,7 @@ async fn stages(context: &Context, attempt: &Attempt) -> Result<Next, OperationE
     let stages = stages_of(&release.record, attempt);
     carry_over(context, attempt, &stages).await?;
     let names = topological_order(&stages).into_iter().map(|i| stages[i].name.clone()).collect();
-    let timeout_seconds = attempt.deadline().map_or(LONGEST_SECONDS, |d| seconds_until(context, d));
+    let timeout_seconds = attempt.deadline().map_or(LONGEST_SECONDS, |d| context.seconds_until(d));
     Ok(Next::Stages { stages: names, timeout_seconds })
 }
 

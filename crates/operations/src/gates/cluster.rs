@@ -56,10 +56,6 @@ impl CheckType for ClusterCheck {
         }
     }
 
-    fn verbatim(&self) -> &'static [&'static str] {
-        &["expect"]
-    }
-
     fn sample<'a>(&'a self, check: &'a CheckContext<'a>) -> Sampled<'a> {
         Box::pin(async move {
             let options: Options = check.options()?;

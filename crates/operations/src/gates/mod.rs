@@ -91,9 +91,9 @@ trait CheckType: Send + Sync {
     /// Its name, the schema of its options, and what a schema cannot say about them.
     fn info(&self) -> StageTypeInfo;
 
-    /// Which options are left as they are when the gate is opened: expressions over what the sample finds.
+    /// Which options are left as they are when the gate is opened: `expect`, an expression over what the sample finds.
     fn verbatim(&self) -> &'static [&'static str] {
-        &[]
+        &["expect"]
     }
 
     /// Looks once. It has ten seconds.

@@ -39,7 +39,7 @@ pub async fn open(
         Err(reason) => GateRun::open(&attempt.at, side, policy, Vec::new(), now).given_up(&reason, now),
     };
     let opened = Happening::GatesOpened {
-        side: side.to_string(),
+        side,
         checks: policy.checks.iter().map(|check| check.name.as_str()).collect::<Vec<_>>().join(", "),
         deadline: run.deadline,
     };
@@ -68,7 +68,7 @@ pub(super) fn ended(run: &GateRun) -> Happening {
         GateStatus::Passed | GateStatus::Evaluating => None,
     };
     Happening::GatesEnded {
-        side: run.side.to_string(),
+        side: run.side,
         passed: run.status == GateStatus::Passed,
         samples: run.samples,
         reason,

@@ -79,10 +79,6 @@ impl CheckType for Prometheus {
         }
     }
 
-    fn verbatim(&self) -> &'static [&'static str] {
-        &["expect"]
-    }
-
     fn sample<'a>(&'a self, check: &'a CheckContext<'a>) -> Sampled<'a> {
         Box::pin(async move {
             let options: Options = check.options()?;

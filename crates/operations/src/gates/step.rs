@@ -16,7 +16,6 @@ use serde_json::Value;
 
 use super::open::{ended, gate_scope};
 use super::{CheckContext, Finding, check_type};
-use crate::advance::LONGEST_SECONDS;
 use crate::load::SYSTEM;
 use crate::{Context, OperationError};
 
@@ -66,7 +65,9 @@ pub async fn step(
         })?;
         let now = context.now();
         let tx = match run.record.due(now) {
-            GateDue::Waiting { until } => return Ok(GateStep::Wait { seconds: seconds(now, until) }),
+            GateDue::Waiting { until } => {
+                return Ok(GateStep::Wait { seconds: context.seconds_until(until) });
+            }
             GateDue::Passed => return Ok(GateStep::Passed),
             GateDue::Failed { reason } => {
                 return Ok(GateStep::Failed { reason, ask: run.record.on_failure == GateFailure::Ask });
@@ -104,7 +105,7 @@ fn changed(context: &Context, run: &Versioned<GateRun>, next: &GateRun) -> Trans
         ended(next)
     } else if let Some(passed) = next.passing().filter(|_| next.passing() != run.record.passing()) {
         Happening::GatesChanged {
-            side: next.side.to_string(),
+            side: next.side,
             sample: next.samples,
             passed,
             reason: (!passed).then(|| failures(&next.last)),
@@ -166,9 +167,4 @@ fn short(value: Value) -> Value {
     } else {
         text.chars().take(LONGEST_DETAIL).collect::<String>().into()
     }
-}
-
-fn seconds(now: Timestamp, until: Timestamp) -> i64 {
-    let left = until.as_millisecond() - now.as_millisecond();
-    left.saturating_add(999).div_euclid(1000).clamp(1, LONGEST_SECONDS)
 }

@@ -17,8 +17,7 @@ use crate::{Context, OperationError};
 
 /// Whole seconds until the run must have ended, at least one.
 pub(super) fn seconds_left(context: &Context, attempt: &Attempt, run: &StageRun) -> i64 {
-    let left = deadline(attempt, run).as_millisecond() - context.now().as_millisecond();
-    left.saturating_add(999).div_euclid(1000).clamp(1, crate::advance::LONGEST_SECONDS)
+    context.seconds_until(deadline(attempt, run))
 }
 
 /// Stores the token of the step that waits, then looks whether the answer came before it.

@@ -78,7 +78,7 @@ pub(super) fn routes() -> Vec<Route> {
             "End the wait of a stage early, or shorten it.",
         )
         .needs(Permission::Operate)
-        .takes::<SkipStage>()
+        .may_take::<SkipStage>()
         .answers::<SkippedStage>(202, "The stage goes on.")
         .handled_by(skip),
     ]

@@ -85,7 +85,7 @@ fn value(action: &Action) -> Result<Value, OperationError> {
 async fn observe(stage: &StageContext<'_>, within: Span) -> Result<Observed, OperationError> {
     let options: Options = stage.options()?;
     let action: Action = stage.action()?;
-    let left = Span::from_millis(millis_between(stage.context.now(), action.next));
+    let left = Span::between(stage.context.now(), action.next);
     tokio::time::sleep(left.min(within).as_duration()).await;
     if left > within {
         return Ok(Observed::Pending {
@@ -107,10 +107,6 @@ async fn observe(stage: &StageContext<'_>, within: Span) -> Result<Observed, Ope
             again(stage, &options, &action, Retry { reason, after, answered }).await
         }
     }
-}
-
-fn millis_between(from: Timestamp, to: Timestamp) -> u64 {
-    u64::try_from(to.as_millisecond() - from.as_millisecond()).unwrap_or(0)
 }
 
 /// A call that asks for another.
