@@ -45,7 +45,7 @@ pub async fn handle(context: &Context, event: Value) -> Result<Value, StepError>
             stage_steps::await_answer(context, &input, &token).await?;
             Ok(json!({}))
         }
-        // The definition says whether the wait ran out, too; the records decide.
+        // Executions of earlier definitions say whether the wait ran out, too; the records decide.
         Step::Answered => give(&stage_steps::answered(context, &input).await?),
         Step::Fail { error, cause } => {
             stage_steps::fail(context, &input, &error, &cause.unwrap_or_default()).await?;
