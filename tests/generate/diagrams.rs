@@ -156,6 +156,9 @@ fn control() -> Machine {
         ControlEvent::Resumed => "resume",
         ControlEvent::Drained => "what ran has ended",
         ControlEvent::ExecutionLost => "its execution is lost too often",
+        ControlEvent::StagesOver => "no stage is left to begin",
+        ControlEvent::Ended => "it ends",
+        ControlEvent::Canceled => "it ends as canceled",
     };
     let name = |control: Control| format!("{control:?} (N15)");
     let edges = Control::ALL.into_iter().flat_map(|from| {

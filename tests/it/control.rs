@@ -1,9 +1,12 @@
 //! Pause, stop, resume and the loss of executions (N12-N15), for an attempt of every kind, with the states in between.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use jiff::Timestamp;
 use pilothouse_domain::duration::Span;
+use pilothouse_local::StepFault;
 use pilothouse_operations::Swept;
 use pilothouse_sim_cluster::{Behaviour, ImageRule};
 use serde_json::{Value, json};
@@ -223,7 +226,7 @@ async fn a_stop_lets_what_runs_end_and_begins_nothing_more() {
                 ("succeeded".into(), "notRun".into())
             );
             assert_eq!(ended["control"], "stopped", "{kind:?}");
-            assert_eq!(ended["reason"], "canceled by admin", "{kind:?}");
+            assert_eq!(ended["reason"], "canceled by admin: it was stopped", "{kind:?}");
         }
     }
 }
@@ -267,6 +270,65 @@ async fn an_execution_that_is_lost_again_and_again_waits_for_a_person() {
             }
         }
     }
+}
+
+/// N14: behind its stages an attempt still has its approval, its gates and its end before it.
+#[tokio::test(start_paused = true)]
+async fn what_is_interrupted_behind_its_stages_is_resumed_like_any_other() {
+    let asks = ", approvals: {after: {approvers: [{role: approver}]}}";
+    let it = UnderWay::of(Kind::Deploy, asks).await;
+    it.until("asked", |a| a["operationStatus"] == "Pending").await;
+    for _ in 0..6 {
+        it.lose_execution().await;
+    }
+    assert_eq!(it.now().await["control"], "interrupted");
+    assert!(it.world.approve(&it.release).await.status.is_success());
+    assert_eq!(it.ask("resume").await.0, 202);
+    it.check_clean("Succeeded", "Approved").await;
+}
+
+/// N13: a pause that finds only the last stage running holds nothing back.
+#[tokio::test(start_paused = true)]
+async fn a_pause_during_the_last_stage_is_over_with_it() {
+    let asks = ", approvals: {after: {approvers: [{role: approver}]}}";
+    let it = UnderWay::of(Kind::Deploy, asks).await;
+    it.until("in its last stage", |a| stage_of(a, "b") == "running").await;
+    assert_eq!(it.ask("pause").await.0, 202);
+    let asked = it.until("asked", |a| a["operationStatus"] == "Pending").await;
+    assert_eq!((&asked["control"], &asked["resumeBy"]), (&json!("running"), &Value::Null), "{asked:#}");
+    assert!(it.world.approve(&it.release).await.status.is_success());
+    it.check_clean("Succeeded", "Approved").await;
+}
+
+/// What has ended and cannot be completed needs nobody's decision: it is tried again, and not for ever every minute.
+#[tokio::test(start_paused = true)]
+async fn an_end_that_cannot_be_completed_is_tried_again_until_it_can_be() {
+    let broken = Arc::new(AtomicBool::new(false));
+    let on = Arc::clone(&broken);
+    let fault = move |step: &str| {
+        (on.load(Ordering::Relaxed) && step == "advance-deployment:complete").then_some(StepFault::Lost)
+    };
+    let world = World::with(|builder| builder.step_faults(Arc::new(fault))).await;
+    broken.store(true, Ordering::Relaxed);
+    world.save(&pipeline("")).await;
+    let release = world.start("1.0.0").await;
+    let sweep =
+        async || pilothouse_operations::sweep(world.system.context(), Span::from_millis(0)).await.unwrap();
+    let mut restarts = 0;
+    for _ in 0..90 {
+        pass(Duration::from_secs(60)).await;
+        let swept = sweep().await;
+        assert_eq!(swept.interrupted, 0, "nobody has to resume what has ended");
+        restarts += swept.restarted;
+    }
+    assert!((5..=12).contains(&restarts), "{restarts}: five an hour");
+    broken.store(false, Ordering::Relaxed);
+    for _ in 0..61 {
+        pass(Duration::from_secs(60)).await;
+        sweep().await;
+    }
+    assert_eq!(world.release(&release).await["atRest"], true);
+    assert_eq!(attempt(&world.release(&release).await, "dev", 1)["status"], "Succeeded");
 }
 
 /// X3: a pause has an end. Nobody wants a deployment to go on by itself after weeks, so it is stopped.

@@ -109,7 +109,8 @@ async fn a35_gates_that_ask_leave_it_to_the_approvers() {
     let approvals = "approvals: {before: {approvers: [{role: approver}]}}";
     world.save(&pipeline(approvals, "{}")).await;
     let release = world.start("1.0.0").await;
-    world.until(&release, "the failed gates", is("GatesFailed")).await;
+    let asked = world.until(&release, "the failed gates", is("GatesFailed")).await;
+    assert_eq!(asked["outcome"], "awaitingPerson", "whoever watches until somebody is asked stops here");
     let answer = world.approve(&release).await;
     assert!(answer.status.is_success(), "{:#}", answer.body);
     let view = world.at_rest(&release).await;

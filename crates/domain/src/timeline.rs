@@ -283,6 +283,8 @@ pub enum Happening {
     },
     /// Somebody asked for a rollback of what is being cancelled: it follows when the cancel is over (H6).
     RollbackRequested {},
+    /// A rollback was asked for, or the environment's policy has one, and the deployment had changed nothing in the cluster.
+    NothingToRollBack {},
     /// It takes over stages of an earlier attempt, and does not run them again (H5).
     StagesCarriedOver {
         /// The earlier attempt's number.

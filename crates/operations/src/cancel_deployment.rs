@@ -57,6 +57,9 @@ async fn write(
 ) -> Result<bool, OperationError> {
     let asked = context.event(&next.at, by, Happening::CancelRequested {});
     let mut tx = leaving(context, &attempt.record, Transaction::new().event(asked)).await?;
+    if next.rollback_request.is_some() {
+        tx = tx.event(context.event(&next.at, by, Happening::RollbackRequested {}));
+    }
     if next.state.is_terminal() && next.started_at.is_some() {
         // Its stages are behind it: what was asked for with the cancel, or the policy, may take them back.
         let release = context.release(&next.at.release).await?.record;

@@ -126,7 +126,7 @@ async fn stop(
 /// Lets a paused or interrupted deployment go on (N14). An interrupted one gets a new execution.
 ///
 /// # Errors
-/// [`OperationError::ControlRefused`] when it is neither.
+/// [`OperationError::ControlRefused`] when it is neither; [`OperationError::Conflicting`] when nothing is left to do.
 pub async fn resume_deployment(
     context: &Context,
     at: &AttemptRef,
@@ -134,7 +134,10 @@ pub async fn resume_deployment(
 ) -> Result<Attempt, OperationError> {
     for _ in 0..TRIES {
         let attempt = context.attempt(at).await?;
-        check_has_work(&attempt.record, "resume")?;
+        // One that was interrupted behind its stages still has its approvals, its gates and its end before it.
+        if attempt.record.control != Control::Interrupted || attempt.record.completed_at.is_some() {
+            check_has_work(&attempt.record, "resume")?;
+        }
         let mut next = controlled(context, &attempt.record, ControlEvent::Resumed, by).await?;
         let interrupted = attempt.record.control == Control::Interrupted;
         if interrupted {

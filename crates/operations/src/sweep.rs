@@ -131,9 +131,17 @@ async fn restart(
         return Ok(());
     }
     let losses = attempt.record.losses.one_more(context.now());
-    if losses.is_too_often()
-        && let Some(next) = interrupted(context, &attempt.record).await?
-    {
+    if losses.is_too_often() {
+        // What has ended needs nobody's decision, and what is being cancelled or stopped has had it: it is tried again an
+        // hour after the first loss.
+        let next = match attempt.record.state.is_terminal() {
+            true => None,
+            false => interrupted(context, &attempt.record).await?,
+        };
+        let Some(next) = next else {
+            tracing::warn!(attempt = %attempt.record.id, "its execution is lost again and again; it is tried less often");
+            return Ok(());
+        };
         let tx = Transaction::new().replace(&attempt, &next).event(changed(context, &next, SYSTEM));
         return match context.store.commit(tx).await {
             Ok(_) => {

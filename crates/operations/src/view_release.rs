@@ -286,7 +286,10 @@ pub fn outcome(attempts: &[Attempt], approvals: &[Approval]) -> Outcome {
     let mut open = attempts.iter().filter(|a| a.completed_at.is_none()).peekable();
     if open.peek().is_some() {
         let waits = |a: &Attempt| match a.state {
-            AttemptState::PendingBefore | AttemptState::PendingAfter { .. } => true,
+            AttemptState::PendingBefore
+            | AttemptState::PendingAfter { .. }
+            | AttemptState::GatesFailedBefore { .. }
+            | AttemptState::GatesFailedAfter { .. } => true,
             AttemptState::ManualInterventionPending => {
                 approvals.iter().any(|p| p.at == a.at && ApprovalView::from(p).pending)
             }

@@ -144,7 +144,9 @@ fn decision_refused(refused: &DecisionRefused, code: &str, message: String) -> F
         }
         DecisionRefused::UnknownInput { .. } => invalid("input", message),
         DecisionRefused::Deferral { .. } => invalid("deferUntil", message),
-        DecisionRefused::Unreachable { .. } => invalid("approvers", message),
+        DecisionRefused::Unreachable { .. } | DecisionRefused::FewerSteps { .. } => {
+            invalid("approvers", message)
+        }
         _ => Failure::new(StatusCode::CONFLICT, code, message),
     }
 }

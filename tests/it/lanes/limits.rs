@@ -115,6 +115,34 @@ async fn a_paused_deployment_gives_its_room_back_and_waits_for_it_when_it_is_res
     assert!(limits["items"].as_array().unwrap().iter().all(|l| holders(l).is_empty()), "{limits:#}");
 }
 
+/// N12, A28: what waits for room again has nothing that runs; a stop and a cancel end it at once, as what they are.
+#[tokio::test(start_paused = true)]
+async fn what_waits_for_room_again_is_stopped_and_canceled_like_any_other() {
+    for act in ["stop", "cancel"] {
+        let world = World::new().await;
+        world.save(&judged("{policy: all}", "")).await;
+        limit(&world, "installation", 1).await;
+        let first = deploys(&world, "1.0.0").await;
+        let second = world.start("1.1.0").await;
+        until_waiting(&world, &second, "QueuedForPipeline").await;
+        world.act_in_prod(&first, "pause").await;
+        world.judge(&first).await;
+        super::until_deploying(&world, &second).await;
+        world.act_in_prod(&first, "resume").await;
+        until_waiting(&world, &first, "QueuedForPipeline").await;
+        world.act_in_prod(&first, act).await;
+        let ended = world.at_rest(&first).await;
+        assert_eq!(pair(&ended), (json!("Failed"), json!("Canceled")), "{act}: {:#}", attempt_of(&ended));
+        let reason = attempt_of(&ended)["reason"].as_str().unwrap().to_owned();
+        assert!(reason.starts_with("canceled by admin"), "{act}: {reason}");
+        let lane = world.get("/v1/limits").await.body["items"][0].clone();
+        assert_eq!(holders(&lane), std::slice::from_ref(&second), "{act}: nobody else has room");
+        assert_eq!(lane["line"], json!([]), "{act}: {lane:#}");
+        world.judge(&second).await;
+        world.at_rest(&second).await;
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn who_waits_for_room_outlives_the_process_and_may_be_cancelled() {
     let world = World::new().await;

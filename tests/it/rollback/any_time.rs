@@ -31,6 +31,28 @@ async fn h7_a_deployment_that_waits_for_its_approval_is_cancelled() {
     assert_eq!(attempt(&view, "prod", 2), Value::Null, "nothing was there to take back");
 }
 
+/// H6: whoever asked for a rollback is told that there was nothing to take back, and the record says who asked.
+#[tokio::test(start_paused = true)]
+async fn h6_a_rollback_that_finds_nothing_changed_says_so() {
+    let world = World::new().await;
+    let mut prod = environment("prod", &json!({}));
+    prod["stages"] = json!([{ "name": "Pause", "type": "wait", "duration": "10m" }]);
+    world.save(&pipeline(&[prod])).await;
+    let release = world.start("1.0.0").await;
+    let runs = |view: &Value| attempt(view, "prod", 1)["stages"][0]["status"] == "awaitingAnswer";
+    world.until(&release, "the wait", runs).await;
+    let view = act(&world, &release, "rollback").await;
+    assert_eq!(pair(&attempt(&view, "prod", 1)), ("Failed", "Canceled"));
+    assert_eq!(attempt(&view, "prod", 2), Value::Null);
+    let events = world.events(&release).await;
+    let told: Vec<_> = events
+        .iter()
+        .filter(|e| ["RollbackRequested", "NothingToRollBack"].contains(&e["type"].as_str().unwrap()))
+        .map(|e| (e["type"].as_str().unwrap(), e["actor"].as_str().unwrap()))
+        .collect();
+    assert_eq!(told, [("RollbackRequested", "admin"), ("NothingToRollBack", "system")]);
+}
+
 /// A redeployment that waits is cancelled, and what the first deployment changed is taken back.
 #[tokio::test(start_paused = true)]
 async fn h7_behind_a_deployment_that_waits_the_one_before_it_is_taken_back() {

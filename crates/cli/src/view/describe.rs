@@ -116,6 +116,9 @@ fn in_full(event: &Event) -> String {
             format!("rollback started as attempt {rollback}: {}{way}", clause(trigger))
         }
         Happening::RollbackRequested {} => format!("{by} asked for a rollback when the cancel is over"),
+        Happening::NothingToRollBack {} => {
+            "no rollback: the deployment had changed nothing in the cluster".to_owned()
+        }
         Happening::StagesCarriedOver { from, stages } if stages.is_empty() => {
             format!("goes on from attempt {from}, of which nothing can be taken over")
         }

@@ -164,8 +164,13 @@ fn besides(attempt: &AttemptView) -> String {
     if let Some(held) = &attempt.overrides {
         words = format!("{words}, overrides the hold since release {held} was rolled back");
     }
-    if attempt.rollback_requested_by.is_some() && attempt.rolled_back_by.is_none() {
-        words.push_str(", is rolled back then");
+    match &attempt.rollback_requested_by {
+        Some(_) if attempt.rolled_back_by.is_some() => {}
+        Some(_) if attempt.open => words.push_str(", is rolled back then"),
+        Some(by) => {
+            words = format!("{words}, {by} asked for a rollback: nothing had been changed in the cluster");
+        }
+        None => {}
     }
     words
 }
@@ -202,6 +207,7 @@ fn state_in_words(attempt: &AttemptView) -> &'static str {
         (_, O::Rejected) => "rejected",
         (S::Succeeded, _) => "succeeded",
         (S::PartiallySucceeded, _) => "succeeded in part",
+        (S::NotDeployed | S::InProgress, O::GatesFailed) if attempt.open => "waits for approval",
         (S::Failed, _) | (_, O::GatesFailed) => "failed",
         _ if attempt.kind == AttemptPurpose::Rollback => "rolls back",
         _ => "deploys",

@@ -201,6 +201,11 @@ fn in_sequence_a_reassignment_is_of_those_still_to_be_asked() {
     let moved = reassign(&one, &root, vec![user("cat"), role("approver")]).unwrap();
     assert_eq!(moved.approvers, [user("ann"), user("cat"), role("approver")]);
     assert_eq!((moved.required, moved.asked()), (3, &[user("cat")][..]));
+    let waits = in_sequence(vec![user("ann"), role("operator")]);
+    let alone = reassign(&waits, &by("ann", Role::Approver), vec![user("ann")]).unwrap_err();
+    let said = "2 are still to say yes in turn, and 1 would be; name as many, or ask an admin";
+    assert_eq!(alone.to_string(), said, "nobody drops the turns of others");
+    assert_eq!(reassign(&waits, &root, vec![user("ann")]).unwrap().required, 1);
     assert!(reassign(&one, &root, vec![user("ann")]).is_err(), "Ann has had her turn");
     assert!(reassign(&one, &root, vec![user("cat"), user("cat")]).is_err());
 }

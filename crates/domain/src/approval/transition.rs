@@ -124,6 +124,14 @@ pub enum DecisionRefused {
         /// The hash of what is shown now.
         now: String,
     },
+    /// In sequence a turn can be given to others, and not be dropped.
+    #[error("{left} are still to say yes in turn, and {given} would be; name as many, or ask an admin")]
+    FewerSteps {
+        /// How many were named.
+        given: usize,
+        /// How many turns are left.
+        left: u32,
+    },
     /// With those approvers it could never be approved.
     #[error("{reason}: nobody could complete the approval")]
     Unreachable {
@@ -145,6 +153,7 @@ impl DecisionRefused {
             Self::Deferral { .. } => "invalid_deferral",
             Self::PlanChanged { .. } => "plan_changed",
             Self::Unreachable { .. } => "unreachable_quorum",
+            Self::FewerSteps { .. } => "fewer_steps",
             _ => "approval_ended",
         }
     }
@@ -308,6 +317,11 @@ impl Approval {
             }
         }
         self.check_reachable(&approvers)?;
+        let steps = self.given().saturating_add(u32::try_from(approvers.len()).unwrap_or(u32::MAX));
+        if self.order == Order::InSequence && steps < self.required && who.role != Role::Admin {
+            let left = self.required.saturating_sub(self.given());
+            return Err(DecisionRefused::FewerSteps { given: approvers.len(), left });
+        }
         let mut next = self.clone();
         match self.order {
             Order::Any => next.approvers = approvers,

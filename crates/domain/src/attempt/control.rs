@@ -6,14 +6,17 @@
 //! | pausing | `Drained` | paused |
 //! | paused, interrupted | `Resumed` | running |
 //! | running, pausing, paused, interrupted | `StopRequested` | stopping |
-//! | stopping | `Drained` | stopped |
 //! | running, pausing | `ExecutionLost` | interrupted |
+//! | pausing, paused | `StagesOver` | running |
+//! | stopping | `StagesOver` | stopped |
+//! | interrupted | `Ended` | running |
+//! | any but stopped | `Canceled` | stopped |
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Attempt;
+use super::{Attempt, AttemptState, AttemptStatus};
 use crate::duration::{FARTHEST, Span};
 
 /// What may run inside an attempt (N12-N15).
@@ -47,6 +50,12 @@ pub enum ControlEvent {
     Drained,
     /// Its execution was lost too often.
     ExecutionLost,
+    /// No stage of it is left to begin: there is nothing to hold back any more.
+    StagesOver,
+    /// It ended otherwise than by a cancel: nobody needs to resume it.
+    Ended,
+    /// It ended as canceled (A21, A32).
+    Canceled,
 }
 
 /// A change of control that the present one does not allow.
@@ -82,8 +91,10 @@ impl Control {
             (Self::Running | Self::Pausing | Self::Paused | Self::Interrupted, E::StopRequested) => {
                 Self::Stopping
             }
-            (Self::Stopping, E::Drained) => Self::Stopped,
             (Self::Running | Self::Pausing, E::ExecutionLost) => Self::Interrupted,
+            (Self::Pausing | Self::Paused, E::StagesOver) | (Self::Interrupted, E::Ended) => Self::Running,
+            (Self::Stopping, E::StagesOver) => Self::Stopped,
+            (from, E::Canceled) if from != Self::Stopped => Self::Stopped,
             _ => return Err(self.refuse(event)),
         })
     }
@@ -95,6 +106,7 @@ impl Control {
             ControlEvent::Resumed => "resume",
             ControlEvent::Drained => "come to rest",
             ControlEvent::ExecutionLost => "interrupt",
+            ControlEvent::StagesOver | ControlEvent::Ended | ControlEvent::Canceled => "end",
         };
         let hint = match (self, event) {
             (Self::Pausing, ControlEvent::Resumed) => "; wait until what runs has ended",
@@ -123,8 +135,34 @@ impl Control {
 
 impl ControlEvent {
     /// Every event.
-    pub const ALL: [Self; 5] =
-        [Self::PauseRequested, Self::StopRequested, Self::Resumed, Self::Drained, Self::ExecutionLost];
+    pub const ALL: [Self; 8] = [
+        Self::PauseRequested,
+        Self::StopRequested,
+        Self::Resumed,
+        Self::Drained,
+        Self::ExecutionLost,
+        Self::StagesOver,
+        Self::Ended,
+        Self::Canceled,
+    ];
+}
+
+impl Control {
+    /// The control of an attempt that has come to `state`: what holds stages back is over with them, and whatever ends
+    /// is held by nobody.
+    pub(super) fn in_state(self, state: &AttemptState) -> Self {
+        let canceled =
+            matches!(state, AttemptState::CanceledBefore { .. } | AttemptState::CanceledAfter { .. });
+        let behind = state.status() != AttemptStatus::NotDeployed && !state.runs_stages();
+        let events = [
+            (matches!(state, AttemptState::Cancelling { .. }), ControlEvent::StopRequested),
+            (canceled, ControlEvent::Canceled),
+            (behind || state.is_terminal(), ControlEvent::StagesOver),
+            (state.is_terminal(), ControlEvent::Ended),
+        ];
+        let due = events.into_iter().filter(|(due, _)| *due);
+        due.fold(self, |control, (_, event)| control.apply(event).unwrap_or(control))
+    }
 }
 
 impl Attempt {
@@ -178,9 +216,17 @@ mod tests {
             (Pausing, E::StopRequested, Stopping),
             (Paused, E::StopRequested, Stopping),
             (Interrupted, E::StopRequested, Stopping),
-            (Stopping, E::Drained, Stopped),
             (Running, E::ExecutionLost, Interrupted),
             (Pausing, E::ExecutionLost, Interrupted),
+            (Pausing, E::StagesOver, Running),
+            (Paused, E::StagesOver, Running),
+            (Stopping, E::StagesOver, Stopped),
+            (Interrupted, E::Ended, Running),
+            (Running, E::Canceled, Stopped),
+            (Pausing, E::Canceled, Stopped),
+            (Paused, E::Canceled, Stopped),
+            (Stopping, E::Canceled, Stopped),
+            (Interrupted, E::Canceled, Stopped),
         ];
         for from in Control::ALL {
             for event in ControlEvent::ALL {
@@ -192,7 +238,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_was_stopped_never_runs_again(events in proptest::collection::vec(0..5usize, 0..40)) {
+        fn what_was_stopped_never_runs_again(events in proptest::collection::vec(0..ControlEvent::ALL.len(), 0..40)) {
             let mut control = Control::Stopping;
             for event in events {
                 control = control.apply(ControlEvent::ALL[event]).unwrap_or(control);
@@ -245,6 +291,66 @@ mod tests {
         let ended = pausing.apply(broken, "system", at("21T10:01")).unwrap();
         assert_eq!(ended.resume_by, None);
         assert!(!ended.is_hold_over(at("30T10:00")));
+    }
+
+    /// N15: whichever way it goes, an attempt's control moves by its table alone, and nothing that ended is held.
+    #[test]
+    fn a_deployment_moves_its_control_by_the_table_alone() {
+        let events = crate::attempt::samples::events();
+        let moves = events.len() + ControlEvent::ALL.len();
+        let mut runner = proptest::test_runner::TestRunner::deterministic();
+        let walks = (0..2usize, proptest::collection::vec(0..moves, 1..40));
+        runner
+            .run(&walks, |(from, walk)| {
+                let state = if from == 0 { AttemptState::Queued } else { AttemptState::PhaseInProgress };
+                let mut attempt = Attempt { state, ..attempt() };
+                for step in walk {
+                    let before = attempt.control;
+                    let next = match events.get(step) {
+                        Some(event) => attempt.apply(event.clone(), "ann", at("21T10:00")).ok(),
+                        None => {
+                            let event = ControlEvent::ALL[step - events.len()];
+                            let asked = matches!(
+                                event,
+                                ControlEvent::PauseRequested
+                                    | ControlEvent::StopRequested
+                                    | ControlEvent::Resumed
+                                    | ControlEvent::Drained
+                                    | ControlEvent::ExecutionLost
+                            );
+                            let open = asked && !attempt.state.is_terminal();
+                            open.then(|| {
+                                attempt.controlled(event, "ann", at("21T10:00"), Span::from_secs(1)).ok()
+                            })
+                            .flatten()
+                        }
+                    };
+                    attempt = next.unwrap_or(attempt);
+                    let after = attempt.control;
+                    let row = |e: &ControlEvent| before.apply(*e).is_ok_and(|c| c == after);
+                    prop_assert!(
+                        before == after || ControlEvent::ALL.iter().any(row),
+                        "{before:?} {after:?}"
+                    );
+                    let over = [Control::Running, Control::Stopped];
+                    prop_assert!(!attempt.state.is_terminal() || over.contains(&after), "{after:?}");
+                }
+                Ok(())
+            })
+            .unwrap();
+    }
+
+    /// N13: a pause holds back what has not begun; where nothing is left to begin, it is over.
+    #[test]
+    fn a_pause_is_over_with_the_stages() {
+        for control in [Control::Pausing, Control::Paused] {
+            let paused = Attempt { control, resume_by: Some(at("30T10:00")), ..attempt() };
+            let verdict = crate::attempt::StagesVerdict::Succeeded;
+            let then = Some(crate::attempt::Aftermath::Approval);
+            let event = crate::attempt::AttemptEvent::StagesEnded { verdict, then };
+            let after = paused.apply(event, "system", at("21T10:00")).unwrap();
+            assert_eq!((after.control, after.resume_by), (Control::Running, None));
+        }
     }
 
     #[test]

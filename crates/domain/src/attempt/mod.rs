@@ -256,14 +256,7 @@ impl Attempt {
         if state.is_terminal() {
             next.ended_at = Some(now);
         }
-        if let (AttemptState::Cancelling { .. }, Ok(stopping)) =
-            (&state, next.control.apply(ControlEvent::StopRequested))
-        {
-            next.control = stopping;
-        }
-        if matches!(state, AttemptState::CanceledBefore { .. } | AttemptState::CanceledAfter { .. }) {
-            next.control = Control::Stopped;
-        }
+        next.control = next.control.in_state(&state);
         if state.is_terminal() || !next.control.is_held() {
             next.resume_by = None;
         }

@@ -40,6 +40,7 @@ pub fn states() -> Vec<AttemptState> {
         S::EvaluatingGatesAfter { partially: false },
         S::EvaluatingGatesAfter { partially: true },
         S::GatesFailedAfter { reason: why(), partially: false },
+        S::GatesFailedAfter { reason: why(), partially: true },
         S::PendingAfter { partially: false },
         S::PendingAfter { partially: true },
         S::Succeeded,

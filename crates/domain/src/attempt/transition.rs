@@ -10,7 +10,7 @@
 //! | `ManualInterventionPending` | `InterventionAnswered` | `PhaseInProgress` |
 //! | `PhaseInProgress`, `ManualInterventionPending` | `Requeued` | `QueuedForPipeline`, `QueuedForAgent` (A26, A27) |
 //! | those two | `Cleared` | each other, `PhaseInProgress` |
-//! | `PhaseInProgress`, `ManualInterventionPending` | `StagesEnded` | Succeeded, `PartiallySucceeded`, `PhaseFailed` (A29-A31, final), or `PhaseSucceeded` (A23) when something follows |
+//! | `PhaseInProgress`, `ManualInterventionPending`, and the two that wait again | `StagesEnded` | Succeeded, `PartiallySucceeded`, `PhaseFailed` (A29-A31, final), or `PhaseSucceeded` (A23) when something follows |
 //! | `PhaseSucceeded` | `Followed` | `EvaluatingGates` after (A36), Pending after (A25) |
 //! | `EvaluatingGates` after | `GatesPassed` | Pending after, Succeeded, `PartiallySucceeded` |
 //! | `EvaluatingGates` after | `GatesFailed` | `GatesFailed` (A37 when approval is asked, else A38, final) |
@@ -233,7 +233,7 @@ impl AttemptState {
             (Self::QueuedForPipelineAgain | Self::QueuedForAgentAgain, E::Cleared { next: None }) => {
                 Self::PhaseInProgress
             }
-            (Self::PhaseInProgress | Self::ManualInterventionPending, E::StagesEnded { verdict, then }) => {
+            (state, E::StagesEnded { verdict, then }) if state.has_stages_under_way() => {
                 stages_ended(verdict, then)
             }
             (_, event) => return self.following(event),

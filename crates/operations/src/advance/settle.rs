@@ -13,7 +13,7 @@ use super::Next;
 use super::next::{advance, after_end, aftermath};
 use super::pass::opening;
 use crate::executions::ExecutionInput;
-use crate::lanes::lane_of_environment;
+use crate::lanes::{lane_of_environment, leaving_line};
 use crate::load::{SYSTEM, outcomes};
 use crate::rollback::plan_rollback;
 use crate::{Context, OperationError};
@@ -82,7 +82,7 @@ fn stopped(attempt: &Attempt, outcomes: &StageOutcomes) -> Option<StagesVerdict>
     let kept = outcomes.values().any(|s| matches!(s, StageStatus::NotRun { .. }));
     let failed = outcomes.values().any(|s| matches!(s, StageStatus::Failed { .. }));
     let by = attempt.controlled_by.clone().unwrap_or_else(|| attempt.last_modified_by.clone());
-    let reason = attempt.control_reason.clone();
+    let reason = attempt.control_reason.clone().or_else(|| Some("it was stopped".to_owned()));
     (attempt.control == Control::Stopping && !attempt.is_canceling() && kept && !failed)
         .then_some(StagesVerdict::Stopped { by, reason })
 }
@@ -102,6 +102,7 @@ pub(crate) async fn finish(
     } else {
         opening(context, &release, &next, Transaction::new()).await?
     };
+    let tx = leaving_line(context, &attempt.record, tx).await?;
     match context.store.commit(tx.replace(attempt, &next)).await {
         Ok(_) => Ok(true),
         Err(e) if e.is_conflict() => Ok(false),
@@ -157,19 +158,30 @@ pub(crate) async fn ending(
     runs: &[Versioned<StageRun>],
 ) -> Result<Transaction, OperationError> {
     let mut tx = end_running_stages(context, next, runs, Transaction::new());
-    if let Some(reason) = rollback_reason(release, next, runs) {
-        let lease = context.store.lease(&lane_of_environment(next)).await?;
-        if let (Some(lease), Some(rollback)) =
-            (lease, plan_rollback(context, release, next, runs, reason).await?)
-            && let Some(handed) = lease.record.hand_over(&next.at, &rollback.attempt.at, context.now())
-        {
-            next.rolled_back_by = Some(rollback.attempt.at.clone());
-            tx = tx.replace(&lease, &handed).event(ended(context, next));
-            tx = rollback.add_to(context, &next.at, SYSTEM, tx);
+    let rollback = match rollback_reason(release, next, runs) {
+        Some(reason) => Some(plan_rollback(context, release, next, runs, reason).await?),
+        None => None,
+    };
+    match rollback {
+        None => tx = tx.event(ended(context, next)),
+        Some(None) => {
+            let nothing = context.event(&next.at, SYSTEM, Happening::NothingToRollBack {});
+            tx = tx.event(ended(context, next)).event(nothing);
         }
-    }
-    if next.rolled_back_by.is_none() {
-        tx = tx.event(ended(context, next));
+        Some(Some(rollback)) => {
+            let lease = context.store.lease(&lane_of_environment(next)).await?;
+            let handed = lease
+                .as_ref()
+                .and_then(|lease| lease.record.hand_over(&next.at, &rollback.attempt.at, context.now()));
+            if let (Some(lease), Some(handed)) = (&lease, &handed) {
+                next.rolled_back_by = Some(rollback.attempt.at.clone());
+                tx = tx.replace(lease, handed);
+            }
+            tx = tx.event(ended(context, next));
+            if next.rolled_back_by.is_some() {
+                tx = rollback.add_to(context, &next.at, SYSTEM, tx);
+            }
+        }
     }
     for approval in context.approvals_of(&next.at).await? {
         let closed = approval.record.cancel(&next.last_modified_by, context.now());

@@ -61,6 +61,140 @@ fn the_pairs_are_those_of_a13_to_a38_and_no_others() {
     assert_eq!(here, documented());
 }
 
+/// Every edge between pairs, one a line: what `docs/states.md` draws, and what nobody changes unseen.
+#[test]
+fn the_edges_are_those_that_were_decided() {
+    let lines = edges().into_iter().map(|(from, event, to)| format!("{from:?} --{event}--> {to:?}\n"));
+    insta::assert_snapshot!(lines.collect::<String>(), @r"
+    (NotDeployed, Queued) --cancel--> (NotDeployed, Canceled)
+    (NotDeployed, Queued) --fail--> (NotDeployed, Canceled)
+    (NotDeployed, Queued) --move on--> (NotDeployed, Pending)
+    (NotDeployed, Queued) --move on--> (NotDeployed, QueuedForAgent)
+    (NotDeployed, Queued) --move on--> (NotDeployed, QueuedForPipeline)
+    (NotDeployed, Queued) --move on--> (NotDeployed, EvaluatingGates)
+    (NotDeployed, Queued) --move on--> (InProgress, PhaseInProgress)
+    (NotDeployed, Scheduled) --cancel--> (NotDeployed, Canceled)
+    (NotDeployed, Scheduled) --fail--> (NotDeployed, Canceled)
+    (NotDeployed, Scheduled) --move on--> (NotDeployed, Queued)
+    (NotDeployed, Scheduled) --move on--> (NotDeployed, Pending)
+    (NotDeployed, Scheduled) --move on--> (NotDeployed, QueuedForAgent)
+    (NotDeployed, Scheduled) --move on--> (NotDeployed, QueuedForPipeline)
+    (NotDeployed, Scheduled) --move on--> (NotDeployed, EvaluatingGates)
+    (NotDeployed, Scheduled) --move on--> (InProgress, PhaseInProgress)
+    (NotDeployed, Pending) --approve--> (NotDeployed, Approved)
+    (NotDeployed, Pending) --cancel--> (NotDeployed, Canceled)
+    (NotDeployed, Pending) --fail--> (NotDeployed, Canceled)
+    (NotDeployed, Pending) --reject--> (NotDeployed, Rejected)
+    (NotDeployed, Approved) --cancel--> (NotDeployed, Canceled)
+    (NotDeployed, Approved) --defer--> (NotDeployed, Deferred)
+    (NotDeployed, Approved) --fail--> (NotDeployed, Canceled)
+    (NotDeployed, Approved) --move on--> (NotDeployed, QueuedForAgent)
+    (NotDeployed, Approved) --move on--> (NotDeployed, EvaluatingGates)
+    (NotDeployed, Approved) --move on--> (InProgress, PhaseInProgress)
+    (NotDeployed, Deferred) --cancel--> (NotDeployed, Canceled)
+    (NotDeployed, Deferred) --fail--> (NotDeployed, Canceled)
+    (NotDeployed, Deferred) --move on--> (NotDeployed, QueuedForAgent)
+    (NotDeployed, Deferred) --move on--> (NotDeployed, EvaluatingGates)
+    (NotDeployed, Deferred) --move on--> (InProgress, PhaseInProgress)
+    (NotDeployed, QueuedForAgent) --cancel--> (NotDeployed, Canceled)
+    (NotDeployed, QueuedForAgent) --fail--> (NotDeployed, Canceled)
+    (NotDeployed, QueuedForAgent) --move on--> (InProgress, PhaseInProgress)
+    (NotDeployed, QueuedForPipeline) --cancel--> (NotDeployed, Canceled)
+    (NotDeployed, QueuedForPipeline) --fail--> (NotDeployed, Canceled)
+    (NotDeployed, QueuedForPipeline) --move on--> (NotDeployed, Pending)
+    (NotDeployed, QueuedForPipeline) --move on--> (NotDeployed, QueuedForAgent)
+    (NotDeployed, QueuedForPipeline) --move on--> (NotDeployed, EvaluatingGates)
+    (NotDeployed, QueuedForPipeline) --move on--> (InProgress, PhaseInProgress)
+    (NotDeployed, EvaluatingGates) --cancel--> (NotDeployed, Canceled)
+    (NotDeployed, EvaluatingGates) --fail--> (NotDeployed, Canceled)
+    (NotDeployed, EvaluatingGates) --fail the gates--> (NotDeployed, GatesFailed)
+    (NotDeployed, EvaluatingGates) --move on--> (NotDeployed, Pending)
+    (NotDeployed, EvaluatingGates) --move on--> (NotDeployed, QueuedForAgent)
+    (NotDeployed, EvaluatingGates) --move on--> (InProgress, PhaseInProgress)
+    (NotDeployed, GatesFailed) --approve--> (NotDeployed, Approved)
+    (NotDeployed, GatesFailed) --cancel--> (NotDeployed, Canceled)
+    (NotDeployed, GatesFailed) --fail--> (NotDeployed, Canceled)
+    (NotDeployed, GatesFailed) --reject--> (NotDeployed, Rejected)
+    (InProgress, Pending) --approve--> (Succeeded, Approved)
+    (InProgress, Pending) --approve--> (PartiallySucceeded, PhasePartiallySucceeded)
+    (InProgress, Pending) --cancel--> (Failed, Canceled)
+    (InProgress, Pending) --fail--> (Failed, PhaseFailed)
+    (InProgress, Pending) --reject--> (Failed, Rejected)
+    (InProgress, QueuedForAgent) --cancel--> (InProgress, Cancelling)
+    (InProgress, QueuedForAgent) --end the stages--> (InProgress, PhaseSucceeded)
+    (InProgress, QueuedForAgent) --end the stages--> (Succeeded, Approved)
+    (InProgress, QueuedForAgent) --end the stages--> (PartiallySucceeded, PhasePartiallySucceeded)
+    (InProgress, QueuedForAgent) --end the stages--> (Failed, Canceled)
+    (InProgress, QueuedForAgent) --end the stages--> (Failed, PhaseFailed)
+    (InProgress, QueuedForAgent) --fail--> (Failed, PhaseFailed)
+    (InProgress, QueuedForAgent) --move on--> (InProgress, PhaseInProgress)
+    (InProgress, QueuedForPipeline) --cancel--> (InProgress, Cancelling)
+    (InProgress, QueuedForPipeline) --end the stages--> (InProgress, PhaseSucceeded)
+    (InProgress, QueuedForPipeline) --end the stages--> (Succeeded, Approved)
+    (InProgress, QueuedForPipeline) --end the stages--> (PartiallySucceeded, PhasePartiallySucceeded)
+    (InProgress, QueuedForPipeline) --end the stages--> (Failed, Canceled)
+    (InProgress, QueuedForPipeline) --end the stages--> (Failed, PhaseFailed)
+    (InProgress, QueuedForPipeline) --fail--> (Failed, PhaseFailed)
+    (InProgress, QueuedForPipeline) --move on--> (InProgress, QueuedForAgent)
+    (InProgress, QueuedForPipeline) --move on--> (InProgress, PhaseInProgress)
+    (InProgress, EvaluatingGates) --cancel--> (Failed, Canceled)
+    (InProgress, EvaluatingGates) --fail--> (Failed, PhaseFailed)
+    (InProgress, EvaluatingGates) --fail the gates--> (InProgress, GatesFailed)
+    (InProgress, EvaluatingGates) --fail the gates--> (Failed, GatesFailed)
+    (InProgress, EvaluatingGates) --pass the gates--> (InProgress, Pending)
+    (InProgress, EvaluatingGates) --pass the gates--> (Succeeded, Approved)
+    (InProgress, EvaluatingGates) --pass the gates--> (PartiallySucceeded, PhasePartiallySucceeded)
+    (InProgress, GatesFailed) --approve--> (Succeeded, Approved)
+    (InProgress, GatesFailed) --approve--> (PartiallySucceeded, PhasePartiallySucceeded)
+    (InProgress, GatesFailed) --cancel--> (Failed, Canceled)
+    (InProgress, GatesFailed) --fail--> (Failed, PhaseFailed)
+    (InProgress, GatesFailed) --reject--> (Failed, Rejected)
+    (InProgress, PhaseInProgress) --ask for an intervention--> (InProgress, ManualInterventionPending)
+    (InProgress, PhaseInProgress) --cancel--> (InProgress, Cancelling)
+    (InProgress, PhaseInProgress) --end the stages--> (InProgress, PhaseSucceeded)
+    (InProgress, PhaseInProgress) --end the stages--> (Succeeded, Approved)
+    (InProgress, PhaseInProgress) --end the stages--> (PartiallySucceeded, PhasePartiallySucceeded)
+    (InProgress, PhaseInProgress) --end the stages--> (Failed, Canceled)
+    (InProgress, PhaseInProgress) --end the stages--> (Failed, PhaseFailed)
+    (InProgress, PhaseInProgress) --fail--> (Failed, PhaseFailed)
+    (InProgress, PhaseInProgress) --wait for a slot again--> (InProgress, QueuedForAgent)
+    (InProgress, PhaseInProgress) --wait for a slot again--> (InProgress, QueuedForPipeline)
+    (InProgress, PhaseSucceeded) --cancel--> (Failed, Canceled)
+    (InProgress, PhaseSucceeded) --fail--> (Failed, PhaseFailed)
+    (InProgress, PhaseSucceeded) --go on after the stages--> (InProgress, Pending)
+    (InProgress, PhaseSucceeded) --go on after the stages--> (InProgress, EvaluatingGates)
+    (InProgress, ManualInterventionPending) --answer the intervention--> (InProgress, PhaseInProgress)
+    (InProgress, ManualInterventionPending) --cancel--> (InProgress, Cancelling)
+    (InProgress, ManualInterventionPending) --end the stages--> (InProgress, PhaseSucceeded)
+    (InProgress, ManualInterventionPending) --end the stages--> (Succeeded, Approved)
+    (InProgress, ManualInterventionPending) --end the stages--> (PartiallySucceeded, PhasePartiallySucceeded)
+    (InProgress, ManualInterventionPending) --end the stages--> (Failed, Canceled)
+    (InProgress, ManualInterventionPending) --end the stages--> (Failed, PhaseFailed)
+    (InProgress, ManualInterventionPending) --fail--> (Failed, PhaseFailed)
+    (InProgress, ManualInterventionPending) --wait for a slot again--> (InProgress, QueuedForAgent)
+    (InProgress, ManualInterventionPending) --wait for a slot again--> (InProgress, QueuedForPipeline)
+    (InProgress, Cancelling) --end the stages--> (Failed, Canceled)
+    (InProgress, Cancelling) --fail--> (Failed, Canceled)
+    ");
+}
+
+/// What the diagrams are drawn from has a state for whatever an event leads to.
+#[test]
+fn no_event_leads_to_a_state_that_is_not_drawn() {
+    let shape = |state: &AttemptState| {
+        let fields = serde_json::to_value(state).unwrap();
+        (std::mem::discriminant(state), fields["partially"].clone(), fields["asks"].clone())
+    };
+    let drawn: Vec<_> = states().iter().map(shape).collect();
+    for state in states() {
+        for event in events() {
+            if let Ok(next) = state.apply(event) {
+                assert!(drawn.contains(&shape(&next)), "{state:?} leads to {next:?}");
+            }
+        }
+    }
+}
+
 #[test]
 fn every_pair_can_be_reached_from_the_beginning() {
     let first = [AttemptState::Queued.pair(), AttemptState::Scheduled { at: Timestamp::UNIX_EPOCH }.pair()];
