@@ -35,6 +35,8 @@ async fn crashes_after(alive: u32) -> bool {
     let remains = world.die();
     if let Some(world) = remains.start(1000 + u64::from(alive), |b| b.table_faults(faults)).await {
         run_until_dead(&world, &bad, || written.load(Ordering::Relaxed) >= alive).await;
+        let died = written.load(Ordering::Relaxed) >= alive;
+        assert!(died || world.release(&bad).await["atRest"] == true, "it was not followed to its end");
         drop(world);
     }
     let died = written.load(Ordering::Relaxed) >= alive;
@@ -51,6 +53,7 @@ async fn crashes_after(alive: u32) -> bool {
     assert_eq!(attempt(&view, "prod", 3), serde_json::Value::default(), "after {alive}");
     let image = format!("127.0.0.1:15000/shop/web:1.0.0@{}", digest_of("1.0.0"));
     assert_eq!(running(&world, "prod"), (image, "1.0.0".to_owned()), "after {alive}");
+    assert_eq!(world.proof(&bad).await.findings, Vec::<String>::new(), "after {alive}");
     died
 }
 

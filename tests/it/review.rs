@@ -110,7 +110,7 @@ async fn a_table_that_is_away_for_a_moment_holds_no_stage_up_for_ever() {
     let stages = "- {name: a, type: wait, duration: 1s}\n\
                   - {name: b, type: wait, duration: 1s, dependsOn: [a]}\n\
                   - {name: c, type: wait, duration: 1s, dependsOn: [b]}";
-    for first in (0..220).step_by(2) {
+    for first in (0..).step_by(4) {
         let seen = Arc::new(AtomicU32::new(u32::MAX));
         let count = Arc::clone(&seen);
         let faults = Faults::new(move |_| {
@@ -125,6 +125,10 @@ async fn a_table_that_is_away_for_a_moment_holds_no_stage_up_for_ever() {
         let view = at_rest_with_sweeps(&world, &release).await;
         let view = view.unwrap_or_else(|| panic!("stuck: requests {first} and on were lost"));
         assert_eq!(attempt(&view, "dev", 1)["status"], "Succeeded", "{first}: {view:#}");
+        if seen.load(Ordering::Relaxed) < first {
+            assert!(first > 60, "a release of three stages asks more than {first} times");
+            return;
+        }
     }
 }
 

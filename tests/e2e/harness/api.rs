@@ -1,12 +1,14 @@
 //! An HTTP API of a process under test: ours, or the simulated cluster's.
 
 use std::sync::Once;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use reqwest::{Client, Method, RequestBuilder, StatusCode};
 use serde_json::Value;
 
-use super::WITHIN;
+/// How long one answer may take: less than what waits for it, so that a call that hangs is made again.
+const ONE_ANSWER: Duration = Duration::from_secs(30);
 
 /// An answer that is no success. It can be taken out of the error by `downcast_ref`.
 #[derive(Debug)]
@@ -38,7 +40,7 @@ impl Api {
         PROVIDER.call_once(|| {
             let _ = rustls::crypto::ring::default_provider().install_default();
         });
-        let client = Client::builder().timeout(WITHIN).build().context("cannot make an HTTP client")?;
+        let client = Client::builder().timeout(ONE_ANSWER).build().context("cannot make an HTTP client")?;
         Ok(Self { client, base, token: token.to_owned() })
     }
 

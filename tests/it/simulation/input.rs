@@ -123,7 +123,7 @@ fn schedule(dice: &Dice) -> Value {
 }
 
 /// Passes or not by what an earlier release, or this one, has left in the cluster.
-fn gate(dice: &Dice, side: &str) -> Value {
+fn gate(dice: &Dice, side: &str, approved: bool) -> Value {
     let not = format!("1.{}.0", 1 + dice.below(3));
     let expect = format!("${{ object.data.tag != '{not}' }}");
     let object = json!({"kind": "ConfigMap", "name": format!("s{}", dice.below(2))});
@@ -135,6 +135,9 @@ fn gate(dice: &Dice, side: &str) -> Value {
     if side == "before" && dice.percent(30) {
         gate["order"] = json!("after_approval");
     }
+    if approved && gate["order"].is_null() && dice.percent(40) {
+        gate["onFailure"] = json!("ask");
+    }
     gate
 }
 
@@ -143,16 +146,19 @@ pub(super) fn pipeline(dice: &Dice) -> String {
         let stages: Vec<Value> = (0..=dice.below(5)).map(|index| stage(dice, index)).collect();
         let mut environment = json!({"name": name, "namespace": name, "after": after, "stages": stages,
             "rollback": {"policy": dice.pick(&["on_failure", "on_failure", "manual"])}});
-        if dice.percent(40) {
-            environment["approvals"] =
-                json!({"before": {"approvers": [{"role": "approver"}], "timeout": "10m"}});
+        for (side, chance, timeout) in [("before", 40, "10m"), ("after", 20, "3m")] {
+            if dice.percent(chance) {
+                environment["approvals"][side] =
+                    json!({"approvers": [{"role": "approver"}], "timeout": timeout});
+            }
         }
+        environment["lane"] = json!({"policy": dice.pick(&["sequential", "sequential", "latest_only"])});
         if dice.percent(30) {
             environment["schedule"] = schedule(dice);
         }
         for side in ["before", "after"] {
             if dice.percent(20) {
-                environment["gates"][side] = gate(dice, side);
+                environment["gates"][side] = gate(dice, side, !environment["approvals"][side].is_null());
             }
         }
         environment

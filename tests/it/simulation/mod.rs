@@ -5,6 +5,8 @@ mod input;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use pilothouse_domain::approval::ApprovalStatus;
@@ -22,11 +24,13 @@ use crate::world::World;
 const ENVIRONMENTS: [&str; 2] = ["dev", "prod"];
 
 /// The kinds of events that some seed must have led to.
-const LIFE: [&str; 21] = [
+const LIFE: [&str; 27] = [
     "ApprovalDecided",
+    "ApprovalExpired",
     "CancelRequested",
     "ControlChanged",
     "DeploymentEnded",
+    "DeploymentFrozen",
     "DeploymentScheduled",
     "DraftCreated",
     "DraftEdited",
@@ -41,8 +45,12 @@ const LIFE: [&str; 21] = [
     "ReleaseAbandoned",
     "ReleaseStarted",
     "RollbackStarted",
+    "RoomAwaited",
+    "RoomFound",
     "ScheduleOverridden",
     "StageEnded",
+    "StagesCarriedOver",
+    "WaitShortened",
     "WaitSkipped",
 ];
 
@@ -77,7 +85,7 @@ impl Simulation {
         }
         let release = self.dice.pick(&self.releases).clone();
         let environment = format!("/v1/releases/{release}/environments/{}", self.dice.pick(&ENVIRONMENTS));
-        match self.dice.below(18) {
+        match self.dice.below(20) {
             0 => drop(world.post(&format!("{environment}/cancel"), &json!({})).await),
             1 | 8 => drop(world.post(&format!("{environment}/rollback"), &json!({})).await),
             2 => {
@@ -85,6 +93,8 @@ impl Simulation {
                 world.post(&format!("{environment}/deploy"), &json!({ "from": from })).await;
             }
             9 | 17 => self.schedule(world, &release).await,
+            18 => self.freeze(world).await,
+            19 => self.limit(world).await,
             10..13 => {
                 let what = self.dice.pick(&["pause", "pause", "resume", "resume", "resume", "stop"]);
                 world.post(&format!("{environment}/{what}"), &json!({})).await;
@@ -112,6 +122,30 @@ impl Simulation {
         let when = if self.dice.percent(60) { json!({"now": true}) } else { json!({"at": soon}) };
         for environment in ENVIRONMENTS {
             world.post(&format!("/v1/releases/{release}/environments/{environment}/deploy"), &when).await;
+        }
+    }
+
+    /// Somebody stops the line for a while, for one environment or all; or lets it go on.
+    async fn freeze(&self, world: &World) {
+        if self.dice.percent(40) {
+            return lift_freezes(world).await;
+        }
+        let until =
+            world.clock.now() + jiff::SignedDuration::from_secs(5 + self.dice.below(90).cast_signed());
+        let mut ask = json!({"reason": "an incident", "until": until});
+        if self.dice.percent(50) {
+            ask["environment"] = json!(self.dice.pick(&ENVIRONMENTS));
+        }
+        world.post("/v1/freezes", &ask).await;
+    }
+
+    /// Somebody sets, or lifts, how much may be under way at once.
+    async fn limit(&self, world: &World) {
+        let path = self.dice.pick(&["/v1/limits/installation", "/v1/limits/clusters/default"]);
+        if self.dice.percent(25) {
+            world.call_as(&world.token, http::Method::DELETE, path, &Value::Null).await;
+        } else {
+            world.put(path, &json!({"atOnce": 1 + self.dice.below(2)})).await;
         }
     }
 
@@ -202,6 +236,14 @@ impl Simulation {
     }
 }
 
+async fn lift_freezes(world: &World) {
+    let freezes = world.get("/v1/freezes").await.body["items"].as_array().cloned().unwrap_or_default();
+    for freeze in freezes {
+        let path = format!("/v1/freezes/{}", freeze["id"].as_str().unwrap());
+        world.call_as(&world.token, http::Method::DELETE, &path, &Value::Null).await;
+    }
+}
+
 async fn pass(time: Duration) {
     tokio::time::sleep_until(tokio::time::Instant::now() + time).await;
 }
@@ -216,11 +258,14 @@ async fn check_ends(world: &World, simulation: &Simulation) {
             assert!(run.record.status.is_terminal(), "{:#?}", run.record);
         }
     }
-    for environment in ENVIRONMENTS {
-        let lane = store.lane(&LaneName::environment("shop", environment), 1).await.unwrap();
+    let shared = [LaneName::Installation {}, LaneName::Cluster { name: "default".to_owned() }];
+    for name in
+        ENVIRONMENTS.map(|environment| LaneName::environment("shop", environment)).into_iter().chain(shared)
+    {
+        let lane = store.lane(&name, 1).await.unwrap();
         let holders = lane.lease.map(|lease| lease.record.holders).unwrap_or_default();
-        assert_eq!(holders, [], "{environment} is still held");
-        assert_eq!(lane.line, [], "somebody still waits for {environment}");
+        assert_eq!(holders, [], "{name:?} is still held");
+        assert_eq!(lane.line, [], "somebody still waits for {name:?}");
     }
     for release in &simulation.releases {
         let approvals = store.approvals(&release.parse().unwrap()).await.unwrap();
@@ -347,17 +392,31 @@ fn seeds() -> Option<Range<u64>> {
 /// `PILOTHOUSE_SEEDS=1000..2000 cargo test -p it --test it simulation` plays as many as one likes.
 #[test]
 fn whatever_happens_everything_ends_and_the_cluster_is_as_the_records_say() {
-    let mut told = BTreeSet::new();
     let played = seeds();
-    for seed in played.clone().unwrap_or(0..26) {
-        let outcome = std::panic::catch_unwind(|| {
-            let runtime =
-                tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build();
-            runtime.unwrap().block_on(Box::pin(simulate(seed)))
-        });
-        told.extend(outcome.unwrap_or_else(|_| panic!("PILOTHOUSE_SEEDS={seed}..{}", seed + 1)));
-    }
+    let Range { start, end } = played.clone().unwrap_or(0..26);
+    let (next, told) = (AtomicU64::new(start), Mutex::new(BTreeSet::new()));
+    let play = || {
+        loop {
+            let seed = next.fetch_add(1, Ordering::Relaxed);
+            if seed >= end {
+                return;
+            }
+            let outcome = std::panic::catch_unwind(|| {
+                let runtime =
+                    tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build();
+                runtime.unwrap().block_on(Box::pin(simulate(seed)))
+            });
+            let kinds = outcome.unwrap_or_else(|_| panic!("PILOTHOUSE_SEEDS={seed}..{}", seed + 1));
+            told.lock().unwrap().extend(kinds);
+        }
+    };
+    std::thread::scope(|scope| {
+        for _ in 0..std::thread::available_parallelism().map_or(2, std::num::NonZero::get) {
+            scope.spawn(play);
+        }
+    });
     // What people, faults and time can do has happened, or less is shown than the name says.
+    let told = told.into_inner().unwrap();
     let missing: Vec<_> = LIFE.into_iter().filter(|kind| !told.contains(*kind)).collect();
     assert!(played.is_some() || missing.is_empty(), "never happened: {missing:?}");
 }

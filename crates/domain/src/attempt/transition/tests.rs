@@ -63,6 +63,7 @@ fn the_pairs_are_those_of_a13_to_a38_and_no_others() {
 
 /// Every edge between pairs, one a line: what `docs/states.md` draws, and what nobody changes unseen.
 #[test]
+#[expect(clippy::too_many_lines, reason = "a line for each edge")]
 fn the_edges_are_those_that_were_decided() {
     let lines = edges().into_iter().map(|(from, event, to)| format!("{from:?} --{event}--> {to:?}\n"));
     insta::assert_snapshot!(lines.collect::<String>(), @r"
