@@ -1,5 +1,6 @@
-//! Joins, branches, failures and cancels: each a pipeline file in `joins/` that says at its head what is done to it and
-//! how it ends. 01 to 19 are the behaviours that the suite of Spinnaker's queue names (orca, `QueueIntegrationTest`).
+//! Joins, branches, failures, cancels, and the courses through approvals and gates: each a pipeline file in `joins/` that says at
+//! its head what is done to it and how it ends. 01 to 19 are the behaviours that the suite of Spinnaker's queue names (orca,
+//! `QueueIntegrationTest`).
 
 use std::collections::BTreeMap;
 use std::path::Path;
