@@ -1,5 +1,7 @@
 //! Gates before and after a deployment, through the whole system (A34-A38).
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use crate::world::{World, attempt, environment_status};
@@ -145,4 +147,33 @@ async fn a21_a_cancel_ends_the_wait_for_the_gates_and_a_restart_keeps_it() {
     assert!(world.post(&cancel, &json!({})).await.status.is_success());
     let view = world.at_rest(&release).await;
     assert_eq!(attempt(&view, "dev", 1)["operationStatus"], "Canceled");
+}
+
+/// N13, A34: a pause is no verdict on what the gates look at.
+#[tokio::test(start_paused = true)]
+async fn gates_have_their_time_left_after_a_pause_that_was_longer_than_it() {
+    for passes in [true, false] {
+        let world = World::new().await;
+        set(&world, "no", "yes").await;
+        world.save(&pipeline("", "{}")).await;
+        let release = world.start("1.0.0").await;
+        world.until(&release, "gates before", is("EvaluatingGates")).await;
+        let path = |act: &str| format!("/v1/releases/{release}/environments/dev/{act}");
+        assert!(world.post(&path("pause"), &json!({})).await.status.is_success());
+        tokio::time::sleep_until(tokio::time::Instant::now() + Duration::from_secs(7200)).await;
+        if passes {
+            set(&world, "yes", "yes").await;
+        }
+        let resumed = world.clock.now();
+        assert!(world.post(&path("resume"), &json!({})).await.status.is_success());
+        let ended = attempt(&world.at_rest(&release).await, "dev", 1);
+        if passes {
+            assert_eq!(ended["status"], "Succeeded", "{ended:#}");
+        } else {
+            assert_eq!(ended["operationStatus"], "GatesFailed", "{ended:#}");
+            let over: jiff::Timestamp = ended["endedAt"].as_str().unwrap().parse().unwrap();
+            let left = over.duration_since(resumed).as_secs();
+            assert!((200..=300).contains(&left), "{left} s were left of five minutes");
+        }
+    }
 }

@@ -273,15 +273,15 @@ impl GateRun {
         self.clone().ended(GateStatus::Failed { reason: bounded(reason) }, now)
     }
 
-    /// The run after a freeze held its attempt from `since` to `now`: the time does not count against it, and a sample
-    /// that fell into it is due at once (X14); a first sample that lies farther ahead stays where it is, as does a gate
-    /// that has ended.
+    /// The run once nothing holds its attempt any more, neither a freeze (X14) nor a pause (N13): the time since the
+    /// sample that was due, and that nobody took, does not count against it. Done twice it gives nothing twice; one that
+    /// has ended stays as it is.
     #[must_use]
-    pub fn held(&self, since: Timestamp, now: Timestamp) -> Self {
+    pub fn resumed(&self, now: Timestamp) -> Self {
         if self.status != GateStatus::Evaluating {
             return self.clone();
         }
-        let lost = Span::between(since, now);
+        let lost = Span::between(self.next_sample_at, now);
         Self {
             deadline: lost.after(self.deadline),
             next_sample_at: self.next_sample_at.max(now),

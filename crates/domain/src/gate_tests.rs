@@ -164,10 +164,14 @@ proptest! {
 }
 
 #[test]
-fn a_freeze_gives_back_its_time_and_neither_brings_the_first_sample_forward_nor_delays_one_that_was_due() {
-    let fresh = run(60, 0, 3600).held(at(2), at(5));
-    assert_eq!((fresh.next_sample_at, fresh.deadline), (at(10), at(3603)));
-    let late = run(60, 0, 3600).held(at(2), at(300));
-    assert_eq!((late.next_sample_at, late.deadline), (at(300), at(3898)));
-    assert_eq!(late.due(at(300)), GateDue::Sample);
+fn what_was_held_is_given_the_time_in_which_no_sample_was_taken() {
+    let early = run(60, 0, 3600).resumed(at(5));
+    assert_eq!((early.next_sample_at, early.deadline), (at(10), at(3600)), "none was due yet");
+    let late = run(60, 0, 3600).resumed(at(7210));
+    assert_eq!((late.next_sample_at, late.deadline), (at(7210), at(10_800)));
+    assert_eq!(late.due(at(7210)), GateDue::Sample);
+    // Under a freeze and a pause at once each of them ends the hold; the time is given back once.
+    assert_eq!(late.resumed(at(7210)), late);
+    let over = run(60, 0, 3600).expired(at(7210));
+    assert_eq!(over.resumed(at(9000)), over);
 }

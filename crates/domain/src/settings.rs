@@ -131,15 +131,15 @@ pub struct Frozen {
 }
 
 impl Frozen {
-    /// What a freeze makes of an attempt that it holds from `now` on.
+    /// What a freeze makes of an attempt that is held since then.
     #[must_use]
-    pub fn by(freeze: &LineStop, now: Timestamp) -> Self {
+    pub fn by(freeze: &LineStop, since: Timestamp) -> Self {
         Self {
             freeze: freeze.id.clone(),
             by: freeze.by.clone(),
             reason: freeze.reason.clone(),
             until: freeze.until,
-            since: now,
+            since,
         }
     }
 

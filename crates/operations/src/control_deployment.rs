@@ -11,6 +11,7 @@ use pilothouse_store::{Transaction, Versioned};
 use crate::advance::coming_back;
 use crate::advance::settle::ended;
 use crate::cancel_deployment::{canceling, wake_all};
+use crate::gates::resuming;
 use crate::lanes::{leaving, leaving_line, letting_go, limits_held, wake_lane};
 use crate::load::SYSTEM;
 use crate::{Context, OperationError};
@@ -146,6 +147,7 @@ pub async fn resume_deployment(
         }
         let tx = Transaction::new().event(changed(context, &next, by));
         let (next, lane, tx) = coming_back(context, next, tx).await?;
+        let tx = resuming(context, &next, tx).await?;
         if commit(context, tx.replace(&attempt, &next)).await? {
             if interrupted {
                 context.executions.start_or_leave(&next).await;

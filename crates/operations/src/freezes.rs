@@ -12,6 +12,7 @@ use pilothouse_domain::timeline::Happening;
 use pilothouse_store::{Record as _, Transaction, Versioned};
 
 use crate::advance::cluster;
+use crate::gates::resuming;
 use crate::lanes::frozen_place;
 use crate::set_limit::change;
 use crate::wake::{answer, wake_again};
@@ -199,6 +200,7 @@ pub(crate) async fn override_freeze(
     {
         tx = tx.delete(&place).put(&stand.place(context, &next));
     }
+    let tx = resuming(context, &next, tx).await?;
     match context.store.commit(tx).await {
         Ok(_) => {
             wake_again(context, &next).await?;

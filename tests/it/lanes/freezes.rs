@@ -167,17 +167,37 @@ async fn a_rollback_is_never_frozen() {
     assert_eq!(crate::main_story::running(&world, "prod").1, "1.0.0");
 }
 
+/// A19, A20: whatever lies behind the limit, and though somebody paused and resumed the one that is held.
 #[tokio::test(start_paused = true)]
 async fn a_freeze_of_one_application_does_not_hold_up_another_at_the_limit() {
+    let approvals = "approvals: {before: {approvers: [{role: admin}]}}";
+    for (limits, more) in [
+        (&["installation"][..], ""),
+        (&["installation", "clusters/default"], ""),
+        (&["installation"], approvals),
+    ] {
+        for pauses in [false, true] {
+            passes_at_the_limit(limits, more, pauses).await;
+        }
+    }
+}
+
+/// A release of `bank` deploys, and comes to its end, while one of `shop` is frozen.
+async fn passes_at_the_limit(limits: &[&str], more: &str, pauses: bool) {
     let world = World::new().await;
-    let shop = judged("{policy: all}", "");
-    world.save(&shop).await;
-    world.save(&shop.replace("application: shop", "application: bank")).await;
-    let answer = world.put("/v1/limits/installation", &json!({ "atOnce": 1 })).await;
-    assert!(answer.status.is_success());
+    world.save(&judged("{policy: all}", more)).await;
+    world.save(&judged("{policy: all}", "").replace("application: shop", "application: bank")).await;
+    for limit in limits {
+        let answer = world.put(&format!("/v1/limits/{limit}"), &json!({ "atOnce": 1 })).await;
+        assert!(answer.status.is_success());
+    }
     let stop = freeze(&world, json!({ "application": "shop", "reason": "audit" })).await;
     let held = world.start("1.0.0").await;
     frozen(&world, &held).await;
+    if pauses {
+        world.act_in_prod(&held, "pause").await;
+        world.act_in_prod(&held, "resume").await;
+    }
     let ask = json!({ "application": "bank", "pipeline": "web", "artifacts": { "web": { "tag": "2.0.0" } } });
     let started = world.post("/v1/releases", &ask).await;
     let bank = started.body["id"].as_str().unwrap_or_else(|| panic!("{:#}", started.body)).to_owned();
@@ -185,9 +205,77 @@ async fn a_freeze_of_one_application_does_not_hold_up_another_at_the_limit() {
     lift(&world, &stop).await;
     until_waiting(&world, &held, "QueuedForPipeline").await;
     world.judge(&bank).await;
+    if !more.is_empty() {
+        world.judge(&held).await;
+    }
     until_deploying(&world, &held).await;
     world.judge(&held).await;
     world.at_rest(&held).await;
+}
+
+/// A gate before deployment that may take an hour, and passes as soon as it is asked.
+const GATES: &str = "gates: {before: {timeout: 1h, checks: [{name: hours, type: window, \
+    freeze: [{start: '2020-01-01T00:00', end: '2020-01-02T00:00', reason: long ago}]}]}}";
+
+async fn pass_hours(hours: u64) {
+    tokio::time::sleep_until(tokio::time::Instant::now() + std::time::Duration::from_secs(hours * 3600))
+        .await;
+}
+
+/// A34, X14: two hours under a freeze are more than the gate has.
+#[tokio::test(start_paused = true)]
+async fn who_overrides_a_freeze_finds_the_gates_with_their_time_left() {
+    let world = World::new().await;
+    world.save(&judged("{}", GATES)).await;
+    freeze(&world, json!({ "reason": "checkout fails" })).await;
+    let release = world.start("1.0.0").await;
+    assert_eq!(attempt_of(&frozen(&world, &release).await)["operationStatus"], "EvaluatingGates");
+    pass_hours(2).await;
+    let done = override_it(&world, &world.token, &release, "the fix").await;
+    assert_eq!(done.status, StatusCode::ACCEPTED, "{:#}", done.body);
+    until_deploying(&world, &release).await;
+    world.judge(&release).await;
+    assert_eq!(attempt_of(&world.at_rest(&release).await)["status"], "Succeeded");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_freeze_that_follows_another_leaves_the_gates_their_time() {
+    let world = World::new().await;
+    world.save(&judged("{}", GATES)).await;
+    let began = world.clock.now();
+    let until = |hours: u64| began + std::time::Duration::from_secs(hours * 3600);
+    freeze(&world, json!({ "reason": "checkout fails", "until": until(3) })).await;
+    let release = world.start("1.0.0").await;
+    frozen(&world, &release).await;
+    pass_hours(2).await;
+    let second = freeze(&world, json!({ "reason": "audit", "until": until(4) })).await;
+    let follows = |view: &Value| attempt_of(view)["frozen"]["freeze"] == second["id"];
+    pass_hours(1).await;
+    let view = world.until(&release, "the second freeze", follows).await;
+    let since: jiff::Timestamp = attempt_of(&view)["frozen"]["since"].as_str().unwrap().parse().unwrap();
+    assert!(since.duration_since(began).as_secs() < 60, "held since {since}, when the first freeze began");
+    pass_hours(1).await;
+    until_deploying(&world, &release).await;
+    world.judge(&release).await;
+    assert_eq!(attempt_of(&world.at_rest(&release).await)["status"], "Succeeded");
+}
+
+/// Invariant 5: thirty days, however many freezes share them.
+#[tokio::test(start_paused = true)]
+async fn freezes_one_after_another_do_not_hold_a_deployment_for_ever() {
+    let world = World::new().await;
+    world.save(&judged("{}", "")).await;
+    let began = world.clock.now();
+    let until = |days: u64| began + std::time::Duration::from_secs(days * 86_400);
+    freeze(&world, json!({ "reason": "one", "until": until(20) })).await;
+    let release = world.start("1.0.0").await;
+    frozen(&world, &release).await;
+    pass_hours(19 * 24).await;
+    freeze(&world, json!({ "reason": "two", "until": until(40) })).await;
+    pass_hours(11 * 24 + 1).await;
+    let ended = attempt_of(&world.at_rest(&release).await);
+    assert_eq!(ended["operationStatus"], "Canceled", "{ended:#}");
+    assert!(ended["reason"].as_str().unwrap().contains("the line was stopped for too long"), "{ended:#}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -30,6 +30,8 @@ pub async fn expire(context: &Context, input: &ExecutionInput) -> Result<(), Ope
         }
         // In line, but paused: it is the pause that has an end.
         _ if attempt.record.control.is_held() => Ok(()),
+        // In line, but frozen: how long that may last is told in `freeze`.
+        _ if attempt.record.frozen.is_some() => Ok(()),
         AttemptState::Queued | AttemptState::QueuedForPipeline | AttemptState::QueuedForAgent => {
             let Some(stand) = context.stand_of(&attempt.record).await? else { return Ok(()) };
             let place = context.store.place_in_line(&stand.place(context, &attempt.record)).await?;

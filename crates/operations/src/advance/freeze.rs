@@ -2,7 +2,6 @@
 //! its place in its environment's line, and its record says who holds it and why.
 
 use pilothouse_domain::attempt::{Attempt, AttemptState, AttemptStatus, Hurdle};
-use pilothouse_domain::gate::GateSide;
 use pilothouse_domain::release::Release;
 use pilothouse_domain::settings::{Frozen, LineStop};
 use pilothouse_domain::timeline::Happening;
@@ -12,6 +11,7 @@ use super::Next;
 use super::lane::LANE_PATIENCE;
 use super::next::commit_or_reload;
 use super::pass::course;
+use crate::gates::resuming;
 use crate::lanes::{Stand, frozen_place, wake_lane};
 use crate::load::SYSTEM;
 use crate::{Context, OperationError};
@@ -26,7 +26,7 @@ pub(super) enum Hold {
     Wait(Next),
 }
 
-/// The hurdle whose passing may let the stages begin; `None` where a person or a time is waited for first.
+/// The hurdle whose passing may let the stages begin, or take room from others; `None` where a person or a time is waited for first.
 fn hurdle(state: &AttemptState) -> Option<Hurdle> {
     match state {
         AttemptState::Queued => Some(Hurdle::Lane),
@@ -38,7 +38,8 @@ fn hurdle(state: &AttemptState) -> Option<Hurdle> {
     }
 }
 
-/// Holds an attempt whose stages would begin next while a freeze covers it, and lets it go when none does.
+/// Holds an attempt whose stages would begin next, or that would take the installation's room, while a freeze covers it;
+/// lets it go when none does.
 pub(super) async fn hold(context: &Context, attempt: &Versioned<Attempt>) -> Result<Hold, OperationError> {
     let record = &attempt.record;
     if record.state.status() != AttemptStatus::NotDeployed || (record.is_urgent() && record.frozen.is_none())
@@ -54,7 +55,8 @@ pub(super) async fn hold(context: &Context, attempt: &Versioned<Attempt>) -> Res
     let course = course(&release, record, &settings.limits);
     let begins = hurdle(&record.state).filter(|hurdle| {
         let passed: Vec<Hurdle> = record.passed.iter().copied().chain([*hurdle]).collect();
-        course.ahead(&passed).is_none()
+        // A freeze of one application must not keep the installation's room from the others.
+        *hurdle == Hurdle::Limit || course.ahead(&passed).is_none()
     });
     let Some((freeze, hurdle)) = freeze.zip(begins) else {
         return if record.frozen.is_some() { let_go(context, attempt).await } else { Ok(Hold::Free) };
@@ -80,7 +82,9 @@ async fn begin(
     stand: Option<Stand>,
 ) -> Result<Hold, OperationError> {
     let record = &attempt.record;
-    let next = Attempt { frozen: Some(Frozen::by(freeze, context.now())), ..record.clone() };
+    // One freeze may follow another: it is held since the first of them.
+    let since = record.frozen.as_ref().map_or_else(|| context.now(), |held| held.since);
+    let next = Attempt { frozen: Some(Frozen::by(freeze, since)), ..record.clone() };
     let what = Happening::DeploymentFrozen {
         by: freeze.by.clone(),
         reason: freeze.reason.clone(),
@@ -114,16 +118,11 @@ pub(crate) fn cluster<'a>(release: &'a Release, attempt: &Attempt) -> &'a str {
 
 async fn let_go(context: &Context, attempt: &Versioned<Attempt>) -> Result<Hold, OperationError> {
     let next = Attempt { frozen: None, ..attempt.record.clone() };
-    let mut tx = Transaction::new()
+    let tx = Transaction::new()
         .replace(attempt, &next)
         .delete_key(frozen_place(context, &next).key())
         .event(context.event(&next.at, SYSTEM, Happening::DeploymentThawed {}));
-    if next.state == AttemptState::EvaluatingGatesBefore
-        && let Some(held) = &attempt.record.frozen
-        && let Some(gate) = context.store.gate(&next.at, GateSide::Before).await?
-    {
-        tx = tx.replace(&gate, &gate.record.held(held.since, context.now()));
-    }
+    let tx = resuming(context, &next, tx).await?;
     commit_or_reload(context, tx).await.map(|()| Hold::Changed)
 }
 

@@ -323,7 +323,10 @@ pub(crate) async fn coming_back(
         next = next.apply(AttemptEvent::Requeued { hurdle }, SYSTEM, context.now())?;
     }
     let stand = next.in_line_for().and_then(|hurdle| Stand::at(&release, &next, hurdle, &limits));
-    Ok(match stand.filter(|stand| stand.at_once.is_some()) {
+    // Whom a freeze holds stands in no line but its environment's: others pass it elsewhere.
+    let stands =
+        |stand: &Stand| stand.at_once.is_some() && (next.frozen.is_none() || stand.hurdle == Hurdle::Lane);
+    Ok(match stand.filter(stands) {
         None => (next, None, tx),
         Some(stand) => {
             let place = stand.place(context, &next);

@@ -11,6 +11,7 @@ mod expect;
 mod http;
 mod open;
 mod prometheus;
+mod resume;
 mod step;
 mod window;
 
@@ -24,6 +25,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 pub use open::open;
+pub(crate) use resume::resuming;
 pub use step::{GateStep, step};
 
 use crate::Context;
