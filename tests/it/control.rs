@@ -53,7 +53,7 @@ fn pipeline(more: &str) -> String {
     let stages = json!([stage("a"), second]);
     format!(
         "application: shop\npipeline: web\nartifacts: [{{name: web, image: shop/web}}]\nenvironments:\n  \
-         - {{name: dev, namespace: dev{more}, rollback: {{timeout: 60d}}, stages: {stages}}}\n"
+         - {{name: dev, namespace: dev{more}, stages: {stages}}}\n"
     )
 }
 
@@ -329,6 +329,35 @@ async fn an_end_that_cannot_be_completed_is_tried_again_until_it_can_be() {
     }
     assert_eq!(world.release(&release).await["atRest"], true);
     assert_eq!(attempt(&world.release(&release).await, "dev", 1)["status"], "Succeeded");
+}
+
+/// X4, N13: a rollback has fifteen minutes, and a pause takes nothing of them.
+#[tokio::test(start_paused = true)]
+async fn a_rollback_that_was_paused_for_longer_than_it_may_take_goes_on_with_its_time_left() {
+    for works in [true, false] {
+        let it = UnderWay::of(Kind::Rollback, "").await;
+        it.ask("pause").await;
+        let paused = it.until("paused", |a| a["control"] == "paused").await;
+        assert_eq!(paused["rollback"]["deadline"], Value::Null, "its time stands still: {paused:#}");
+        pass(Duration::from_secs(3600)).await;
+        if !works {
+            it.world.sim.set_rules(vec![ImageRule::new("*", Behaviour::NeverReady { message: None })]);
+        }
+        it.ask("resume").await;
+        let resumed = it.world.clock.now();
+        let deadline = it.now().await["rollback"]["deadline"].as_str().unwrap().parse::<Timestamp>().unwrap();
+        let left = deadline.duration_since(resumed).as_secs();
+        assert!((840..900).contains(&left), "{left} s are left of fifteen minutes");
+        if works {
+            it.check_clean("Succeeded", "Approved").await;
+        } else {
+            pass(Duration::from_secs(840)).await;
+            let ended = it.check_clean("Failed", "PhaseFailed").await;
+            assert!(ended["endedAt"].as_str().unwrap().parse::<Timestamp>().unwrap() <= deadline);
+            let [_, second] = it.kind.stages();
+            assert_eq!(stage_of(&ended, second), "failed");
+        }
+    }
 }
 
 /// X3: a pause has an end. Nobody wants a deployment to go on by itself after weeks, so it is stopped.

@@ -1,6 +1,6 @@
 //! A new attempt's record, and the event that says so.
 
-use pilothouse_domain::attempt::{Attempt, AttemptKind, AttemptRef, AttemptState, Control, Losses};
+use pilothouse_domain::attempt::{Attempt, AttemptKind, AttemptRef, AttemptState, Control, Held, Losses};
 use pilothouse_domain::ids::AttemptId;
 use pilothouse_domain::release::Release;
 use pilothouse_domain::timeline::{EventDraft, Happening};
@@ -28,6 +28,7 @@ pub(crate) fn new_attempt(
         controlled_by: None,
         control_reason: None,
         resume_by: None,
+        held: Held::default(),
         losses: Losses::default(),
         fence: None,
         restarts: 0,

@@ -181,7 +181,8 @@ impl Attempt {
         let control = self.control.apply(event)?;
         let since_before = self.resume_by.filter(|_| self.control.is_held());
         let resume_by = control.is_held().then(|| since_before.unwrap_or_else(|| patience.after(now)));
-        let mut next = Self { control, resume_by, control_reason: None, ..self.clone() };
+        let held = self.held.under(control, now);
+        let mut next = Self { control, resume_by, held, control_reason: None, ..self.clone() };
         if event != ControlEvent::Drained {
             next.controlled_by = Some(by.to_owned());
             by.clone_into(&mut next.last_modified_by);

@@ -2,6 +2,7 @@
 
 mod carried;
 mod control;
+mod held;
 mod hurdle;
 mod rollback;
 pub mod samples;
@@ -14,6 +15,7 @@ use serde::{Deserialize, Serialize};
 
 pub use carried::{CarriedOver, carried_over};
 pub use control::{Control, ControlEvent, ControlRefused};
+pub use held::Held;
 pub use hurdle::{Aftermath, Course, Hurdle};
 pub use rollback::{ROLLBACK_TIMEOUT, RollbackPipeline, RollbackTerms, UndoStep};
 pub use state::{AttemptState, AttemptStatus, OperationStatus};
@@ -188,6 +190,9 @@ pub struct Attempt {
     /// While it is paused or interrupted: it is stopped when nobody has resumed it by then (X3).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resume_by: Option<Timestamp>,
+    /// For how long it was paused or interrupted since its stages began.
+    #[serde(default, skip_serializing_if = "Held::is_none")]
+    pub held: Held,
     /// How often its execution was lost within an hour of `first_loss`.
     #[serde(default, skip_serializing_if = "Losses::is_none")]
     pub losses: Losses,
@@ -252,11 +257,13 @@ impl Attempt {
         }
         if state.status() == AttemptStatus::InProgress && next.started_at.is_none() {
             next.started_at = Some(now);
+            next.held = Held::default();
         }
         if state.is_terminal() {
             next.ended_at = Some(now);
         }
         next.control = next.control.in_state(&state);
+        next.held = next.held.under(next.control, now);
         if state.is_terminal() || !next.control.is_held() {
             next.resume_by = None;
         }

@@ -128,11 +128,12 @@ impl Attempt {
         self.rollback_terms()?.pipeline.as_deref()
     }
 
-    /// When all its stages must be at their end: set for a rollback once they began (X4).
+    /// When all its stages must be at their end: set for a rollback once they began (X4). Its time stands still while it
+    /// is paused or interrupted, and then there is none.
     #[must_use]
     pub fn deadline(&self) -> Option<Timestamp> {
         let terms = self.rollback_terms()?;
-        Some(terms.timeout.unwrap_or(ROLLBACK_TIMEOUT).after(self.started_at?))
+        self.held.put_off(terms.timeout.unwrap_or(ROLLBACK_TIMEOUT).after(self.started_at?))
     }
 }
 

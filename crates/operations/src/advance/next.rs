@@ -163,8 +163,9 @@ async fn stages(context: &Context, attempt: &Attempt) -> Result<Next, OperationE
     let stages = stages_of(&release.record, attempt);
     carry_over(context, attempt, &stages).await?;
     let names = topological_order(&stages).into_iter().map(|i| stages[i].name.clone()).collect();
-    let timeout_seconds = attempt.deadline().map_or(LONGEST_SECONDS, |d| context.seconds_until(d));
-    Ok(Next::Stages { stages: names, timeout_seconds })
+    // Each stage has its deadline, and what a rollback may take bounds those of all of them (X4). A bound here would go on
+    // while it is paused.
+    Ok(Next::Stages { stages: names, timeout_seconds: LONGEST_SECONDS })
 }
 
 /// What follows a terminal state: the rollback it led to, what follows the end, or nothing.

@@ -56,6 +56,7 @@ fn attempt(environment: &str, number: u32, state: AttemptState) -> Attempt {
         controlled_by: None,
         control_reason: None,
         resume_by: None,
+        held: pilothouse_domain::attempt::Held::default(),
         losses: pilothouse_domain::attempt::Losses::default(),
         fence: None,
         restarts: 0,

@@ -81,6 +81,7 @@ pub(crate) fn attempt(n: u128, environment: &str) -> Attempt {
         controlled_by: None,
         control_reason: None,
         resume_by: None,
+        held: pilothouse_domain::attempt::Held::default(),
         losses: pilothouse_domain::attempt::Losses::default(),
         fence: None,
         restarts: 0,

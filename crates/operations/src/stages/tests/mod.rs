@@ -67,6 +67,7 @@ impl Scene {
             controlled_by: None,
             control_reason: None,
             resume_by: None,
+            held: pilothouse_domain::attempt::Held::default(),
             losses: pilothouse_domain::attempt::Losses::default(),
             fence: None,
             restarts: 0,
