@@ -8,8 +8,8 @@ use pilothouse_domain::lane::LaneName;
 use pilothouse_domain::timeline::{EventDraft, Happening};
 use pilothouse_store::{Transaction, Versioned};
 
-use crate::advance::coming_back;
 use crate::advance::settle::ended;
+use crate::advance::{LANE_PATIENCE, coming_back};
 use crate::cancel_deployment::{canceling, wake_all};
 use crate::gates::resuming;
 use crate::lanes::{leaving, leaving_line, letting_go, limits_held, wake_lane};
@@ -86,6 +86,31 @@ pub(crate) async fn end_overdue_pause(context: &Context, at: &AttemptRef) -> Res
         let held = if attempt.record.control == Control::Interrupted { "interrupted" } else { "paused" };
         let patience = patience(context, &attempt.record).await?;
         let why = format!("it was {held}, and nobody resumed it in {patience}");
+        if stop(context, &attempt, SYSTEM, Some(why)).await?.is_some() {
+            return Ok(true);
+        }
+    }
+    Err(too_fast(at))
+}
+
+/// Stops a deployment that went on after a pause and found no room for too long (A26, A27, invariant 5). Whether it did so.
+///
+/// # Errors
+/// [`OperationError`].
+pub(crate) async fn end_overdue_wait(context: &Context, at: &AttemptRef) -> Result<bool, OperationError> {
+    for _ in 0..TRIES {
+        let attempt = context.attempt(at).await?;
+        if attempt.record.state.status() != AttemptStatus::InProgress
+            || attempt.record.control != Control::Running
+        {
+            return Ok(false);
+        }
+        let Some(stand) = context.stand_of(&attempt.record).await? else { return Ok(false) };
+        let place = context.store.place_in_line(&stand.place(context, &attempt.record)).await?;
+        if place.is_none_or(|place| LANE_PATIENCE.after(place.record.since) > context.now()) {
+            return Ok(false);
+        }
+        let why = format!("it waited {LANE_PATIENCE} for {}", stand.lane);
         if stop(context, &attempt, SYSTEM, Some(why)).await?.is_some() {
             return Ok(true);
         }
@@ -189,12 +214,22 @@ async fn drained(
     let mut next = controlled(context, attempt, ControlEvent::Drained, SYSTEM).await?;
     let mut tx = tx.event(changed(context, &next, SYSTEM));
     let mut lanes = Vec::new();
-    if matches!(next.state, AttemptState::PhaseInProgress | AttemptState::ManualInterventionPending) {
+    if gives_room_back(&next.state) {
         lanes = limits_held(context, attempt).await?;
         tx = letting_go(context, attempt, &lanes, tx).await?;
         next = next.without_room();
     }
     Ok((next, lanes, tx))
+}
+
+/// Whether a paused deployment in this state has taken room that others may use meanwhile.
+pub(crate) fn gives_room_back(state: &AttemptState) -> bool {
+    matches!(
+        state,
+        AttemptState::PhaseInProgress
+            | AttemptState::ManualInterventionPending
+            | AttemptState::QueuedForAgentAgain
+    )
 }
 
 async fn wake_lanes(context: &Context, lanes: &[LaneName]) -> Result<(), OperationError> {

@@ -8,7 +8,7 @@ use pilothouse_domain::timeline::Happening;
 use pilothouse_store::{Transaction, Versioned};
 
 use crate::children::heed_parent;
-use crate::control_deployment::{changed, end_overdue_pause, interrupted};
+use crate::control_deployment::{changed, end_overdue_pause, end_overdue_wait, interrupted};
 use crate::executions::ExecutionState;
 use crate::load::SYSTEM;
 use crate::stage_steps::end_overdue;
@@ -33,7 +33,8 @@ pub struct Swept {
     pub restarted: u32,
     /// How many were lost so often that they wait for a person now (N15).
     pub interrupted: u32,
-    /// How many stages, pauses and interruptions had outlived their deadline, and releases the stage that waited for them.
+    /// How many stages, pauses, interruptions and waits for room after a pause had outlived their deadline, and releases the
+    /// stage that waited for them.
     pub expired: u32,
     /// How many leases were freed that an attempt still held after its end.
     pub freed: u32,
@@ -98,6 +99,10 @@ async fn look_after(
         return Ok(());
     }
     if attempt.record.control == Control::Interrupted {
+        return Ok(());
+    }
+    if end_overdue_wait(context, &attempt.record.at).await? {
+        swept.expired += 1;
         return Ok(());
     }
     match context.executions.state(&attempt.record).await? {

@@ -25,6 +25,13 @@ pub(crate) async fn wake_again(context: &Context, attempt: &Attempt) -> Result<u
     if attempt.control == Control::Pausing {
         after_run_ended(context, &attempt.at).await?;
     }
+    wake_waits(context, attempt).await?;
+    Ok(freed)
+}
+
+/// The same for those that wait on a token: the steps of the attempt's execution, and its stages, also one that was let
+/// through just before a pause and has not begun.
+pub(crate) async fn wake_waits(context: &Context, attempt: &Attempt) -> Result<(), OperationError> {
     for callback in context.store.callbacks(&attempt.at).await? {
         if has_come(context, attempt, &callback.record.awaited).await? {
             context.executions.answer(&callback.record.token, &json!({})).await?;
@@ -33,7 +40,7 @@ pub(crate) async fn wake_again(context: &Context, attempt: &Attempt) -> Result<u
     if attempt.state.runs_stages() {
         wake_stages(context, attempt).await?;
     }
-    Ok(freed)
+    Ok(())
 }
 
 /// Whether what is waited for has come, or does not matter any more.

@@ -1,6 +1,12 @@
 //! The installation's limit (A20, A27) and a cluster's slots (A19, A26).
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
 use http::{Method, StatusCode};
+use pilothouse_domain::duration::Span;
+use pilothouse_local::StepFault;
 use serde_json::{Value, json};
 
 use super::{attempt_of, deploys, holders, judged, place, until_waiting};
@@ -101,9 +107,14 @@ async fn a_paused_deployment_gives_its_room_back_and_waits_for_it_when_it_is_res
     world.act_in_prod(&first, "resume").await;
     let waits = until_waiting(&world, &first, "QueuedForPipeline").await;
     assert_eq!(pair(&waits), (json!("InProgress"), json!("QueuedForPipeline")), "A27");
+    assert_eq!(awaited(&world, &first).await, ["the installation's limit"]);
     lift(&world, "installation").await;
     let waits = until_waiting(&world, &first, "QueuedForAgent").await;
     assert_eq!(pair(&waits), (json!("InProgress"), json!("QueuedForAgent")), "A26");
+    assert_eq!(
+        awaited(&world, &first).await,
+        ["the installation's limit", "the slots of the cluster `default`"]
+    );
 
     world.judge(&second).await;
     world.at_rest(&second).await;
@@ -141,6 +152,124 @@ async fn what_waits_for_room_again_is_stopped_and_canceled_like_any_other() {
         world.judge(&second).await;
         world.at_rest(&second).await;
     }
+}
+
+/// What the release was told to wait for, in order.
+async fn awaited(world: &World, release: &str) -> Vec<String> {
+    let events = world.events(release).await;
+    let told = events.iter().filter(|e| e["type"] == "RoomAwaited");
+    told.map(|e| e["lane"].as_str().unwrap().to_owned()).collect()
+}
+
+/// The releases that hold the installation's room.
+async fn in_the_installation(world: &World) -> Vec<String> {
+    let limits = world.get("/v1/limits").await.body;
+    holders(limits["items"].as_array().unwrap().iter().find(|l| l["lane"] == "installation").unwrap())
+}
+
+/// A26, A27: one that waits for its cluster again holds the installation's room; paused, it must not.
+#[tokio::test(start_paused = true)]
+async fn what_is_paused_while_it_waits_for_its_cluster_again_gives_the_installations_room_back() {
+    let world = World::new().await;
+    world.save(&judged("{policy: all}", "")).await;
+    limit(&world, "installation", 2).await;
+    limit(&world, "clusters/default", 1).await;
+    let first = deploys(&world, "1.0.0").await;
+    let second = world.start("1.1.0").await;
+    until_waiting(&world, &second, "QueuedForAgent").await;
+    world.act_in_prod(&first, "pause").await;
+    world.judge(&first).await;
+    super::until_deploying(&world, &second).await;
+    world.act_in_prod(&first, "resume").await;
+    until_waiting(&world, &first, "QueuedForAgent").await;
+    let third = world.start("1.2.0").await;
+    until_waiting(&world, &third, "QueuedForPipeline").await;
+    assert_eq!(in_the_installation(&world).await, [second.clone(), first.clone()]);
+
+    world.act_in_prod(&first, "pause").await;
+    until_waiting(&world, &third, "QueuedForAgent").await;
+    assert_eq!(in_the_installation(&world).await, [second.clone(), third.clone()]);
+    world.act_in_prod(&first, "resume").await;
+    let waits = until_waiting(&world, &first, "QueuedForPipeline").await;
+    assert_eq!(pair(&waits), (json!("InProgress"), json!("QueuedForPipeline")), "A27");
+    for release in [&second, &third] {
+        world.judge(release).await;
+        assert_eq!(attempt_of(&world.at_rest(release).await)["status"], "Succeeded");
+    }
+    assert_eq!(attempt_of(&world.at_rest(&first).await)["status"], "Succeeded");
+    assert_eq!(in_the_installation(&world).await, Vec::<String>::new());
+}
+
+/// A27, invariant 5: after thirty days in that line it is stopped, and says so.
+#[tokio::test(start_paused = true)]
+async fn a_resumed_deployment_that_finds_no_room_for_thirty_days_is_stopped() {
+    let world = World::new().await;
+    let patient = judged("{policy: all}", "").replace("manual-judgment", "manual-judgment, timeout: 60d");
+    world.save(&patient).await;
+    limit(&world, "installation", 1).await;
+    let first = deploys(&world, "1.0.0").await;
+    let second = world.start("1.1.0").await;
+    until_waiting(&world, &second, "QueuedForPipeline").await;
+    world.act_in_prod(&first, "pause").await;
+    world.judge(&first).await;
+    super::until_deploying(&world, &second).await;
+    world.act_in_prod(&first, "resume").await;
+    until_waiting(&world, &first, "QueuedForPipeline").await;
+    let sweep = async || {
+        let swept = pilothouse_operations::sweep(world.system.context(), Span::from_secs(0)).await;
+        swept.unwrap().expired
+    };
+    days(29).await;
+    assert_eq!(sweep().await, 0, "it has time left");
+    days(1).await;
+    assert_eq!(sweep().await, 1);
+    let ended = attempt_of(&world.at_rest(&first).await);
+    assert_eq!((&ended["status"], &ended["operationStatus"]), (&json!("Failed"), &json!("Canceled")));
+    assert_eq!(ended["reason"], "canceled by system: it waited 30d for the installation's limit");
+    assert_eq!(holders(&world.lane().await), std::slice::from_ref(&second), "its environment is free");
+    assert_eq!(in_the_installation(&world).await, std::slice::from_ref(&second));
+    world.judge(&second).await;
+    assert_eq!(attempt_of(&world.at_rest(&second).await)["status"], "Succeeded");
+}
+
+async fn days(days: u64) {
+    tokio::time::sleep_until(tokio::time::Instant::now() + Duration::from_secs(days * 86_400)).await;
+}
+
+/// A27: its next stage was let through just before the pause, and waits on another token than those that were not.
+#[tokio::test(start_paused = true)]
+async fn a_stage_that_was_let_through_before_a_pause_begins_as_soon_as_there_is_room() {
+    let late = Arc::new(AtomicBool::new(false));
+    let on = Arc::clone(&late);
+    let faults = Arc::new(move |step: &str| {
+        (on.load(Ordering::Relaxed) && step == "run-stage:begin").then_some(StepFault::Lost)
+    });
+    let world = World::with(|b| b.step_faults(faults)).await;
+    world.save(&judged("{policy: all}", "")).await;
+    limit(&world, "installation", 1).await;
+    let first = deploys(&world, "1.0.0").await;
+    let second = world.start("1.1.0").await;
+    until_waiting(&world, &second, "QueuedForPipeline").await;
+    late.store(true, Ordering::Relaxed);
+    world.judge(&first).await;
+    let answered = |view: &Value| attempt_of(view)["stages"][0]["status"] == "succeeded";
+    world.until(&first, "its next stage is let through", answered).await;
+    world.act_in_prod(&first, "pause").await;
+    late.store(false, Ordering::Relaxed);
+    super::until_deploying(&world, &second).await;
+    world.act_in_prod(&first, "resume").await;
+    until_waiting(&world, &first, "QueuedForPipeline").await;
+    // Nobody sweeps here.
+    world.judge(&second).await;
+    world.at_rest(&second).await;
+    assert_eq!(attempt_of(&world.at_rest(&first).await)["status"], "Succeeded");
+    let events = world.events(&first).await;
+    let at = |what: &str| {
+        let event = events.iter().rfind(|e| e["type"] == what).unwrap();
+        event["at"].as_str().unwrap().parse::<jiff::Timestamp>().unwrap()
+    };
+    let stalled = at("StageStarted").duration_since(at("RoomFound"));
+    assert!(stalled.as_secs() < 3, "it began {stalled:?} after it found room");
 }
 
 #[tokio::test(start_paused = true)]

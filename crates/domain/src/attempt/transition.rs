@@ -9,6 +9,7 @@
 //! | `PhaseInProgress` | `InterventionOpened` | `ManualInterventionPending` (A24) |
 //! | `ManualInterventionPending` | `InterventionAnswered` | `PhaseInProgress` |
 //! | `PhaseInProgress`, `ManualInterventionPending` | `Requeued` | `QueuedForPipeline`, `QueuedForAgent` (A26, A27) |
+//! | that `QueuedForAgent`, paused again | `Requeued` | `QueuedForPipeline` (A27) |
 //! | those two | `Cleared` | each other, `PhaseInProgress` |
 //! | `PhaseInProgress`, `ManualInterventionPending`, and the two that wait again | `StagesEnded` | Succeeded, `PartiallySucceeded`, `PhaseFailed` (A29-A31, final), or `PhaseSucceeded` (A23) when something follows |
 //! | `PhaseSucceeded` | `Followed` | `EvaluatingGates` after (A36), Pending after (A25) |
@@ -221,12 +222,14 @@ impl AttemptState {
             }
             (Self::PhaseInProgress, E::InterventionOpened) => Self::ManualInterventionPending,
             (Self::ManualInterventionPending, E::InterventionAnswered) => Self::PhaseInProgress,
-            (Self::PhaseInProgress | Self::ManualInterventionPending, E::Requeued { hurdle }) => match hurdle
-            {
-                Hurdle::Limit => Self::QueuedForPipelineAgain,
-                Hurdle::Slot => Self::QueuedForAgentAgain,
-                _ => return Err(self.refuse(&E::Requeued { hurdle })),
-            },
+            (
+                Self::PhaseInProgress | Self::ManualInterventionPending | Self::QueuedForAgentAgain,
+                E::Requeued { hurdle: Hurdle::Limit },
+            ) => Self::QueuedForPipelineAgain,
+            (
+                Self::PhaseInProgress | Self::ManualInterventionPending,
+                E::Requeued { hurdle: Hurdle::Slot },
+            ) => Self::QueuedForAgentAgain,
             (Self::QueuedForPipelineAgain, E::Cleared { next: Some(Hurdle::Slot) }) => {
                 Self::QueuedForAgentAgain
             }

@@ -3,22 +3,23 @@
 
 use jiff::Timestamp;
 use pilothouse_domain::attempt::{
-    Attempt, AttemptEvent, AttemptKind, AttemptRef, AttemptState, Control, Hurdle,
+    Attempt, AttemptEvent, AttemptKind, AttemptRef, AttemptState, AttemptStatus, Control, Hurdle,
 };
 use pilothouse_domain::duration::Span;
 use pilothouse_domain::lane::{Entry, LaneName, Lease, Line, Waiting};
 use pilothouse_domain::pipeline::LanePolicy;
-use pilothouse_domain::timeline::Happening;
+use pilothouse_domain::timeline::{EventDraft, Happening};
 use pilothouse_store::{LaneHead, Record as _, Transaction, Versioned};
 
 use super::Next;
 use super::next::commit_or_reload;
 use super::pass::{course, pass};
 use super::settle::ended;
+use crate::control_deployment::gives_room_back;
 use crate::holds::held_meanwhile;
 use crate::lanes::{Stand, wake_lane};
 use crate::load::SYSTEM;
-use crate::wake::{answer, wake_stages};
+use crate::wake::{answer, wake_waits};
 use crate::{Context, OperationError};
 
 /// How long an attempt waits in line before it is cancelled (invariant 5).
@@ -148,6 +149,17 @@ async fn too_late(context: &Context, attempt: &Attempt) -> Result<Option<String>
     Ok(newer.map(|newer| format!("release {} was deployed there since", newer.at.release)))
 }
 
+/// The event that an attempt waits for room, or for who holds its environment.
+fn awaited(context: &Context, at: &AttemptRef, stand: &Stand, lease: Option<&Lease>) -> EventDraft {
+    let what = match (stand.hurdle, stand.at_once) {
+        (Hurdle::Limit | Hurdle::Slot, Some(limit)) => {
+            Happening::RoomAwaited { lane: stand.lane.to_string(), limit }
+        }
+        _ => Happening::LaneAwaited { holder: lease.map_or_else(String::new, holders) },
+    };
+    context.event(at, SYSTEM, what)
+}
+
 /// Takes a place in line, unless the attempt has one; gives since when it waits, or `None` when the attempt changed
 /// meanwhile.
 async fn stand_in_line(
@@ -159,18 +171,9 @@ async fn stand_in_line(
     if let Some(place) = context.store.place_in_line(&found.place).await? {
         return Ok(Some(place.record.since));
     }
-    let what = match (stand.hurdle, stand.at_once) {
-        (Hurdle::Limit | Hurdle::Slot, Some(limit)) => {
-            Happening::RoomAwaited { lane: stand.lane.to_string(), limit }
-        }
-        _ => Happening::LaneAwaited { holder: holders(&found.lease) },
-    };
     // Whoever cancels or pauses the attempt takes its place away: it must not take it after that.
-    let tx = Transaction::new().check(attempt).create(&found.place).event(context.event(
-        &attempt.record.at,
-        SYSTEM,
-        what,
-    ));
+    let told = awaited(context, &attempt.record.at, stand, Some(&found.lease));
+    let tx = Transaction::new().check(attempt).create(&found.place).event(told);
     match context.store.commit(tx).await {
         Ok(_) => Ok(Some(found.place.since)),
         Err(e) if e.is_conflict() => Ok(None),
@@ -287,7 +290,7 @@ async fn cleared_again(
     let mut tx = tx.replace(attempt, &next);
     let further = next.in_line_for();
     if let Some(stand) = further.and_then(|hurdle| Stand::at(&release, &next, hurdle, &limits)) {
-        tx = tx.put(&stand.place(context, &next));
+        tx = tx.put(&stand.place(context, &next)).event(awaited(context, &next.at, &stand, None));
     } else {
         tx = tx.event(context.event(&next.at, SYSTEM, Happening::RoomFound {}));
     }
@@ -297,7 +300,7 @@ async fn cleared_again(
         Err(e) => return Err(e.into()),
     }
     if further.is_none() {
-        wake_stages(context, &next).await?;
+        wake_waits(context, &next).await?;
     }
     Ok(true)
 }
@@ -313,12 +316,11 @@ pub(crate) async fn coming_back(
     let limits = context.limits().await?;
     let course = course(&release, &attempt, &limits);
     let mut next = attempt;
-    let gave_back =
-        matches!(next.state, AttemptState::PhaseInProgress | AttemptState::ManualInterventionPending);
     let missing = [(course.limit, Hurdle::Limit), (course.slot, Hurdle::Slot)];
-    if gave_back
+    if gives_room_back(&next.state)
         && let Some((_, hurdle)) =
             missing.into_iter().find(|(has, hurdle)| *has && !next.passed.contains(hurdle))
+        && next.in_line_for() != Some(hurdle)
     {
         next = next.apply(AttemptEvent::Requeued { hurdle }, SYSTEM, context.now())?;
     }
@@ -329,8 +331,11 @@ pub(crate) async fn coming_back(
     Ok(match stand.filter(stands) {
         None => (next, None, tx),
         Some(stand) => {
-            let place = stand.place(context, &next);
-            (next, Some(stand.lane), tx.put(&place))
+            let mut tx = tx.put(&stand.place(context, &next));
+            if next.state.status() == AttemptStatus::InProgress {
+                tx = tx.event(awaited(context, &next.at, &stand, None));
+            }
+            (next, Some(stand.lane), tx)
         }
     })
 }

@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 pub use complete::complete;
 pub use expire::expire;
 pub(crate) use freeze::cluster;
-pub(crate) use lane::{coming_back, regain};
+pub(crate) use lane::{LANE_PATIENCE, coming_back, regain};
 pub use next::advance;
 pub use settle::{fail, settle};
 pub use upstream::await_upstream;

@@ -129,6 +129,7 @@ fn the_edges_are_those_that_were_decided() {
     (InProgress, QueuedForAgent) --end the stages--> (Failed, PhaseFailed)
     (InProgress, QueuedForAgent) --fail--> (Failed, PhaseFailed)
     (InProgress, QueuedForAgent) --move on--> (InProgress, PhaseInProgress)
+    (InProgress, QueuedForAgent) --wait for a slot again--> (InProgress, QueuedForPipeline)
     (InProgress, QueuedForPipeline) --cancel--> (InProgress, Cancelling)
     (InProgress, QueuedForPipeline) --end the stages--> (InProgress, PhaseSucceeded)
     (InProgress, QueuedForPipeline) --end the stages--> (Succeeded, Approved)
@@ -297,4 +298,15 @@ fn a_refusal_names_the_present_state() {
     let cancel = AttemptEvent::CancelRequested { by: "bob".into(), reason: None, until: None };
     let refused = AttemptState::Succeeded.apply(cancel).unwrap_err();
     assert_eq!(refused.to_string(), "cannot cancel: the deployment is Succeeded (Approved)");
+}
+
+/// A26, A27: who is paused in its cluster's line gives back the installation's room, and waits for that first.
+#[test]
+fn a26_who_is_paused_in_the_clusters_line_comes_back_to_the_installations() {
+    let again = |hurdle| AttemptState::QueuedForAgentAgain.apply(AttemptEvent::Requeued { hurdle });
+    assert_eq!(again(Hurdle::Limit), Ok(AttemptState::QueuedForPipelineAgain));
+    assert!(again(Hurdle::Slot).is_err(), "there it stands");
+    let requeued =
+        AttemptState::QueuedForPipelineAgain.apply(AttemptEvent::Requeued { hurdle: Hurdle::Limit });
+    assert!(requeued.is_err());
 }
