@@ -7,6 +7,8 @@ use pilothouse_domain::pipeline::{PipelineSpec, TriggerKind, parse_pipeline, pip
 use pilothouse_operations::stages::StageRegistry;
 use serde_json::Value;
 
+mod tried;
+
 fn root() -> anyhow::Result<&'static Path> {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("the package is a folder of the checkout")
 }

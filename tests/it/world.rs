@@ -69,7 +69,7 @@ pub(crate) struct Answer {
 }
 
 impl World {
-    /// A system as it comes, with the namespaces dev and prod.
+    /// A system as it comes, with the namespaces dev, staging and prod.
     pub(crate) async fn new() -> Self {
         Self::with(|builder| builder).await
     }
@@ -79,7 +79,7 @@ impl World {
         let clock: SharedClock = Arc::new(TokioClock::starting_at("2026-11-21T09:00:00Z".parse().unwrap()));
         let sim = SimCluster::builder()
             .clock(Arc::new(Told(Arc::clone(&clock))))
-            .namespaces(["dev", "prod"])
+            .namespaces(["dev", "prod", "staging"])
             .build()
             .await
             .unwrap();

@@ -1,6 +1,7 @@
 //! A stage begins: condition, options, snapshot, lease, first action; in this order, each stored before the next.
 
 use pilothouse_domain::approval::Approval;
+use pilothouse_domain::artifact::Artifact;
 use pilothouse_domain::attempt::AttemptEvent;
 use pilothouse_domain::expression::{Template, evaluate_all};
 use pilothouse_domain::ids::StageRunId;
@@ -115,7 +116,7 @@ async fn open(
     let runs = runs.iter().map(|r| &r.record);
     let scope = scope(&loaded.release, &loaded.attempt.record, runs, before.as_ref());
     let mut run = blank(context, loaded, spec);
-    match evaluate(spec, kind, &scope) {
+    match evaluate(spec, kind, &loaded.release.artifacts, &scope) {
         Ok(Evaluated::Skip(reason)) => {
             let end = StageEnd { status: StageStatus::Skipped { reason }, output: Value::Null };
             start_and_end(context, attempt, &run, end).await?;
@@ -178,7 +179,12 @@ enum Evaluated {
 }
 
 /// The condition (T31) and the options, each expression evaluated once (X11); undefined is a failure (T30).
-fn evaluate(spec: &StageSpec, kind: &dyn StageType, scope: &Value) -> Result<Evaluated, String> {
+fn evaluate(
+    spec: &StageSpec,
+    kind: &dyn StageType,
+    artifacts: &[Artifact],
+    scope: &Value,
+) -> Result<Evaluated, String> {
     if let Some(condition) = &spec.condition {
         let value = Template::parse(condition).and_then(|t| t.evaluate(scope));
         match value.map_err(|e| format!("the condition `{condition}`: {e}"))? {
@@ -188,6 +194,9 @@ fn evaluate(spec: &StageSpec, kind: &dyn StageType, scope: &Value) -> Result<Eva
             }
             other => return Err(format!("the condition `{condition}` is {other}, neither true nor false")),
         }
+    }
+    if let Some(missing) = kind.lacks(&spec.options, artifacts) {
+        return Err(missing);
     }
     let verbatim = kind.verbatim(&spec.options);
     let (kept, templates): (Map<String, Value>, Map<String, Value>) =

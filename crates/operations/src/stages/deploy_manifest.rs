@@ -6,6 +6,7 @@ use pilothouse_cluster::{
     ApplyOptions, Bound, Cluster, ClusterError, Manifest, ManifestError, ObjectRef, bind_artifacts,
     parse_manifests,
 };
+use pilothouse_domain::artifact::Artifact;
 use pilothouse_domain::duration::Span;
 use pilothouse_domain::pipeline::{StageScope, StageTypeInfo};
 use pilothouse_domain::problem::{Problem, Problems};
@@ -61,6 +62,15 @@ impl StageType for DeployManifest {
 
     fn verbatim(&self, options: &Map<String, Value>) -> &'static [&'static str] {
         verbatim(options)
+    }
+
+    fn lacks(&self, options: &Map<String, Value>, artifacts: &[Artifact]) -> Option<String> {
+        let required = options.get("requiredArtifacts")?.as_array()?.iter().filter_map(Value::as_str);
+        let carries = |name: &str| artifacts.iter().any(|a| a.name == name && a.is_bound());
+        let missing = required.filter(|name| !carries(name)).map(|name| format!("`{name}`"));
+        let missing = missing.collect::<Vec<_>>().join(", ");
+        let how = "start one with `--artifact NAME=TAG`";
+        (!missing.is_empty()).then(|| format!("the release has no image for {missing}: {how}"))
     }
 
     fn targets<'a>(&'a self, stage: &'a StageContext<'a>) -> Stepped<'a, Vec<ObjectRef>> {
@@ -244,6 +254,23 @@ mod tests {
         manifests: document 2, line 5: ConfigMap {namespace}/a is already in document 1: keep one of them
         manifests: document 1, line 1: Secret {namespace}/a holds values, and pipelines are stored and shown; create the Secret in the cluster, and refer to it by name
         "#);
+    }
+
+    #[test]
+    fn a_required_artifact_that_the_release_does_not_carry_is_named() {
+        let artifact = |name: &str, tag: Option<&str>| Artifact {
+            name: name.to_owned(),
+            image: format!("shop/{name}"),
+            tag: tag.map(str::to_owned),
+            digest: None,
+        };
+        let options = json!({ "requiredArtifacts": ["web", "db"] });
+        let lacks = |artifacts: &[Artifact]| DeployManifest.lacks(options.as_object().unwrap(), artifacts);
+        assert_eq!(lacks(&[artifact("web", Some("1.0")), artifact("db", Some("2"))]), None);
+        let told = lacks(&[artifact("web", None), artifact("db", Some("2"))]).unwrap();
+        assert_eq!(told, "the release has no image for `web`: start one with `--artifact NAME=TAG`");
+        assert!(lacks(&[]).unwrap().contains("for `web`, `db`:"));
+        assert_eq!(DeployManifest.lacks(&Map::new(), &[]), None);
     }
 
     #[test]

@@ -14,6 +14,7 @@ use std::collections::BTreeMap;
 
 use futures::future::BoxFuture;
 use pilothouse_cluster::{Cluster, ObjectRef};
+use pilothouse_domain::artifact::Artifact;
 use pilothouse_domain::attempt::Attempt;
 use pilothouse_domain::duration::Span;
 use pilothouse_domain::pipeline::{Approver, EnvironmentSpec, Order, StageCatalog, StageTypeInfo};
@@ -207,6 +208,13 @@ pub trait StageType: Send + Sync {
     fn verbatim(&self, options: &serde_json::Map<String, Value>) -> &'static [&'static str] {
         let _ = options;
         &[]
+    }
+
+    /// Why it cannot begin with what the release carries. Asked before its expressions are evaluated, so that what is
+    /// missing is told in its own words.
+    fn lacks(&self, options: &serde_json::Map<String, Value>, artifacts: &[Artifact]) -> Option<String> {
+        let (_, _) = (options, artifacts);
+        None
     }
 
     /// Every object that `begin` is about to change: a snapshot of them is stored first (invariant 9).

@@ -77,6 +77,7 @@ impl Scene {
             rollback_request: None,
             carried: None,
             overrides: None,
+            override_reason: None,
             created_at: start(),
             created_by: "ann".to_owned(),
             started_at: Some(start()),
