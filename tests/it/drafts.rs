@@ -118,7 +118,7 @@ async fn nothing_can_be_done_in_a_draft_but_edit_start_and_abandon() {
         let answer = world.post(&format!("/v1/releases/{id}/environments/dev/{action}"), &json!({})).await;
         refused(&answer, "Draft", "release activate");
     }
-    refused(&act(&world, &id, "rerun").await, "Draft", "is a draft");
+    refused(&act(&world, &id, "rerun").await, "Draft", "cannot rerun: the release is a draft");
     // T19: what is required is asked for at the start, all of it, and nothing was started.
     let start = act(&world, &id, "start").await;
     assert_eq!((start.status.as_u16(), &start.body["error"]["code"]), (422, &json!("invalid")));

@@ -115,9 +115,27 @@ pub fn did_you_mean<'a>(given: &str, candidates: impl IntoIterator<Item = &'a st
     nearest(given, candidates).map(|name| format!("did you mean `{name}`?"))
 }
 
+/// The nearest candidate as [`did_you_mean`] says it, or all that there are.
+#[must_use]
+pub fn nearest_or_all<'a>(given: &str, candidates: impl IntoIterator<Item = &'a str>) -> String {
+    let all: Vec<&str> = candidates.into_iter().collect();
+    match (did_you_mean(given, all.iter().copied()), all.as_slice()) {
+        (Some(nearest), _) => nearest,
+        (None, []) => "there is none".to_owned(),
+        (None, known) => format!("known: {}", known.join(", ")),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn where_no_name_is_near_all_are_told() {
+        assert_eq!(nearest_or_all("prd", ["dev", "prod"]), "did you mean `prod`?");
+        assert_eq!(nearest_or_all("nowhere", ["dev", "prod"]), "known: dev, prod");
+        assert_eq!(nearest_or_all("x", []), "there is none");
+    }
 
     #[test]
     fn a_problem_reads_like_a_compiler_message() {

@@ -1,6 +1,6 @@
 //! The clusters that environments name.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use pilothouse_cluster::{Cluster, KubeconfigOrigin};
@@ -10,6 +10,9 @@ use pilothouse_store::Store;
 
 use crate::error::OperationError;
 use crate::secrets::Secrets;
+
+/// How many accounts a refusal names at most.
+const MOST_NAMED: u32 = 20;
 
 /// Finds the client of a cluster account (T9): one that was registered, or one made from the account's record.
 #[derive(Clone)]
@@ -47,6 +50,28 @@ impl Clusters {
         let cluster = self.connect(&account.record).await?;
         self.register(name, cluster.clone());
         Ok(cluster)
+    }
+
+    /// Refuses a name that no cluster account has; nothing is connected to.
+    ///
+    /// # Errors
+    /// [`OperationError::NotFound`] with the names that there are; the table's.
+    pub(crate) async fn check(&self, name: &str) -> Result<(), OperationError> {
+        let mut names: BTreeSet<String> =
+            self.known.lock().unwrap_or_else(PoisonError::into_inner).keys().cloned().collect();
+        if names.contains(name) || self.store.cluster_account(name).await?.is_some() {
+            return Ok(());
+        }
+        let accounts = self.store.cluster_accounts(MOST_NAMED, None).await?;
+        names.extend(accounts.records().into_iter().map(|account| account.name));
+        let names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+        let hint = if names.is_empty() {
+            "no cluster is registered".to_owned()
+        } else {
+            format!("there is {}", names.join(", "))
+        };
+        let shown: String = name.chars().take(63).collect();
+        Err(OperationError::NotFound { what: format!("cluster `{shown}`"), hint })
     }
 
     async fn connect(&self, account: &ClusterAccount) -> Result<Cluster, OperationError> {

@@ -109,7 +109,7 @@ pub struct LiftHolds {
 /// Lifts holds of an environment; gives what was lifted. Releases that were held do not start by that: deploy them.
 ///
 /// # Errors
-/// [`OperationError::Invalid`] without a reason; [`OperationError::NotFound`] when nothing is held there;
+/// [`OperationError::Invalid`] without a reason; [`OperationError::Conflicting`] when nothing is held there;
 /// [`OperationError`].
 pub async fn lift_holds(context: &Context, ask: &LiftHolds, by: &str) -> Result<Vec<Hold>, OperationError> {
     let LiftHolds { application, environment, release, reason } = ask;
@@ -138,10 +138,11 @@ pub async fn lift_holds(context: &Context, ask: &LiftHolds, by: &str) -> Result<
         }
     }
     if lifted.is_empty() {
-        return Err(OperationError::NotFound {
-            what: format!("a hold on `{environment}` of `{application}`"),
-            hint: format!("see `pilothouse hold ls {application} {environment}`"),
-        });
+        let of = release.as_ref().map(|release| format!(" since {release} was rolled back there"));
+        return Err(OperationError::Conflicting(format!(
+            "cannot lift: nothing is held in `{environment}` of `{application}`{}; see `pilothouse hold ls {application} {environment}`",
+            of.unwrap_or_default()
+        )));
     }
     Ok(lifted)
 }

@@ -24,8 +24,17 @@ impl Context {
     /// # Errors
     /// [`OperationError::ReleaseRefused`] when it is a draft or abandoned.
     pub(crate) async fn active_release(&self, id: &ReleaseId) -> Result<Versioned<Release>, OperationError> {
+        self.release_for(id, "act in the release").await
+    }
+
+    /// The same for one action, which a refusal names.
+    pub(crate) async fn release_for(
+        &self,
+        id: &ReleaseId,
+        action: &'static str,
+    ) -> Result<Versioned<Release>, OperationError> {
         let release = self.release(id).await?;
-        release.record.status.apply(&ReleaseEvent::ActedIn { action: "act in the release" })?;
+        release.record.status.apply(&ReleaseEvent::ActedIn { action })?;
         Ok(release)
     }
 

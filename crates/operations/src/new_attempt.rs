@@ -38,6 +38,7 @@ pub(crate) fn new_attempt(
         rollback_request: None,
         carried: None,
         overrides: None,
+        override_reason: None,
         created_at: context.now(),
         created_by: by.to_owned(),
         started_at: None,

@@ -16,7 +16,7 @@ use crate::{Admitted, Context, OperationError, StartRelease};
 /// [`OperationError::ReleaseRefused`] when the earlier one is a draft or abandoned; [`OperationError::Conflicting`] when
 /// its pipeline is disabled (T21).
 pub async fn rerun_release(context: &Context, of: &ReleaseId, by: &str) -> Result<Release, OperationError> {
-    let earlier = context.active_release(of).await?.record;
+    let earlier = context.release_for(of, "rerun").await?.record;
     context.check_enabled(&earlier.application, &earlier.pipeline).await?;
     let ask = StartRelease {
         revision: Arc::new(PipelineRevision {

@@ -15,7 +15,8 @@ const TRIES: u32 = 20;
 /// whom there is room now. What is under way stays under way; a limit that is new counts what begins from now on.
 ///
 /// # Errors
-/// [`OperationError::Invalid`] for a limit of 0, with which nothing could ever begin, and for any other lane.
+/// [`OperationError::Invalid`] for a limit of 0, with which nothing could ever begin, and for any other lane;
+/// [`OperationError::NotFound`] for a cluster that is not known.
 pub async fn set_limit(
     context: &Context,
     lane: &LaneName,
@@ -27,6 +28,12 @@ pub async fn set_limit(
     }
     if !matches!(lane, LaneName::Installation {} | LaneName::Cluster { .. }) {
         return Err(invalid(Problem::new("lane", "an environment's limit is `lane` in its pipeline")));
+    }
+    if let LaneName::Cluster { name } = lane {
+        // The limit of a cluster that is no more can still be lifted.
+        if at_once.is_some() || !context.limits().await?.clusters.contains_key(name) {
+            context.clusters.check(name).await?;
+        }
     }
     let (before, after) = change(context, |settings| {
         let before = settings.limits.clone();

@@ -86,13 +86,14 @@ pub async fn start_deployment(
         }
         let hold = hold_on(context, &active.record, environment).await?;
         attempt.overrides = hold.map(|hold| hold.record.release);
+        attempt.override_reason = attempt.overrides.as_ref().and(reason.clone());
         if let Some(in_spite) = &in_spite {
             check_override(context, &active.record, &attempt, in_spite).await?;
             attempt.freeze_override = Some(in_spite.clone());
         }
         // Whoever abandons the release meanwhile must not find it at rest (A4).
         let tx = Transaction::new().check(&active).create(&attempt).event(queued(context, &attempt));
-        match context.store.commit(tx.events(told(context, &attempt, by, reason.as_ref()))).await {
+        match context.store.commit(tx.events(told(context, &attempt, by))).await {
             Ok(_) => {
                 context.executions.start_or_leave(&attempt).await;
                 return Ok(attempt);
@@ -105,12 +106,12 @@ pub async fn start_deployment(
 }
 
 /// What is special about it: what it takes over, the hold (X4) and the freezes (X14) that it overrides.
-fn told(context: &Context, attempt: &Attempt, by: &str, reason: Option<&String>) -> Vec<EventDraft> {
+fn told(context: &Context, attempt: &Attempt, by: &str) -> Vec<EventDraft> {
     let carried = attempt
         .carried
         .as_ref()
         .map(|carried| Happening::StagesCarriedOver { from: carried.from, stages: carried.stages.clone() });
-    let reason = reason.cloned();
+    let reason = attempt.override_reason.clone();
     let overrides = attempt.overrides.clone().map(|held| Happening::HoldOverridden { held, reason });
     let frozen = attempt
         .freeze_override
@@ -163,11 +164,14 @@ fn under_way(open: &Attempt) -> OperationError {
     let (number, environment) = (open.at.number, &open.at.environment);
     OperationError::Conflicting(match open.state {
         AttemptState::Scheduled { at } => format!(
-            "cannot deploy: attempt {number} to `{environment}` starts at {at}; start it at once with `now`, or cancel it"
+            "cannot deploy: attempt {number} to `{environment}` starts at {at:.0}; start it at once with `now`, or cancel it"
+        ),
+        AttemptState::Deferred { until } => format!(
+            "cannot deploy: attempt {number} to `{environment}` was approved for {until:.0}; cancel it and deploy again to start before that"
         ),
         _ => format!(
             "cannot deploy: attempt {number} to `{environment}` is {:?}; cancel it or wait for its end",
-            open.state.status()
+            open.state.pair().1
         ),
     })
 }

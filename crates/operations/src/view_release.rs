@@ -168,6 +168,7 @@ fn attempt(records: &ReleaseRecords, attempt: &Attempt) -> AttemptView {
         rollback_requested_by: attempt.rollback_request.as_ref().map(|request| request.by.clone()),
         continues: attempt.carried.as_ref().map(|carried| carried.from),
         overrides: attempt.overrides.clone(),
+        override_reason: attempt.override_reason.clone(),
         stages,
         approvals: approvals.collect(),
         gates: gates_of(&records.gates, attempt),
@@ -202,7 +203,7 @@ fn scheduled(release: &Release, attempt: &Attempt) -> Option<String> {
             format!("starts at {} ({next} of {name}, {zone})", schedule.local(at))
         }
         None => {
-            let shown = schedule.map_or_else(|| at.to_string(), |schedule| schedule.local(at));
+            let shown = schedule.map_or_else(|| format!("{at:.0}"), |schedule| schedule.local(at));
             format!("starts at {shown} (asked for by {})", attempt.created_by)
         }
     })

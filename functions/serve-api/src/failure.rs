@@ -139,9 +139,9 @@ impl From<OperationError> for Failure {
 fn decision_refused(refused: &DecisionRefused, code: &str, message: String) -> Failure {
     let invalid = |field: &str, message: String| Failure::invalid(vec![Problem::new(field, message)]);
     match refused {
-        DecisionRefused::NotAnApprover { .. } | DecisionRefused::OwnRelease { .. } => {
-            Failure::new(StatusCode::FORBIDDEN, code, message)
-        }
+        DecisionRefused::NotAnApprover { .. }
+        | DecisionRefused::OwnRelease { .. }
+        | DecisionRefused::OwnReleaseLink { .. } => Failure::new(StatusCode::FORBIDDEN, code, message),
         DecisionRefused::UnknownInput { .. } => invalid("input", message),
         DecisionRefused::Deferral { .. } => invalid("deferUntil", message),
         DecisionRefused::Unreachable { .. } | DecisionRefused::FewerSteps { .. } => {

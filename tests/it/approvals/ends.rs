@@ -32,6 +32,14 @@ async fn an_approval_for_later_defers_the_deployment_to_the_latest_time_named() 
     let view = world.until(&release, "the deployment deferred", deferred).await;
     assert_eq!(pair(&view), ("NotDeployed".to_owned(), "Deferred".to_owned()), "A18");
     assert_eq!(environment_status(&view, "prod"), "Scheduled");
+    let now = json!({ "now": true });
+    let sooner = world.post(&format!("/v1/releases/{release}/environments/prod/deploy"), &now).await;
+    let message = sooner.body["error"]["message"].as_str().unwrap();
+    assert_eq!(
+        message,
+        "cannot deploy: attempt 1 to `prod` was approved for 2026-11-23T02:00:00Z; cancel it and deploy again to \
+         start before that"
+    );
     tokio::time::advance(Duration::from_secs(40 * 3600)).await;
     assert!(deferred(&world.release(&release).await), "not before its time");
     tokio::time::advance(Duration::from_secs(3600)).await;

@@ -138,3 +138,21 @@ async fn a_link_for_another_is_made_by_an_admin_only_and_for_an_approver_only() 
     assert_eq!(hers.status, 201, "{:#}", hers.body);
     assert_eq!(hers.body["expiresAt"], world.approval(&release).await["deadline"], "no longer than it waits");
 }
+
+#[tokio::test(start_paused = true)]
+async fn who_started_the_release_makes_no_links_for_it_where_that_is_forbidden_and_hears_who_can() {
+    let world = World::new().await;
+    let strict = "{before: {approvers: [{role: approver}], selfApproval: false}}";
+    world.save(&pipeline(strict, PAUSE)).await;
+    let ann = world.person("ann", "approver").await;
+    let release = world.start("1.0.0").await;
+    world.pending_approval(&release).await;
+    let refused = world.about(&world.token, &release, "links", json!({ "for": "ann" })).await;
+    assert_eq!(code(&refused), (403, "own_release"), "{:#}", refused.body);
+    let message = refused.body["error"]["message"].as_str().unwrap();
+    let expected = "`admin` may not make links for this approval, having started the release or the deployment; \
+                    `ann` or another admin can";
+    assert_eq!(message, expected);
+    let own = world.about(&ann, &release, "links", json!({ "for": "ann" })).await;
+    assert_eq!(own.status, 201, "{:#}", own.body);
+}

@@ -129,6 +129,14 @@ async fn a_reassignment_asks_others_keeps_what_was_decided_and_is_told() {
     let nonsense =
         world.about(&bob, &release, "reassign", json!({ "approvers": [{ "role": "viewer" }] })).await;
     assert_eq!(nonsense.body["error"]["problems"][0]["path"], "approvers[0].role");
+    let stranger = world.about(
+        &bob,
+        &release,
+        "reassign",
+        json!({ "approvers": [{ "user": "cta" }, { "user": "bob" }] }),
+    );
+    let stranger = stranger.await.body["error"]["problems"].clone();
+    assert_eq!((&stranger[0]["path"], &stranger[1]), (&json!("approvers[0]"), &Value::Null), "{stranger:#}");
     let moved = world.about(&bob, &release, "reassign", to_cat).await;
     assert_eq!((&moved.body["given"], &moved.body["asked"]), (&json!(1), &json!(["user cat"])));
     assert_eq!(code(&world.about(&bob, &release, "approve", json!({})).await), (403, "not_an_approver"));

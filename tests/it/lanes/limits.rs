@@ -304,3 +304,17 @@ async fn a_limit_of_nothing_is_refused_and_only_an_administrator_sets_one() {
     let refused = world.call_as(&operator, Method::PUT, "/v1/limits/installation", &ask).await;
     assert_eq!(refused.status, StatusCode::FORBIDDEN);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_cluster_that_is_not_known_has_no_limit() {
+    let world = World::new().await;
+    let nope = "/v1/limits/clusters/nope";
+    let set = world.put(nope, &json!({ "atOnce": 2 })).await;
+    let lifted = world.call_as(&world.token, Method::DELETE, nope, &Value::Null).await;
+    for refused in [set, lifted] {
+        assert_eq!(refused.status, StatusCode::NOT_FOUND, "{:#}", refused.body);
+        let message = refused.body["error"]["message"].as_str().unwrap();
+        assert_eq!(message, "cluster `nope` does not exist; there is `default`");
+    }
+    assert_eq!(world.get("/v1/limits").await.body["items"], json!([]));
+}

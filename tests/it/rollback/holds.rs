@@ -47,6 +47,15 @@ async fn what_was_taken_back_is_not_promoted_again_by_itself_and_says_why() {
     let listed = holds(&world).await;
     assert_eq!((listed.len(), &listed[0]["release"], &listed[0]["attempt"]), (1, &json!(bad), &json!(1)));
     assert_eq!(listed[0]["artifacts"][0]["tag"], "1.1.0");
+    // The list of releases does not leave it at a status that would say "not yet", or "well".
+    let releases = world.get("/v1/releases?application=shop").await.body;
+    let standing = |release: &str| {
+        let items = releases["items"].as_array().unwrap();
+        let found = items.iter().find(|item| item["id"] == release).unwrap();
+        found["environments"].as_array().unwrap().iter().find(|e| e["name"] == "prod").unwrap().clone()
+    };
+    assert_eq!(standing(&again), json!({ "name": "prod", "status": "NotStarted", "note": "held" }));
+    assert_eq!(standing(&bad), json!({ "name": "prod", "status": "Succeeded", "note": "rolledBack" }));
     let (_, view) = run(&world, "1.2.0").await;
     assert_eq!(environment_status(&view, "prod"), "Succeeded", "another image is not held");
     assert_eq!(prod(&view)["held"], Value::Null);
@@ -62,7 +71,11 @@ async fn a_person_overrides_a_hold_with_a_reason_and_a_success_ends_it() {
     assert_eq!((answer.status.as_u16(), &answer.body["overrides"]), (202, &json!(bad)), "{:#}", answer.body);
     let view = world.at_rest(&again).await;
     assert_eq!(running(&world, "prod").1, "1.1.0");
-    assert_eq!(attempt(&view, "prod", 1)["overrides"], json!(bad));
+    let attempt = attempt(&view, "prod", 1);
+    assert_eq!(
+        (&attempt["overrides"], &attempt["overrideReason"]),
+        (&json!(bad), &json!("the database is back"))
+    );
     let events = world.events(&again).await;
     let told = events.iter().find(|e| e["type"] == "HoldOverridden").unwrap();
     assert_eq!((&told["reason"], &told["actor"]), (&json!("the database is back"), &json!("admin")));
@@ -85,7 +98,7 @@ async fn a_hold_is_lifted_by_an_operator_with_a_reason() {
     assert_eq!(world.call_as(viewer, http::Method::POST, lift, &why).await.status, 403);
     let lifted = world.post(lift, &json!({ "release": bad, "reason": "repaired" })).await;
     assert_eq!((lifted.status.as_u16(), &lifted.body["items"][0]["release"]), (200, &json!(bad)));
-    assert_eq!(world.post(lift, &why).await.status, 404, "nothing is held any more");
+    assert_eq!(world.post(lift, &why).await.status, 409, "nothing is held any more");
     world.sim.set_rules(Vec::new());
     let (_, view) = run(&world, "1.1.0").await;
     assert_eq!(environment_status(&view, "prod"), "Succeeded", "it comes by itself again");

@@ -82,6 +82,17 @@ pub enum DecisionRefused {
         /// Who tried.
         by: String,
     },
+    /// The person started what is to be approved, and asked for a link for somebody else.
+    #[error(
+        "`{by}` may not make links for this approval, having started the release or the deployment; `{person}` or \
+         another admin can"
+    )]
+    OwnReleaseLink {
+        /// Who tried.
+        by: String,
+        /// For whom.
+        person: String,
+    },
     /// Somebody else is asked before.
     #[error("it is not the turn of `{by}`: {asked} is asked first")]
     NotTheirTurn {
@@ -146,7 +157,7 @@ impl DecisionRefused {
     pub fn code(&self) -> &'static str {
         match self {
             Self::NotAnApprover { .. } => "not_an_approver",
-            Self::OwnRelease { .. } => "own_release",
+            Self::OwnRelease { .. } | Self::OwnReleaseLink { .. } => "own_release",
             Self::NotTheirTurn { .. } => "not_your_turn",
             Self::UnknownInput { .. } => "unknown_input",
             Self::AnswerDiffers { .. } => "answer_differs",

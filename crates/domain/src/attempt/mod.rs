@@ -219,6 +219,9 @@ pub struct Attempt {
     /// The release whose hold was overridden by whoever started it (X4).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub overrides: Option<ReleaseId>,
+    /// Why they did, if they said so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub override_reason: Option<String>,
     /// When it was created.
     pub created_at: Timestamp,
     /// Who or what created it.

@@ -263,8 +263,8 @@ impl AttemptState {
             Self::GatesFailedBefore { reason, .. }
             | Self::GatesFailedAfter { reason, .. }
             | Self::GatesFailedFinally { reason } => Some(format!("gates did not pass: {reason}")),
-            Self::Scheduled { at } => Some(format!("starts at {at}")),
-            Self::Deferred { until } => Some(format!("deferred until {until}")),
+            Self::Scheduled { at } => Some(format!("starts at {at:.0}")),
+            Self::Deferred { until } => Some(format!("deferred until {until:.0}")),
             _ => None,
         }
     }

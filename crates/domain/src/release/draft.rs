@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::Release;
 use crate::artifact::Artifact;
 use crate::pipeline::PipelineSpec;
-use crate::problem::{Problem, did_you_mean};
+use crate::problem::{Problem, nearest_or_all};
 use crate::trigger::{draft_parameters, looks_like_secret, release_artifacts, resolve_parameters};
 
 /// What somebody wants to change in a draft. What is not named stays as it is.
@@ -68,7 +68,7 @@ pub fn check_skipped(spec: &PipelineSpec, skipped: &BTreeSet<String>) -> Vec<Pro
         .filter(|name| !names().any(|known| known == name.as_str()))
         .map(|name| {
             Problem::new("skippedEnvironments", format!("there is no environment `{name}`"))
-                .with_optional_hint(did_you_mean(name, names()))
+                .with_hint(nearest_or_all(name, names()))
         })
         .collect();
     if problems.is_empty() && names().all(|name| skipped.contains(name)) {

@@ -81,7 +81,7 @@ pub enum Wanted {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StartRefused {
     /// That time is over.
-    #[error("{at} is over (it is {now}); leave the time out to start as scheduled, or say `now`")]
+    #[error("{at:.0} is over (it is {now:.0}); leave the time out to start as scheduled, or say `now`")]
     Over {
         /// What was asked for.
         at: Timestamp,
@@ -89,7 +89,7 @@ pub enum StartRefused {
         now: Timestamp,
     },
     /// That time is farther away than a deployment can wait.
-    #[error("{at} is more than {FARTHEST} away, which is the longest that a deployment waits")]
+    #[error("{at:.0} is more than {FARTHEST} away, which is the longest that a deployment waits")]
     TooFar {
         /// What was asked for.
         at: Timestamp,
@@ -144,8 +144,8 @@ impl Schedule {
     #[must_use]
     pub fn local(&self, at: Timestamp) -> String {
         match zone(self.timezone()) {
-            Ok(zone) => at.display_with_offset(zone.to_offset(at)).to_string(),
-            Err(_) => at.to_string(),
+            Ok(zone) => format!("{:.0}", at.display_with_offset(zone.to_offset(at))),
+            Err(_) => format!("{at:.0}"),
         }
     }
 

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{check_digest, check_tag, split_image};
 use crate::artifact::Artifact;
 use crate::pipeline::{ArtifactSpec, Parameter, PipelineSpec, key_step};
-use crate::problem::{Problem, did_you_mean};
+use crate::problem::{Problem, did_you_mean, nearest_or_all};
 
 /// The longest value of a parameter, in bytes.
 const LONGEST_VALUE: usize = 4096;
@@ -42,9 +42,7 @@ fn resolve(
     let mut problems: Vec<Problem> = given
         .keys()
         .filter(|name| spec.parameter(name).is_none())
-        .map(|name| {
-            Problem::new(path(name), "unknown parameter").with_optional_hint(did_you_mean(name, known()))
-        })
+        .map(|name| Problem::new(path(name), "unknown parameter").with_hint(nearest_or_all(name, known())))
         .collect();
     let mut resolved = BTreeMap::new();
     for parameter in &spec.parameters {

@@ -118,10 +118,11 @@ fn check_maker(approval: &Approval, who: &Principal, person: &Principal) -> Resu
         let wanted = format!("{wanted}, each for themself, or an admin to make links for them");
         return Err(refused(who, wanted));
     }
-    for one in [who, person] {
-        if approval.excludes(&one.name) {
-            return Err(DecisionRefused::OwnRelease { by: one.name.clone() });
-        }
+    if approval.excludes(&person.name) {
+        return Err(DecisionRefused::OwnRelease { by: person.name.clone() });
+    }
+    if approval.excludes(&who.name) {
+        return Err(DecisionRefused::OwnReleaseLink { by: who.name.clone(), person: person.name.clone() });
     }
     if !approval.approvers.iter().any(|a| a.accepts(person)) {
         return Err(refused(person, wanted));

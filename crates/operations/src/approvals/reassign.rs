@@ -25,6 +25,7 @@ pub async fn reassign_approval(
     approvers: &[Approver],
 ) -> Result<Approval, OperationError> {
     check(approvers)?;
+    check_people(context, approvers).await?;
     for _ in 0..20 {
         let approval = context.approval(release, id).await?;
         context.active_release(release).await?;
@@ -46,6 +47,20 @@ pub async fn reassign_approval(
         }
     }
     Err(OperationError::Conflicting("the approval changes too fast to be reassigned; try again".to_owned()))
+}
+
+/// Whoever is asked by name has an API token: nobody else could ever answer.
+async fn check_people(context: &Context, approvers: &[Approver]) -> Result<(), OperationError> {
+    let mut problems = Vec::new();
+    for (index, approver) in approvers.iter().enumerate() {
+        let Approver::User(user) = approver else { continue };
+        if context.member(user).await?.is_none() {
+            let hint = format!("make one with `pilothouse token create {user} --role approver`");
+            let problem = Problem::new(format!("approvers[{index}]"), format!("`{user}` has no API token"));
+            problems.push(problem.with_hint(hint));
+        }
+    }
+    if problems.is_empty() { Ok(()) } else { Err(OperationError::Invalid(Problems(problems))) }
 }
 
 fn check(approvers: &[Approver]) -> Result<(), OperationError> {

@@ -66,6 +66,7 @@ fn attempt(environment: &str, number: u32, state: AttemptState) -> Attempt {
         rollback_request: None,
         carried: None,
         overrides: None,
+        override_reason: None,
         created_at: at(1),
         created_by: "system".to_owned(),
         started_at: Some(at(2)),

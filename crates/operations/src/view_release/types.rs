@@ -254,6 +254,9 @@ pub struct AttemptView {
     /// The release whose hold was overridden by whoever started it (X4).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub overrides: Option<ReleaseId>,
+    /// Why they did, if they said so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub override_reason: Option<String>,
     /// Its stages in topological order, those that have not begun too.
     pub stages: Vec<StageView>,
     /// The decisions that it asked for, in the order in which they were asked.

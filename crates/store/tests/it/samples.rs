@@ -91,6 +91,7 @@ pub(crate) fn attempt(n: u128, environment: &str) -> Attempt {
         rollback_request: None,
         carried: None,
         overrides: None,
+        override_reason: None,
         created_at: at(0),
         created_by: "alice".into(),
         started_at: None,

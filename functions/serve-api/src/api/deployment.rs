@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use pilothouse_domain::artifact::Artifact;
 use pilothouse_domain::attempt::{Attempt, AttemptKind, AttemptRef, AttemptStatus, Control, OperationStatus};
 use pilothouse_domain::ids::{AttemptId, ReleaseId};
+use pilothouse_domain::settings::FreezeOverride;
 use pilothouse_operations::view_release::{AttemptPurpose, purpose};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -82,6 +83,9 @@ pub struct Deployment {
     /// The release whose hold it overrides (X4).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub overrides: Option<ReleaseId>,
+    /// Who let it begin in spite of freezes, and why (X14).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub freeze_override: Option<FreezeOverride>,
     /// Who asked for the rollback that follows when its cancel is over (H6).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rollback_requested_by: Option<String>,
@@ -110,6 +114,7 @@ impl From<&Attempt> for Deployment {
                 AttemptKind::Deploy | AttemptKind::Redeploy => None,
             },
             overrides: attempt.overrides.clone(),
+            freeze_override: attempt.freeze_override.clone(),
             rollback_requested_by: attempt.rollback_request.as_ref().map(|request| request.by.clone()),
         }
     }

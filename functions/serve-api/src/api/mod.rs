@@ -39,7 +39,7 @@ pub use pipeline::{
 pub use release::{
     AbandonRelease, ArtifactChoice, AttemptPurpose, AttemptView, EditRelease, EnvironmentStanding,
     EnvironmentView, EventPage, ExecutionName, FollowEvents, ListReleases, Outcome, ReleaseSummary,
-    ReleaseView, StageState, StageView, StageWait, StartRelease, StartedRelease, WaitKind,
+    ReleaseView, StageState, StageView, StageWait, StandingNote, StartRelease, StartedRelease, WaitKind,
 };
 pub use system::{Health, SkipStage, SkippedStage, Whoami};
 pub use token::{CreateToken, IssuedToken, TokenView};

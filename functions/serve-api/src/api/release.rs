@@ -159,6 +159,19 @@ pub struct EnvironmentStanding {
     pub name: String,
     /// Its status (A5-A11).
     pub status: EnvironmentStatus,
+    /// What its status does not tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<StandingNote>,
+}
+
+/// What the status of an environment does not tell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum StandingNote {
+    /// It does not start by itself: what the release carries was rolled back there (X4).
+    Held,
+    /// What the release deployed there was taken back: it is its rollback that succeeded.
+    RolledBack,
 }
 
 /// Which releases to list.

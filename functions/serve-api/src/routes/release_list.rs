@@ -11,11 +11,11 @@ use pilothouse_domain::environment::EnvironmentStatus;
 use pilothouse_domain::ids::ReleaseId;
 use pilothouse_domain::pipeline::environment_order;
 use pilothouse_domain::problem::Problem;
-use pilothouse_domain::release::Release;
+use pilothouse_domain::release::{Release, ReleaseStatus};
 use pilothouse_operations::Context;
 use pilothouse_operations::view_release::outcome;
 
-use crate::api::{EnvironmentStanding, List, ListReleases, ReleaseSummary};
+use crate::api::{EnvironmentStanding, List, ListReleases, ReleaseSummary, StandingNote};
 use crate::extract::{Params, page_size};
 use crate::failure::Failure;
 
@@ -46,14 +46,9 @@ async fn summary(context: &Context, release: Release) -> Result<ReleaseSummary, 
     let approvals: Vec<_> =
         context.store.approvals(&release.id).await?.into_iter().map(|a| a.record).collect();
     let specs = &release.spec.environments;
-    let standing = |name: &str| {
-        let here = attempts.iter().filter(|a| a.at.environment == name);
-        EnvironmentStatus::derive(here.max_by_key(|a| a.at.number))
-    };
-    let environments = environment_order(specs)
-        .into_iter()
-        .map(|i| EnvironmentStanding { name: specs[i].name.clone(), status: standing(&specs[i].name) })
-        .collect();
+    let order = environment_order(specs).into_iter().map(|i| specs[i].name.as_str());
+    let standing = order.map(|name| standing(context, &release, &attempts, name));
+    let environments = try_join_all(standing).await?;
     Ok(ReleaseSummary {
         status: release.status,
         outcome: outcome(&attempts, &approvals),
@@ -66,6 +61,26 @@ async fn summary(context: &Context, release: Release) -> Result<ReleaseSummary, 
         artifacts: release.artifacts,
         created_at: release.created_at,
     })
+}
+
+/// How the release stands in an environment.
+async fn standing(
+    context: &Context,
+    release: &Release,
+    attempts: &[Attempt],
+    name: &str,
+) -> Result<EnvironmentStanding, Failure> {
+    let latest = attempts.iter().filter(|a| a.at.environment == name).max_by_key(|a| a.at.number);
+    let waits = release.status == ReleaseStatus::Active && !release.skipped.contains(name);
+    let note = match latest {
+        Some(latest) if latest.is_rollback() && latest.state.is_success() => Some(StandingNote::RolledBack),
+        None if waits => {
+            let holds = context.store.holds(&release.application, name).await?;
+            holds.iter().any(|hold| hold.record.holds(release)).then_some(StandingNote::Held)
+        }
+        _ => None,
+    };
+    Ok(EnvironmentStanding { name: name.to_owned(), status: EnvironmentStatus::derive(latest), note })
 }
 
 /// The newest releases of all applications that have a pipeline, older than the release named by `cursor`.
