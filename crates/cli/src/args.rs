@@ -131,6 +131,11 @@ pub(crate) fn pair(text: &str) -> Result<(String, String), String> {
     }
 }
 
+/// `NAME=TAG[@DIGEST]`.
+pub(crate) fn artifact(text: &str) -> Result<(String, String), String> {
+    pair(text).map_err(|_| "write NAME=TAG[@DIGEST]".to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;
@@ -166,6 +171,8 @@ mod tests {
         assert_eq!(start.parameters, [("replicas".to_owned(), "2".to_owned())]);
         assert!(start.watch);
         let wrong = parse("pilothouse release start shop web --artifact web").unwrap_err();
+        assert!(wrong.to_string().contains("write NAME=TAG[@DIGEST]"), "{wrong}");
+        let wrong = parse("pilothouse release start shop web --param replicas").unwrap_err();
         assert!(wrong.to_string().contains("write NAME=VALUE"), "{wrong}");
     }
 

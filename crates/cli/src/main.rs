@@ -44,8 +44,9 @@ fn start(cli: Cli) -> Result<ExitCode, Failure> {
     Ok(code)
 }
 
-/// Every retry of a cluster's client is not worth a line: what it comes to is in the record.
-const DEFAULT_LOG: &str = "warn,kube_client=off";
+/// Every retry of a cluster's client is not worth a line: what it comes to is in the record. What a pipeline asks to have
+/// logged (`type: log`) is said, good news too.
+const DEFAULT_LOG: &str = "warn,kube_client=off,pilothouse::notify=info";
 
 /// Logs go to standard error, and only what `PILOTHOUSE_LOG` asks for.
 fn init_logs() {

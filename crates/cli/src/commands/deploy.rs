@@ -5,14 +5,15 @@ use std::str::FromStr;
 
 use clap::Args;
 use jiff::Timestamp;
-use pilothouse_domain::attempt::OperationStatus;
+use pilothouse_domain::attempt::{Control, OperationStatus};
 use pilothouse_domain::duration::{InvalidSpan, Span};
-use pilothouse_serve_api::api::{Deploy, DeployFrom, Deployment, ReleaseView};
+use pilothouse_serve_api::api::{AttemptPurpose, Deploy, DeployFrom, Deployment, ReleaseView};
 
 use super::Session;
 use crate::client::{Reply, Request};
 use crate::failure::{Failure, Kind};
 use crate::print;
+use crate::view::{quoted, said_by, state_in_words};
 
 #[derive(Debug, Args)]
 pub(crate) struct DeployArgs {
@@ -23,7 +24,7 @@ pub(crate) struct DeployArgs {
     /// At this time, whatever the schedule says: `2026-11-22T10:00+01:00`, or from now: `+2h`.
     #[arg(long, value_name = "TIME")]
     at: Option<When>,
-    /// At once, whatever the schedule says; also starts what waits for its time.
+    /// At once, whatever the schedule says; also starts what waits for its schedule.
     #[arg(long, conflicts_with = "at")]
     now: bool,
     /// Go on from the failed stage: those that succeeded in the attempt before are not run again.
@@ -95,7 +96,7 @@ pub(crate) async fn deploy(session: &Session, args: DeployArgs) -> Result<(), Fa
         reason: args.reason,
     };
     let path = ["v1", "releases", id.as_str(), "environments", &args.environment, "deploy"];
-    tell(session, Request::post(&path).json(&ask), id.as_str(), &args.environment).await
+    tell(session, Request::post(&path).json(&ask), id.as_str()).await
 }
 
 pub(crate) async fn cancel(session: &Session, args: CancelArgs) -> Result<(), Failure> {
@@ -158,41 +159,95 @@ fn agrees(answer: &str) -> bool {
 
 async fn act(session: &Session, release: &str, environment: &str, action: &str) -> Result<(), Failure> {
     let request = Request::post(&["v1", "releases", release, "environments", environment, action]);
-    tell(session, request, release, environment).await
+    tell(session, request, release).await
 }
 
-async fn tell(session: &Session, request: Request, release: &str, environment: &str) -> Result<(), Failure> {
+async fn tell(session: &Session, request: Request, release: &str) -> Result<(), Failure> {
     let reply: Reply<Deployment> = session.client.send(request).await?;
-    let attempt = &reply.body;
-    session.output.answer(&reply.json, || {
-        if attempt.operation_status == OperationStatus::Scheduled {
-            let starts = attempt.reason.as_deref().unwrap_or("waits for its time");
-            return format!(
-                "{environment}, attempt {}: {starts}; start it at once with `pilothouse deploy {release} {environment} --now`",
-                attempt.attempt
-            );
-        }
-        let besides = match (&attempt.overrides, &attempt.rollback_requested_by) {
-            (Some(held), _) => format!("; it overrides the hold since release {held} was rolled back there"),
-            (_, Some(_)) => "; the rollback follows when the cancel is over".to_owned(),
-            _ => String::new(),
-        };
-        format!(
-            "{environment}, attempt {}: {} is {:?} ({:?}), {}{besides}; follow it with `pilothouse release watch {release}`",
-            attempt.attempt,
-            format!("{:?}", attempt.kind).to_lowercase(),
-            attempt.status,
-            attempt.operation_status,
-            format!("{:?}", attempt.control).to_lowercase()
-        )
-    });
+    session.output.answer(&reply.json, || told(&reply.body, release));
     Ok(())
+}
+
+/// How a deployment stands after what was done to it, and how it goes on.
+fn told(deployment: &Deployment, release: &str) -> String {
+    let Deployment { environment, attempt, .. } = deployment;
+    let kind = match deployment.kind {
+        AttemptPurpose::Deploy => "",
+        AttemptPurpose::Redeploy => " (redeploy)",
+        AttemptPurpose::Rollback => " (rollback)",
+    };
+    let place = format!("{release} {}", quoted(environment));
+    let head = format!("{environment}, attempt {attempt}{kind}");
+    if deployment.operation_status == OperationStatus::Scheduled {
+        let starts = deployment.reason.as_deref().unwrap_or("waits for its time");
+        return format!("{head}: {starts}; start it at once with `pilothouse deploy {place} --now`");
+    }
+    let state =
+        state_in_words(deployment.kind, deployment.status, deployment.operation_status, deployment.control);
+    let mut text = format!("{head}: {state}");
+    text.push_str(match deployment.control {
+        Control::Running => "",
+        Control::Pausing => ", pausing: what runs comes to its end",
+        Control::Paused => ", paused",
+        Control::Stopping => ", stopping: what runs comes to its end",
+        Control::Stopped => ", stopped",
+        Control::Interrupted => ", interrupted",
+    });
+    if let Some(held) = &deployment.overrides {
+        text = format!("{text}; it overrides the hold since release {held} was rolled back there");
+    }
+    if let Some(urgent) = &deployment.freeze_override {
+        text = format!("{text}; in spite of a freeze {}", said_by(&urgent.by, Some(&urgent.reason)));
+    }
+    if deployment.rollback_requested_by.is_some() {
+        text.push_str("; the rollback follows when the cancel is over");
+    }
+    match deployment.control {
+        Control::Pausing | Control::Paused | Control::Interrupted => {
+            format!("{text}; go on with `pilothouse resume {place}`")
+        }
+        _ => format!("{text}; follow it with `pilothouse release watch {release}`"),
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::{Value, json};
+
     use super::*;
     use crate::view::samples::release;
+
+    #[test]
+    fn an_action_answers_in_words_and_says_how_to_go_on() {
+        let said = |more: Value| {
+            let mut deployment = json!({
+                "id": "dep_00000000020000000000000001", "release": "rel_00000000010000000000000001",
+                "environment": "prod", "attempt": 3, "kind": "redeploy", "status": "NotDeployed",
+                "operationStatus": "Queued", "control": "running", "createdBy": "ann",
+                "createdAt": "2026-11-21T09:00:00Z",
+            });
+            deployment.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            told(&serde_json::from_value(deployment).unwrap(), "rel_1")
+        };
+        let all = [
+            said(json!({})),
+            said(json!({ "operationStatus": "Scheduled", "reason": "starts at 2026-11-22T10:00:00Z" })),
+            said(
+                json!({ "kind": "deploy", "status": "InProgress", "operationStatus": "PhaseInProgress", "control": "pausing" }),
+            ),
+            said(json!({ "freezeOverride": { "by": "ann", "reason": "the fix" } })),
+            said(
+                json!({ "status": "InProgress", "operationStatus": "Cancelling", "rollbackRequestedBy": "ann" }),
+            ),
+        ];
+        insta::assert_snapshot!(all.join("\n"), @r"
+        prod, attempt 3 (redeploy): waits for its turn; follow it with `pilothouse release watch rel_1`
+        prod, attempt 3 (redeploy): starts at 2026-11-22T10:00:00Z; start it at once with `pilothouse deploy rel_1 prod --now`
+        prod, attempt 3: deploys, pausing: what runs comes to its end; go on with `pilothouse resume rel_1 prod`
+        prod, attempt 3 (redeploy): waits for its turn; in spite of a freeze (ann: “the fix”); follow it with `pilothouse release watch rel_1`
+        prod, attempt 3 (redeploy): is being canceled; the rollback follows when the cancel is over; follow it with `pilothouse release watch rel_1`
+        ");
+    }
 
     #[test]
     fn a_time_is_given_with_its_offset_or_from_now() {

@@ -8,7 +8,7 @@ use pilothouse_domain::release::ReleaseStatus;
 use pilothouse_serve_api::api::{AbandonRelease, ArtifactChoice, EditRelease, ReleaseView, StartedRelease};
 
 use super::{Session, watch};
-use crate::args::pair;
+use crate::args::{artifact, pair};
 use crate::client::{Reply, Request};
 use crate::failure::Failure;
 
@@ -17,7 +17,7 @@ pub(crate) struct EditArgs {
     /// The draft: its id, a part of it, or `latest`.
     release: String,
     /// What an artifact is bound to: `web=1.0.0`, `web=1.0.0@sha256:…`.
-    #[arg(long = "artifact", value_name = "NAME=TAG[@DIGEST]", value_parser = pair)]
+    #[arg(long = "artifact", value_name = "NAME=TAG[@DIGEST]", value_parser = artifact)]
     artifacts: Vec<(String, String)>,
     /// Take an artifact out.
     #[arg(long = "remove-artifact", value_name = "NAME")]
@@ -84,7 +84,9 @@ pub(crate) async fn edit(session: &Session, args: EditArgs) -> Result<(), Failur
     };
     let ask = EditRelease { skipped_environments: skipped, ..changes(args) };
     if ask == EditRelease::default() {
-        return Err(Failure::usage("say what to change: --artifact, --param, --skip, --unskip"));
+        return Err(Failure::usage(
+            "say what to change: --artifact, --remove-artifact, --param, --reset-param, --skip, --unskip",
+        ));
     }
     let request = Request::patch(&["v1", "releases", id.as_str()]).json(&ask);
     let reply: Reply<ReleaseView> = session.client.send(request).await?;

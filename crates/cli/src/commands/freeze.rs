@@ -5,9 +5,11 @@ use pilothouse_serve_api::api::{AddFreeze, FreezeView, List};
 
 use super::Session;
 use super::deploy::When;
+use super::known::any_pipeline_has;
 use crate::client::{Reply, Request};
 use crate::failure::Failure;
 use crate::output::table;
+use crate::print;
 use crate::view::ago;
 
 /// What can be done with freezes.
@@ -48,6 +50,7 @@ pub(crate) async fn run(session: &Session, command: FreezeCommand) -> Result<(),
         FreezeCommand::Add(args) => {
             let AddArgs { reason, until, application, environment, cluster } = args;
             let until = until.map(|until| until.seen_from(session.now()));
+            let note = unknown(session, application.as_deref(), environment.as_deref()).await?;
             let ask = AddFreeze { application, environment, cluster, reason, until };
             let request = Request::post(&["v1", "freezes"]).json(&ask);
             let reply: Reply<FreezeView> = session.client.send(request).await?;
@@ -55,6 +58,9 @@ pub(crate) async fn run(session: &Session, command: FreezeCommand) -> Result<(),
                 let freeze = &reply.body;
                 format!("{} stands still {}: {}", covers(freeze), end(freeze), freeze.id)
             });
+            if let Some(note) = note {
+                print::note(&note);
+            }
         }
         FreezeCommand::Ls => list(session).await?,
         FreezeCommand::Lift { id } => {
@@ -64,6 +70,27 @@ pub(crate) async fn run(session: &Session, command: FreezeCommand) -> Result<(),
         }
     }
     Ok(())
+}
+
+/// What to say of a freeze that covers nothing yet, as names may be misspelt; it stands for pipelines to come.
+async fn unknown(
+    session: &Session,
+    application: Option<&str>,
+    environment: Option<&str>,
+) -> Result<Option<String>, Failure> {
+    if application.is_none() && environment.is_none() {
+        return Ok(None);
+    }
+    if any_pipeline_has(session, application, environment).await? {
+        return Ok(None);
+    }
+    Ok(Some(match (application, environment) {
+        (Some(application), Some(name)) => format!("note: no pipeline has `{application}/{name}`"),
+        (None, Some(name)) => format!("note: no pipeline has an environment `{name}`"),
+        (application, None) => {
+            format!("note: no pipeline is of the application `{}`", application.unwrap_or_default())
+        }
+    }))
 }
 
 async fn list(session: &Session) -> Result<(), Failure> {

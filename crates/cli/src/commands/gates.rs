@@ -7,7 +7,7 @@ use pilothouse_serve_api::api::{AttemptView, GateSampleView, List, ReleaseView};
 
 use super::Session;
 use crate::client::{Reply, Request};
-use crate::failure::Failure;
+use crate::failure::{Failure, Kind};
 use crate::output::table;
 use crate::print;
 use crate::view::{ago, measured};
@@ -54,7 +54,9 @@ pub(crate) async fn run(session: &Session, args: GatesArgs) -> Result<(), Failur
     let now = session.now();
     session.output.answer(&reply.json, || {
         let rows = reply.body.items.iter().flat_map(|sample| rows(sample, now)).collect();
-        table(&["sample", "when", "check", "passed", "value", "found"], rows, "no sample was taken yet")
+        let samples =
+            table(&["sample", "when", "check", "passed", "value", "found"], rows, "no sample was taken yet");
+        format!("attempt {number}, {side} the stages\n{samples}")
     });
     if let Some(next) = reply.body.next.filter(|_| !session.output.json) {
         print::note(&format!("there are more: --cursor {next}"));
@@ -67,11 +69,8 @@ fn gate_of(release: &ReleaseView, args: &GatesArgs) -> Result<(u32, GateSide), F
     let environment = release.environments.iter().find(|e| e.name == args.environment);
     let environment = environment.ok_or_else(|| {
         let known: Vec<&str> = release.environments.iter().map(|e| e.name.as_str()).collect();
-        Failure::usage(format!(
-            "the release has no environment `{}`; it has {}",
-            args.environment,
-            known.join(", ")
-        ))
+        let (name, known) = (&args.environment, known.join(", "));
+        Failure::new(Kind::NotFound, format!("the release has no environment `{name}`; it has {known}"))
     })?;
     let fits = |attempt: &&AttemptView| {
         args.attempt.is_none_or(|number| number == attempt.number) && !attempt.gates.is_empty()
@@ -81,7 +80,9 @@ fn gate_of(release: &ReleaseView, args: &GatesArgs) -> Result<(u32, GateSide), F
         let gate = gates.find(|gate| args.side.is_none_or(|side| side == gate.side))?;
         Some((attempt.number, gate.side))
     });
-    found.ok_or_else(|| Failure::usage(format!("no such gate was opened in `{}`", args.environment)))
+    found.ok_or_else(|| {
+        Failure::new(Kind::NotFound, format!("no such gate was opened in `{}`", args.environment))
+    })
 }
 
 /// One row for each check; the sample is told in the first.
@@ -100,4 +101,29 @@ fn rows(sample: &GateSampleView, now: Timestamp) -> Vec<Vec<String>> {
             ]
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::view::samples::release;
+
+    #[test]
+    fn a_gate_that_there_is_not_does_not_exist() {
+        let of = |environment: &str| {
+            let args = GatesArgs {
+                release: "latest".to_owned(),
+                environment: environment.to_owned(),
+                attempt: None,
+                side: None,
+                limit: 20,
+                cursor: None,
+            };
+            gate_of(&release(&[("prod", Vec::new())]), &args).unwrap_err()
+        };
+        let unknown = of("nope");
+        assert_eq!(unknown.kind, Kind::NotFound);
+        assert!(unknown.text().contains("it has prod"), "{}", unknown.text());
+        assert_eq!(of("prod").kind, Kind::NotFound);
+    }
 }

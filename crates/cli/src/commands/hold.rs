@@ -4,8 +4,8 @@ use clap::Subcommand;
 use jiff::Timestamp;
 use pilothouse_serve_api::api::{Hold, LiftHold, List};
 
-use super::Session;
 use super::release::short_images;
+use super::{Session, known};
 use crate::client::{Reply, Request};
 use crate::failure::Failure;
 use crate::output::table;
@@ -41,6 +41,9 @@ pub(crate) async fn run(session: &Session, command: HoldCommand) -> Result<(), F
         HoldCommand::Ls { application, environment } => {
             let path = ["v1", "environments", &application, &environment, "holds"];
             let reply: Reply<List<Hold>> = session.client.send(Request::get(&path)).await?;
+            if reply.body.items.is_empty() {
+                known::check(session, &application, Some(&environment)).await?;
+            }
             let now = session.now();
             session.output.answer(&reply.json, || {
                 let rows = reply.body.items.iter().map(|hold| row(hold, now)).collect();

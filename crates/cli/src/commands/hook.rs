@@ -110,8 +110,24 @@ fn issued(session: &Session, reply: &Reply<IssuedHook>) {
         Some(secret) => format!("path    {}\nsecret  {secret}", hook.path),
         None => format!("path    {}", hook.path),
     });
-    if !session.output.json && reply.body.secret.is_some() {
-        print::note("The secret is shown this once; senders give it as `Authorization: Bearer SECRET`.");
+    if let Some(note) = about_secret(&reply.body).filter(|_| !session.output.json) {
+        print::note(&note);
+    }
+}
+
+/// What there is to know of a hook's secret, where it has one.
+fn about_secret(issued: &IssuedHook) -> Option<String> {
+    match (&issued.secret, issued.hook.auth) {
+        (Some(_), _) => Some(
+            "The secret is shown this once; senders give it as `Authorization: Bearer SECRET`.".to_owned(),
+        ),
+        (None, AuthScheme::Bearer) => {
+            let name = &issued.hook.name;
+            Some(format!(
+                "The hook was there before, and its secret was shown when it was made; `pilothouse hook rotate {name}` makes a new one."
+            ))
+        }
+        (None, AuthScheme::Constraints) => None,
     }
 }
 
@@ -164,4 +180,27 @@ async fn deliveries(session: &Session, name: &str, limit: u32) -> Result<(), Fai
         table(&headings, rows.collect(), "nothing has arrived yet")
     });
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_secret_that_is_not_shown_again_is_said_to_be_there() {
+        let note = |auth: &str, secret: Option<&str>| {
+            let hook = json!({
+                "name": "shop", "sender": "distribution", "auth": auth, "secrets": 1,
+                "path": "/webhooks/distribution/shop", "createdAt": "2026-11-21T09:00:00Z", "createdBy": "ann",
+                "hook": {}, "secret": secret,
+            });
+            about_secret(&serde_json::from_value(hook).unwrap())
+        };
+        assert!(note("bearer", Some("s3cret")).unwrap().contains("shown this once"));
+        let again = note("bearer", None).unwrap();
+        assert!(again.contains("`pilothouse hook rotate shop` makes a new one"), "{again}");
+        assert_eq!(note("constraints", None), None);
+    }
 }

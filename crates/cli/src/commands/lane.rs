@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use pilothouse_domain::lane::LaneName;
 use pilothouse_serve_api::api::{LaneView, List};
 
-use super::Session;
+use super::{Session, known};
 use crate::client::{Reply, Request};
 use crate::failure::Failure;
 use crate::output::table;
@@ -39,6 +39,9 @@ pub(crate) async fn run(session: &Session, command: LaneCommand) -> Result<(), F
         LaneCommand::Show { application, environment } => {
             let request = Request::get(&["v1", "environments", &application, &environment, "lane"]);
             let reply: Reply<LaneView> = session.client.send(request).await?;
+            if reply.body.holders.is_empty() && reply.body.line.is_empty() {
+                known::check(session, &application, Some(&environment)).await?;
+            }
             let now = session.now();
             session.output.answer(&reply.json, || in_order(&reply.body, now));
         }

@@ -9,6 +9,7 @@ pub(crate) mod freeze;
 pub(crate) mod gates;
 pub(crate) mod hold;
 pub(crate) mod hook;
+mod known;
 pub(crate) mod lane;
 pub(crate) mod limit;
 pub(crate) mod notifications;

@@ -8,13 +8,14 @@ use clap::{Args, Subcommand};
 use jiff::Timestamp;
 use owo_colors::OwoColorize;
 use pilothouse_domain::artifact::Artifact;
-use pilothouse_domain::release::ReleaseStatus;
+use pilothouse_domain::release::{Cause, ReleaseStatus};
 use pilothouse_serve_api::api::{
-    ArtifactChoice, HistoryEntry, List, ReleaseSummary, ReleaseView, StartRelease, StartedRelease,
+    ArtifactChoice, AttemptPurpose, HistoryEntry, List, ReleaseSummary, ReleaseView, StartRelease,
+    StartedRelease,
 };
 
-use super::{Session, draft, proof, watch};
-use crate::args::pair;
+use super::{Session, draft, known, proof, watch};
+use crate::args::{artifact, pair};
 use crate::client::{Reply, Request};
 use crate::failure::Failure;
 use crate::output::table;
@@ -72,7 +73,7 @@ pub(crate) struct StartArgs {
     /// The pipeline.
     pipeline: String,
     /// What an artifact is bound to: `web=1.0.0`, `web=1.0.0@sha256:…`.
-    #[arg(long = "artifact", value_name = "NAME=TAG[@DIGEST]", value_parser = pair)]
+    #[arg(long = "artifact", value_name = "NAME=TAG[@DIGEST]", value_parser = artifact)]
     pub(crate) artifacts: Vec<(String, String)>,
     /// A launch parameter.
     #[arg(long = "param", value_name = "NAME=VALUE", value_parser = pair)]
@@ -177,9 +178,14 @@ async fn list(
     cursor: Option<String>,
 ) -> Result<(), Failure> {
     let request = Request::get(&["v1", "releases"]);
-    let request =
-        request.query("application", application).query("limit", Some(limit)).query("cursor", cursor);
+    let request = request
+        .query("application", application.as_deref())
+        .query("limit", Some(limit))
+        .query("cursor", cursor);
     let reply: Reply<List<ReleaseSummary>> = session.client.send(request).await?;
+    if let Some(application) = application.filter(|_| reply.body.items.is_empty()) {
+        known::check(session, &application, None).await?;
+    }
     let now = session.now();
     session.output.answer(&reply.json, || {
         let rows = reply.body.items.iter().map(|r| summary_row(r, now)).collect();
@@ -193,7 +199,10 @@ async fn list(
 }
 
 fn summary_row(release: &ReleaseSummary, now: Timestamp) -> Vec<String> {
-    let environments = release.environments.iter().map(|e| format!("{} {:?}", e.name, e.status));
+    let environments = release.environments.iter().map(|e| match e.note {
+        Some(note) => format!("{} {note:?}", e.name),
+        None => format!("{} {:?}", e.name, e.status),
+    });
     vec![
         release.id.to_string(),
         format!("{}/{} r{}", release.application, release.pipeline, release.revision),
@@ -243,10 +252,12 @@ fn shown(release: &ReleaseView, now: Timestamp) -> String {
         (None, _) => {}
     }
     row("outcome", outcome_in_words(release.outcome));
-    row(
-        if release.status == ReleaseStatus::Draft { "made" } else { "started" },
-        &format!("{}, {}", ago(now, release.created_at), release.trigger),
-    );
+    let when = ago(now, release.created_at);
+    match (&release.cause, release.status) {
+        (Cause::Manual { by }, ReleaseStatus::Draft) => row("made", &format!("{when}, by {by}")),
+        (_, ReleaseStatus::Draft) => row("made", &format!("{when}, {}", release.trigger)),
+        _ => row("started", &format!("{when}, {}", release.trigger)),
+    }
     for artifact in &release.artifacts {
         row("artifact", &format!("{} = {}", artifact.name, artifact.reference()));
     }
@@ -262,6 +273,9 @@ pub(crate) async fn history(session: &Session, args: HistoryArgs) -> Result<(), 
     let path = ["v1", "environments", &args.application, &args.environment, "history"];
     let request = Request::get(&path).query("limit", Some(args.limit));
     let reply: Reply<List<HistoryEntry>> = session.client.send(request).await?;
+    if reply.body.items.is_empty() {
+        known::check(session, &args.application, Some(&args.environment)).await?;
+    }
     let now = session.now();
     session.output.answer(&reply.json, || {
         let rows = reply.body.items.iter().map(|entry| history_row(entry, now)).collect();
@@ -285,11 +299,20 @@ fn history_row(entry: &HistoryEntry, now: Timestamp) -> Vec<String> {
             d.operation_status,
             if entry.current { ", current" } else { "" }
         ),
-        short_images(&entry.artifacts),
+        carried(entry),
         ago(now, d.created_at),
         took,
         d.created_by.clone(),
     ]
+}
+
+/// What a deployment brought there, or a rollback took away.
+fn carried(entry: &HistoryEntry) -> String {
+    let images = short_images(&entry.artifacts);
+    match entry.deployment.kind {
+        AttemptPurpose::Rollback if !images.is_empty() => format!("took back {images}"),
+        _ => images,
+    }
 }
 
 #[cfg(test)]

@@ -3,13 +3,15 @@
 use std::process::ExitCode;
 
 use pilothouse_domain::ids::ReleaseId;
+use pilothouse_domain::pipeline::Start;
+use pilothouse_domain::release::ReleaseStatus;
 use pilothouse_domain::timeline::Event;
 use pilothouse_serve_api::api::{Outcome, ReleaseView};
 
 use super::Session;
 use crate::failure::{Failure, Kind};
 use crate::print;
-use crate::view::{LiveView, outcome_in_words};
+use crate::view::{LiveView, outcome_in_words, quoted};
 
 /// How many failures to reach the API in a row are sat out: it may be restarting.
 const MOST_MISSES: u32 = 20;
@@ -45,7 +47,8 @@ pub(crate) async fn run(
     if !session.output.json {
         print::line(&closing(&view));
     }
-    Ok(if view.outcome.is_failure() { ExitCode::from(1) } else { ExitCode::SUCCESS })
+    let missed = view.outcome.is_failure() || view.outcome == Outcome::NotStarted;
+    Ok(if missed { ExitCode::from(1) } else { ExitCode::SUCCESS })
 }
 
 /// The next events and the release after them. An API that is being restarted is waited for.
@@ -72,6 +75,7 @@ async fn once(session: &Session, id: &ReleaseId, after: u64) -> Result<(Vec<Even
     Ok((page.events, session.client.release(id).await?.body))
 }
 
+/// What it came to, and what to do where it does not go on by itself.
 fn closing(view: &ReleaseView) -> String {
     let waiting = view
         .environments
@@ -83,12 +87,31 @@ fn closing(view: &ReleaseView) -> String {
             "{}: {outcome}; decide with `pilothouse approve {} {}`, or `reject`",
             view.id, view.id, environment.name
         ),
-        None => format!("{}: {outcome}", view.id),
+        None => format!("{}: {outcome}{}", view.id, left_to_do(view)),
     }
+}
+
+/// The commands that start what does not start by itself: a draft, what is held, and what was left to people when nothing
+/// else was begun.
+fn left_to_do(view: &ReleaseView) -> String {
+    if view.status == ReleaseStatus::Draft {
+        return format!("; start it with `pilothouse release activate {}`", view.id);
+    }
+    let untouched = || view.environments.iter().filter(|e| e.attempts.is_empty() && !e.skipped);
+    let held = untouched().filter(|e| e.held.is_some()).map(|e| (e, "is held: deploy it with"));
+    let nothing = view.outcome == Outcome::NotStarted;
+    let by_hand = untouched().filter(|e| nothing && e.held.is_none() && e.start == Start::Manual);
+    let all = held.chain(by_hand.map(|e| (e, "starts when somebody deploys it:")));
+    let commands = all.map(|(environment, why)| {
+        let name = &environment.name;
+        format!("; {name} {why} `pilothouse deploy {} {}`", view.id, quoted(name))
+    });
+    commands.collect()
 }
 
 #[cfg(test)]
 mod tests {
+    use pilothouse_serve_api::api::HoldView;
     use serde_json::json;
     use wiremock::matchers::{path, query_param};
     use wiremock::{Mock, MockServer, ResponseTemplate};
@@ -125,6 +148,26 @@ mod tests {
         for outcome in [Outcome::Failed, Outcome::Rejected, Outcome::RolledBack, Outcome::Canceled] {
             assert_eq!(follow(&at_rest(outcome), false).await, failed, "{outcome:?}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_release_that_is_held_has_not_succeeded_and_says_how_to_start_it() {
+        let mut view = release(&[("dev", Vec::new()), ("prod", Vec::new()), ("asia", Vec::new())]);
+        (view.outcome, view.at_rest) = (Outcome::NotStarted, true);
+        for environment in &mut view.environments {
+            environment.attempts.clear();
+        }
+        let (release, since) = (view.id.clone(), view.created_at);
+        let hold = HoldView { release, reason: "stage `Check` failed".to_owned(), since };
+        view.environments[1].held = Some(hold);
+        view.environments[2].start = Start::Manual;
+        assert_eq!(follow(&view, false).await, format!("{:?}", ExitCode::from(1)));
+        insta::assert_snapshot!(closing(&view), @"rel_00000000010000000000000001: not started; prod is held: deploy it with `pilothouse deploy rel_00000000010000000000000001 prod`; asia starts when somebody deploys it: `pilothouse deploy rel_00000000010000000000000001 asia`");
+        view.outcome = Outcome::Succeeded;
+        assert_eq!(follow(&view, false).await, format!("{:?}", ExitCode::SUCCESS), "at least in part");
+        insta::assert_snapshot!(closing(&view), @"rel_00000000010000000000000001: succeeded; prod is held: deploy it with `pilothouse deploy rel_00000000010000000000000001 prod`");
+        (view.status, view.outcome) = (ReleaseStatus::Draft, Outcome::NotStarted);
+        insta::assert_snapshot!(closing(&view), @"rel_00000000010000000000000001: not started; start it with `pilothouse release activate rel_00000000010000000000000001`");
     }
 
     #[tokio::test]

@@ -51,7 +51,14 @@ fn in_full(event: &Event) -> String {
         Happening::ReleaseStarted { cause, artifacts } => {
             carrying(&format!("release started: {cause}"), artifacts)
         }
-        Happening::DraftCreated { cause, artifacts } => carrying(&format!("draft made: {cause}"), artifacts),
+        Happening::DraftCreated { cause, artifacts } => {
+            // A person's cause reads as if it had started.
+            let made = match cause.strip_prefix("started by ") {
+                Some(by) => format!("draft made by {by}"),
+                None => format!("draft made: {cause}"),
+            };
+            carrying(&made, artifacts)
+        }
         Happening::DraftEdited { changes } => format!("{by} edited the draft: {}", changes.join("; ")),
         Happening::DraftStarted { artifacts } => carrying(&format!("{by} started the draft"), artifacts),
         Happening::EnvironmentsSkipped { environments } => format!("skips {}", environments.join(", ")),
@@ -100,7 +107,7 @@ fn in_full(event: &Event) -> String {
         Happening::ControlChanged { control, reason } => {
             ended(&format!("{} ({by})", in_control(*control)), reason.as_deref())
         }
-        Happening::DeploymentDeferred { until } => format!("approved, to start at {until}"),
+        Happening::DeploymentDeferred { until } => format!("approved, to start at {until:.0}"),
         Happening::CancelRequested {} => format!("{by} asked to cancel"),
         Happening::WaitSkipped { warning } => {
             format!("{by} ended the wait early{}", in_spite_of(warning.as_deref()))

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use owo_colors::OwoColorize;
-use pilothouse_domain::attempt::{AttemptStatus, OperationStatus};
+use pilothouse_domain::attempt::{AttemptStatus, Control, OperationStatus};
 use pilothouse_domain::gate::GateSide;
 use pilothouse_domain::pipeline::Start;
 use pilothouse_serve_api::api::{
@@ -14,7 +14,7 @@ use super::approvals;
 use super::describe::proof;
 use super::gates::of_gate;
 use super::time::elapsed;
-use super::waits::hint;
+use super::waits::{hint, quoted};
 
 /// What stands before a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,7 +57,7 @@ pub(crate) fn lines(view: &ReleaseView, now: Timestamp) -> Vec<Line> {
             lines.push(not_started(environment));
         }
         for attempt in &environment.attempts {
-            lines.push(heading(environment, attempt));
+            lines.push(heading(view, environment, attempt));
             let key = format!("{}#{}", environment.name, attempt.number);
             let gates = |side| attempt.gates.iter().filter(move |gate| gate.side == side);
             lines.extend(gates(GateSide::Before).flat_map(|gate| of_gate(&key, gate, now)));
@@ -112,7 +112,7 @@ fn held(environment: &EnvironmentView) -> String {
     )
 }
 
-fn heading(environment: &EnvironmentView, attempt: &AttemptView) -> Line {
+fn heading(release: &ReleaseView, environment: &EnvironmentView, attempt: &AttemptView) -> Line {
     let name = match (attempt.kind, &attempt.undoes) {
         (AttemptPurpose::Rollback, Some(undone)) => {
             // The rest of it stands above, where it happened.
@@ -125,7 +125,7 @@ fn heading(environment: &EnvironmentView, attempt: &AttemptView) -> Line {
         _ => format!("{}, attempt {}", environment.name, attempt.number),
     };
     let took = attempt.started_at.zip(attempt.ended_at).map(|(from, to)| elapsed(from, to));
-    let mut note = state_in_words(attempt).to_owned();
+    let mut note = attempt_in_words(attempt).to_owned();
     if let Some(took) = took {
         note = format!("{note} after {took}");
     }
@@ -133,6 +133,10 @@ fn heading(environment: &EnvironmentView, attempt: &AttemptView) -> Line {
     note.push_str(&besides(attempt));
     if let Some(reason) = &attempt.reason {
         note = format!("{note}: {}", without_what_its_stages_say(reason, attempt));
+    }
+    if attempt.open && matches!(attempt.control, Control::Paused | Control::Interrupted) {
+        let place = quoted(&environment.name);
+        note = format!("{note}; go on with `pilothouse resume {} {place}`", release.id);
     }
     Line {
         key: format!("{}#{}", environment.name, attempt.number),
@@ -162,7 +166,11 @@ fn besides(attempt: &AttemptView) -> String {
         words = format!("{words}, goes on from attempt {number}");
     }
     if let Some(held) = &attempt.overrides {
-        words = format!("{words}, overrides the hold since release {held} was rolled back");
+        let by = said_by(&attempt.created_by, attempt.override_reason.as_deref());
+        words = format!("{words}, overrides the hold of {held} {by}");
+    }
+    if let Some(urgent) = &attempt.freeze_override {
+        words = format!("{words}, in spite of a freeze {}", said_by(&urgent.by, Some(&urgent.reason)));
     }
     match &attempt.rollback_requested_by {
         Some(_) if attempt.rolled_back_by.is_some() => {}
@@ -173,6 +181,14 @@ fn besides(attempt: &AttemptView) -> String {
         None => {}
     }
     words
+}
+
+/// Who took something upon themselves, and why.
+pub(crate) fn said_by(who: &str, why: Option<&str>) -> String {
+    match why {
+        Some(why) => format!("({who}: “{why}”)"),
+        None => format!("({who})"),
+    }
 }
 
 /// What became of an attempt that is taken back (V15).
@@ -192,10 +208,19 @@ fn without_what_its_stages_say<'a>(reason: &'a str, attempt: &AttemptView) -> &'
     short.unwrap_or(reason)
 }
 
+fn attempt_in_words(attempt: &AttemptView) -> &'static str {
+    state_in_words(attempt.kind, attempt.status, attempt.operation_status, attempt.control)
+}
+
 /// The pair that an attempt is in (A13-A38), as people say it.
-fn state_in_words(attempt: &AttemptView) -> &'static str {
+pub(crate) fn state_in_words(
+    kind: AttemptPurpose,
+    status: AttemptStatus,
+    operation_status: OperationStatus,
+    control: Control,
+) -> &'static str {
     use {AttemptStatus as S, OperationStatus as O};
-    match (attempt.status, attempt.operation_status) {
+    match (status, operation_status) {
         (_, O::Queued) => "waits for its turn",
         (_, O::Scheduled | O::Deferred) => "waits for its time",
         (S::NotDeployed | S::InProgress, O::Pending) => "waits for approval",
@@ -209,7 +234,8 @@ fn state_in_words(attempt: &AttemptView) -> &'static str {
         (S::PartiallySucceeded, _) => "succeeded in part",
         (S::NotDeployed | S::InProgress, O::GatesFailed) if attempt.open => "waits for approval",
         (S::Failed, _) | (_, O::GatesFailed) => "failed",
-        _ if attempt.kind == AttemptPurpose::Rollback => "rolls back",
+        _ if matches!(control, Control::Paused | Control::Interrupted) => "waits",
+        _ if kind == AttemptPurpose::Rollback => "rolls back",
         _ => "deploys",
     }
 }
@@ -316,6 +342,8 @@ pub(crate) fn name_width(lines: &[Line]) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use pilothouse_serve_api::api::FreezeOverride;
+
     use super::*;
     use crate::view::samples::{at, full};
 
@@ -344,6 +372,28 @@ mod tests {
         let mut view = full();
         view.environments[0].attempts[0].stages[0].always_run = true;
         assert!(written(&view).contains("✓ Deploy          5.0s  always runs\n"), "{}", written(&view));
+    }
+
+    #[test]
+    fn what_somebody_overrode_is_told_with_who_and_why() {
+        let mut view = full();
+        let release = view.id.clone();
+        let attempt = &mut view.environments[0].attempts[0];
+        attempt.created_by = "ann".to_owned();
+        attempt.overrides = Some(release);
+        attempt.override_reason = Some("repaired".to_owned());
+        let urgent = FreezeOverride { by: "bob".to_owned(), reason: "the fix".to_owned() };
+        attempt.freeze_override = Some(urgent);
+        let first = written(&view).lines().next().unwrap().to_owned();
+        insta::assert_snapshot!(first, @"dev  succeeded after 5.0s, overrides the hold of rel_00000000010000000000000001 (ann: “repaired”), in spite of a freeze (bob: “the fix”)");
+    }
+
+    #[test]
+    fn what_is_paused_waits_and_says_how_it_goes_on() {
+        let mut view = full();
+        view.environments[1].attempts[1].control = Control::Paused;
+        let paused = written(&view).lines().find(|line| line.contains("attempt 2")).unwrap().to_owned();
+        insta::assert_snapshot!(paused, @"prod, attempt 2: rollback of attempt 1  waits; go on with `pilothouse resume rel_00000000010000000000000001 prod`");
     }
 
     #[test]

@@ -14,6 +14,7 @@ mod waits;
 pub(crate) use approvals::{SHORT_HASH, facts};
 pub(crate) use describe::{shortened, timeline};
 pub(crate) use gates::measured;
-pub(crate) use lines::{lines, outcome_in_words, whole};
+pub(crate) use lines::{lines, outcome_in_words, said_by, state_in_words, whole};
 pub(crate) use live::LiveView;
 pub(crate) use time::{ago, elapsed};
+pub(crate) use waits::quoted;

@@ -208,6 +208,7 @@ fn attempt(number: u32, status: AttemptStatus, operation_status: OperationStatus
         rollback_requested_by: None,
         continues: None,
         overrides: None,
+        override_reason: None,
         stages: Vec::new(),
         approvals: Vec::new(),
         gates: Vec::new(),

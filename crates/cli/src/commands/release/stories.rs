@@ -12,12 +12,12 @@ use pilothouse_domain::timeline::Event;
 use pilothouse_local::{ClusterChoice, System};
 use pilothouse_operations::clock::{SharedClock, TokioClock};
 use pilothouse_operations::first_admin_token;
-use pilothouse_serve_api::api::ReleaseView;
+use pilothouse_serve_api::api::{HistoryEntry, List, ReleaseSummary, ReleaseView};
 use pilothouse_sim_cluster::{Behaviour, ImageRule, SimCluster};
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
-use super::shown;
+use super::{history_row, shown, summary_row};
 use crate::view::timeline;
 
 /// A system in virtual time, on Saturday 2026-11-21, 09:00 UTC.
@@ -317,4 +317,29 @@ async fn one_that_waits_behind_another() {
     let release = world.start("1.1.0", &json!({})).await;
     world.until(&release, "prod  waits").await;
     insta::assert_snapshot!(world.told(&release).await);
+}
+
+/// In a list a rollback that succeeded must not read as a success of the release, nor what is held as what is to come.
+#[tokio::test(start_paused = true)]
+async fn lists_tell_what_was_taken_back_and_what_is_held() {
+    let world = World::new(&json!({"rollback": {"policy": "on_failure"}})).await;
+    world.deployed("1.0.0").await;
+    world.crash_in_prod("1.1.0");
+    world.deployed("1.1.0").await;
+    world.deployed("1.1.0").await;
+    let list = world.send(Method::GET, "/v1/releases?application=shop", &Value::Null).await;
+    let list: List<ReleaseSummary> = serde_json::from_value(list).unwrap();
+    let history = world.send(Method::GET, "/v1/environments/shop/prod/history", &Value::Null).await;
+    let history: List<HistoryEntry> = serde_json::from_value(history).unwrap();
+    let now = world.clock.now();
+    let rows = list.items.iter().map(|release| summary_row(release, now)[2..4].join("  "));
+    let took = history.items.iter().map(|entry| history_row(entry, now)[2..5].join("  "));
+    insta::assert_snapshot!(rows.chain(took).collect::<Vec<_>>().join("\n"), @r"
+    succeeded  dev Succeeded, prod Held
+    rolled back  dev Succeeded, prod RolledBack
+    succeeded  dev Succeeded, prod Succeeded
+    rollback  Succeeded (Approved)  took back shop/web:1.1.0
+    deploy  Failed (PhaseFailed), undone by 2  shop/web:1.1.0
+    deploy  Succeeded (Approved), current  shop/web:1.0.0
+    ");
 }
