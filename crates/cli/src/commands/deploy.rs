@@ -182,8 +182,13 @@ fn told(deployment: &Deployment, release: &str) -> String {
         let starts = deployment.reason.as_deref().unwrap_or("waits for its time");
         return format!("{head}: {starts}; start it at once with `pilothouse deploy {place} --now`");
     }
-    let state =
-        state_in_words(deployment.kind, deployment.status, deployment.operation_status, deployment.control);
+    let state = state_in_words(
+        deployment.kind,
+        deployment.status,
+        deployment.operation_status,
+        deployment.control,
+        deployment.ended_at.is_none(),
+    );
     let mut text = format!("{head}: {state}");
     text.push_str(match deployment.control {
         Control::Running => "",

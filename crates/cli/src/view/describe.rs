@@ -51,14 +51,7 @@ fn in_full(event: &Event) -> String {
         Happening::ReleaseStarted { cause, artifacts } => {
             carrying(&format!("release started: {cause}"), artifacts)
         }
-        Happening::DraftCreated { cause, artifacts } => {
-            // A person's cause reads as if it had started.
-            let made = match cause.strip_prefix("started by ") {
-                Some(by) => format!("draft made by {by}"),
-                None => format!("draft made: {cause}"),
-            };
-            carrying(&made, artifacts)
-        }
+        Happening::DraftCreated { cause, artifacts } => carrying(&draft_made(cause), artifacts),
         Happening::DraftEdited { changes } => format!("{by} edited the draft: {}", changes.join("; ")),
         Happening::DraftStarted { artifacts } => carrying(&format!("{by} started the draft"), artifacts),
         Happening::EnvironmentsSkipped { environments } => format!("skips {}", environments.join(", ")),
@@ -160,6 +153,14 @@ fn in_spite_of(warning: Option<&str>) -> String {
 /// With the artifacts, where there are any.
 fn carrying(what: &str, artifacts: &str) -> String {
     ended(what, (!artifacts.is_empty()).then_some(artifacts))
+}
+
+/// A person's cause alone would read as if the draft had been started.
+fn draft_made(cause: &str) -> String {
+    match cause.strip_prefix("started by ") {
+        Some(by) => format!("draft made by {by}"),
+        None => format!("draft made: {cause}"),
+    }
 }
 
 fn ended(what: &str, reason: Option<&str>) -> String {

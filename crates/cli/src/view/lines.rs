@@ -209,7 +209,7 @@ fn without_what_its_stages_say<'a>(reason: &'a str, attempt: &AttemptView) -> &'
 }
 
 fn attempt_in_words(attempt: &AttemptView) -> &'static str {
-    state_in_words(attempt.kind, attempt.status, attempt.operation_status, attempt.control)
+    state_in_words(attempt.kind, attempt.status, attempt.operation_status, attempt.control, attempt.open)
 }
 
 /// The pair that an attempt is in (A13-A38), as people say it.
@@ -218,6 +218,7 @@ pub(crate) fn state_in_words(
     status: AttemptStatus,
     operation_status: OperationStatus,
     control: Control,
+    open: bool,
 ) -> &'static str {
     use {AttemptStatus as S, OperationStatus as O};
     match (status, operation_status) {
@@ -232,7 +233,7 @@ pub(crate) fn state_in_words(
         (_, O::Rejected) => "rejected",
         (S::Succeeded, _) => "succeeded",
         (S::PartiallySucceeded, _) => "succeeded in part",
-        (S::NotDeployed | S::InProgress, O::GatesFailed) if attempt.open => "waits for approval",
+        (S::NotDeployed | S::InProgress, O::GatesFailed) if open => "waits for approval",
         (S::Failed, _) | (_, O::GatesFailed) => "failed",
         _ if matches!(control, Control::Paused | Control::Interrupted) => "waits",
         _ if kind == AttemptPurpose::Rollback => "rolls back",
