@@ -82,7 +82,7 @@ pub async fn start_deployment(
         };
         let mut attempt = new_deployment(context, &active.record, environment, number, kind, *wanted, by)?;
         if *from == StartFrom::Failed {
-            attempt.carried = Some(take_over(context, &active.record, latest.as_ref()).await?);
+            attempt.carried = Some(take_over(context, &active.record, environment).await?);
         }
         let hold = hold_on(context, &active.record, environment).await?;
         attempt.overrides = hold.map(|hold| hold.record.release);

@@ -19,6 +19,7 @@ use crate::control_deployment::gives_room_back;
 use crate::holds::held_meanwhile;
 use crate::lanes::{Stand, wake_lane};
 use crate::load::SYSTEM;
+use crate::retry::outdated;
 use crate::wake::{answer, wake_waits};
 use crate::{Context, OperationError};
 
@@ -134,7 +135,10 @@ async fn out_of_date(
     if hurdle != Hurdle::Lane {
         return Ok(None);
     }
-    match too_late(context, attempt).await? {
+    if let Some(why) = too_late(context, attempt).await? {
+        return Ok(Some(why));
+    }
+    match outdated(context, attempt).await? {
         Some(why) => Ok(Some(why)),
         None => held_meanwhile(context, attempt).await,
     }
