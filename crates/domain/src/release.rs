@@ -149,6 +149,9 @@ pub struct Release {
     pub skipped: BTreeSet<String>,
     /// What started it.
     pub cause: Cause,
+    /// Who started the draft that it was (A3).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started_by: Option<String>,
     /// Who gave it up, once somebody did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub abandoned: Option<Abandoned>,

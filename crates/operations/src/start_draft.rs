@@ -22,7 +22,7 @@ pub async fn start_draft(context: &Context, id: &ReleaseId, by: &str) -> Result<
         let status = read.record.status.apply(&ReleaseEvent::Started)?;
         context.check_enabled(&read.record.application, &read.record.pipeline).await?;
         read.record.check_complete().map_err(|problems| OperationError::Invalid(Problems(problems)))?;
-        let next = Release { status, ..read.record.clone() };
+        let next = Release { status, started_by: Some(by.to_owned()), ..read.record.clone() };
         let (attempts, held) = following(context, &next, &[]).await?;
         let started = Happening::DraftStarted { artifacts: next.artifact_summary() };
         let event = of_release(&next, context.now(), by, started);

@@ -136,6 +136,7 @@ impl StartRelease {
             parameters: self.parameters,
             skipped: self.skipped,
             cause: self.cause,
+            started_by: None,
             abandoned: None,
             created_at: now,
         }

@@ -87,6 +87,72 @@ async fn who_started_it_by_hand_does_not_approve_it_where_that_is_forbidden() {
     assert!(world.approve(&release).await.status.is_success(), "an admin who did not start it may");
 }
 
+const STRICT: &str = "{before: {approvers: [{role: operator}], selfApproval: false}}";
+
+/// A request of a person that is accepted; gives the id in its answer, if one is there.
+async fn asked(world: &World, token: &str, path: &str, ask: Value) -> String {
+    let answer = world.call_as(token, http::Method::POST, path, &ask).await;
+    assert!(answer.status.is_success(), "{:#}", answer.body);
+    answer.body["id"].as_str().unwrap_or_default().to_owned()
+}
+
+/// None of these people may decide the pending approval, and an admin who had no part in it may.
+async fn only_others_approve(world: &World, release: &str, people: &[&String]) {
+    for (n, token) in people.iter().enumerate() {
+        let answer = world.about(token, release, "approve", json!({})).await;
+        assert_eq!(code(&answer), (403, "own_release"), "person {n}: {:#}", answer.body);
+    }
+    assert!(world.approve(release).await.status.is_success());
+    world.at_rest(release).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_runs_a_release_again_does_not_approve_it_where_that_is_forbidden() {
+    let world = World::new().await;
+    world.save(&pipeline(STRICT, PAUSE)).await;
+    let sam = world.person("sam", "operator").await;
+    let first = world.start("1.0.0").await;
+    assert!(world.about(&sam, &first, "approve", json!({})).await.status.is_success(), "an admin started it");
+    world.at_rest(&first).await;
+    let again = asked(&world, &sam, &format!("/v1/releases/{first}/rerun"), json!({})).await;
+    only_others_approve(&world, &again, &[&sam]).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_makes_or_starts_a_draft_does_not_approve_it_where_that_is_forbidden() {
+    let world = World::new().await;
+    world.save(&pipeline(STRICT, PAUSE)).await;
+    let (sam, bob) = (world.person("sam", "operator").await, world.person("bob", "operator").await);
+    let ask = json!({ "application": "shop", "pipeline": "web", "draft": true,
+        "artifacts": { "web": { "tag": "1.0.0", "digest": digest_of("1.0.0") } } });
+    let draft = asked(&world, &sam, "/v1/releases", ask).await;
+    asked(&world, &bob, &format!("/v1/releases/{draft}/start"), json!({})).await;
+    world.pending_approval(&draft).await;
+    assert_eq!(world.approval(&draft).await["excluded"], json!(["sam", "bob"]));
+    only_others_approve(&world, &draft, &[&sam, &bob]).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_starts_what_starts_a_release_does_not_approve_that_one_where_that_is_forbidden() {
+    let world = World::new().await;
+    world.save(&pipeline(STRICT, PAUSE).replace("pipeline: web", "pipeline: db")).await;
+    let below = "[{name: db, type: pipeline, pipeline: db}]";
+    world.save(&pipeline("{}", below).replace("prod", "dev")).await;
+    let (sam, bob) = (world.person("sam", "operator").await, world.person("bob", "operator").await);
+    let ask = json!({ "application": "shop", "pipeline": "web",
+        "artifacts": { "web": { "tag": "1.0.0", "digest": digest_of("1.0.0") } } });
+    let release = asked(&world, &sam, "/v1/releases", ask).await;
+    let child = |view: &Value, number| attempt(view, "dev", number)["stages"][0]["child"].clone();
+    let view = world.until(&release, "the child", |view| child(view, 1).is_string()).await;
+    only_others_approve(&world, child(&view, 1).as_str().unwrap(), &[&sam]).await;
+    world.at_rest(&release).await;
+
+    // Whoever tries the deployment above again starts the one below again.
+    asked(&world, &bob, &format!("/v1/releases/{release}/environments/dev/deploy"), json!({})).await;
+    let view = world.until(&release, "the other child", |view| child(view, 2).is_string()).await;
+    only_others_approve(&world, child(&view, 2).as_str().unwrap(), &[&sam, &bob]).await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_decision_is_bound_to_what_was_shown_and_its_record_says_who_how_and_what_they_saw() {
     let world = World::new().await;

@@ -170,6 +170,7 @@ mod tests {
             parameters: [("replicas".to_owned(), "2".to_owned())].into(),
             skipped: BTreeSet::new(),
             cause: Cause::Manual { by: "ann".to_owned() },
+            started_by: None,
             abandoned: None,
             created_at: Timestamp::UNIX_EPOCH,
         }

@@ -28,6 +28,10 @@ pub struct ParentStage {
     pub waited: bool,
     /// Who or what had started the release above.
     pub by: String,
+    /// The people who started the release above or its deployment: where that is forbidden (`selfApproval`), none of them
+    /// approves here either.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub started_by: Vec<String>,
 }
 
 impl ParentStage {

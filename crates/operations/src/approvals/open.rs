@@ -143,14 +143,23 @@ fn opened(
     (approval, event)
 }
 
-/// The people who started the release and the attempt by hand. What a hook or a schedule started has no such person.
-fn started_by(release: &Release, attempt: &Attempt) -> Vec<String> {
-    let mut people = Vec::new();
-    if let Cause::Manual { by } = &release.cause {
-        people.push(by.clone());
-    }
-    if attempt.created_by != SYSTEM && !people.contains(&attempt.created_by) {
-        people.push(attempt.created_by.clone());
+/// The people who started the release and the attempt by hand, and whoever made the draft that it was. What a hook or a
+/// schedule started has no such person; what a stage started has those of the release above.
+pub(crate) fn started_by(release: &Release, attempt: &Attempt) -> Vec<String> {
+    let caused: Vec<&String> = match &release.cause {
+        Cause::Manual { by } | Cause::Rerun { by, .. } => vec![by],
+        // `by` may be a hook or a schedule, `hook shop`: a person's name has no space.
+        Cause::Pipeline(parent) => {
+            std::iter::once(&parent.by).filter(|by| !by.contains(' ')).chain(&parent.started_by).collect()
+        }
+        Cause::Registry { .. } | Cause::Webhook { .. } | Cause::Cron { .. } => Vec::new(),
+    };
+    let attempt_by = Some(&attempt.created_by).filter(|by| *by != SYSTEM);
+    let mut people: Vec<String> = Vec::new();
+    for name in caused.into_iter().chain(&release.started_by).chain(attempt_by) {
+        if !people.contains(name) {
+            people.push(name.clone());
+        }
     }
     people
 }

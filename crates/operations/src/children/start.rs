@@ -12,6 +12,7 @@ use pilothouse_domain::trigger::{release_artifacts, resolve_parameters};
 
 use super::above::{MOST_ABOVE, above};
 use super::same_place;
+use crate::approvals::started_by;
 use crate::save_pipeline::in_force;
 use crate::stages::StageContext;
 use crate::stages::pipeline::Options;
@@ -70,8 +71,8 @@ fn parent(stage: &StageContext<'_>, waited: bool) -> ParentStage {
         stage: run.stage.clone(),
         run: run.id.clone(),
         waited,
-        // Whoever started the release above may not approve the one below in the name of another.
         by: release.cause.actor(),
+        started_by: started_by(release, attempt),
     }
 }
 

@@ -38,6 +38,7 @@ fn release() -> Release {
         parameters: BTreeMap::new(),
         skipped: BTreeSet::new(),
         cause: Cause::Manual { by: "ann".to_owned() },
+        started_by: None,
         abandoned: None,
         created_at: at(0),
     }

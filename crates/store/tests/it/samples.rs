@@ -52,6 +52,7 @@ pub(crate) fn release(n: u128) -> Release {
         parameters: BTreeMap::from([("replicas".into(), "2".into())]),
         skipped: BTreeSet::new(),
         cause: Cause::Manual { by: "alice".into() },
+        started_by: None,
         abandoned: None,
         created_at: at(0),
     }
