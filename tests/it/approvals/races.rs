@@ -15,10 +15,11 @@ use pilothouse_operations::advance::{advance, expire};
 use pilothouse_operations::executions::ExecutionInput;
 use pilothouse_operations::{Context, DecideApproval, OperationError, decide_approval};
 use pilothouse_store::Transaction;
+use serde_json::{Value, json};
 
 use super::{PAUSE, pipeline};
 use crate::simulation::Dice;
-use crate::world::World;
+use crate::world::{World, attempt};
 
 const TIMES: u64 = 1000;
 
@@ -204,4 +205,55 @@ async fn an_approval_in_the_moment_of_its_expiry_is_one_or_the_other() {
         won[usize::from(ann.is_ok())] += 1;
     }
     assert!(won.iter().all(|times| *times > TIMES / 20), "each wins at times: {won:?}");
+}
+
+/// Two judgments side by side, and a wait that outlasts them.
+const TWO_JUDGMENTS: &str = "[{name: A, type: manual-judgment}, {name: B, type: manual-judgment}, \
+    {name: Long, type: wait, duration: 10m}]";
+
+/// A24 back to A22.
+#[tokio::test(start_paused = true)]
+async fn two_judgments_that_are_answered_at_once_leave_nobody_asked() {
+    let dice = Dice::new(6);
+    let late = Arc::new(AtomicBool::new(false));
+    let (on, delays) = (Arc::clone(&late), dice.clone());
+    let faults = Faults::new(move |_| {
+        on.load(Ordering::Relaxed).then(|| Fault::Late(Duration::from_millis(delays.below(40))))
+    });
+    let world = World::with(|builder| builder.table_faults(faults)).await;
+    world.save(&pipeline("{}", TWO_JUDGMENTS)).await;
+    for time in 0..20 {
+        let release = world.start("1.0.0").await;
+        let asks = |view: &Value| open(view).len() == 2;
+        let view = world.until(&release, "both judgments", asks).await;
+        late.store(true, Ordering::Relaxed);
+        let answers = open(&view).into_iter().map(|approval| {
+            let (world, release, start) = (&world, &release, dice.below(20));
+            async move {
+                wait(start).await;
+                world.post(&format!("/v1/releases/{release}/approvals/{approval}/approve"), &json!({})).await
+            }
+        });
+        for answer in futures::future::join_all(answers).await {
+            assert!(answer.status.is_success(), "{time}: {:#}", answer.body);
+        }
+        let ended = |view: &Value| {
+            let stages = attempt(view, "prod", 1)["stages"].clone();
+            (0..2).all(|n| stages[n]["status"] == "succeeded")
+        };
+        let view = world.until(&release, "both answered", ended).await;
+        late.store(false, Ordering::Relaxed);
+        let asked = attempt(&view, "prod", 1);
+        assert_eq!(asked["operationStatus"], "PhaseInProgress", "{time}: {asked:#}");
+        let cancel = format!("/v1/releases/{release}/environments/prod/cancel");
+        assert!(world.post(&cancel, &json!({})).await.status.is_success());
+        world.at_rest(&release).await;
+    }
+}
+
+/// The approvals of the only attempt that wait for somebody.
+fn open(view: &Value) -> Vec<String> {
+    let approvals = attempt(view, "prod", 1)["approvals"].as_array().cloned().unwrap_or_default();
+    let open = approvals.iter().filter(|approval| approval["pending"] == true);
+    open.map(|approval| approval["id"].as_str().unwrap().to_owned()).collect()
 }

@@ -62,7 +62,7 @@ pub(super) fn not_allowed(run: &StageRun, refused: &StageRefused) -> OperationEr
 }
 
 /// A stage that is at its end, however it came there, asks nobody any more.
-async fn close_question(
+pub(crate) async fn close_question(
     context: &Context,
     run: &StageRun,
     actor: &str,
@@ -95,7 +95,9 @@ async fn answer_intervention(
     let asks = |r: &StageRun| matches!(r.status, StageStatus::AwaitingAnswer { approval: Some(_) });
     let runs = context.store.stage_runs(&ended.at).await?;
     if runs.iter().any(|r| r.record.stage != ended.stage && asks(&r.record)) {
-        return Ok(tx);
+        // Written although nothing changes: the other may be answered just now too, and one of the two must see that it is
+        // the last.
+        return Ok(tx.replace(&attempt, &attempt.record));
     }
     match attempt.record.apply(AttemptEvent::InterventionAnswered, SYSTEM, context.now()) {
         Ok(next) => Ok(tx.replace(&attempt, &next)),
