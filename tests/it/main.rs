@@ -38,6 +38,8 @@ mod schedules;
 #[cfg(test)]
 mod simulation;
 #[cfg(test)]
+mod sizes;
+#[cfg(test)]
 mod stages;
 #[cfg(test)]
 mod steps;

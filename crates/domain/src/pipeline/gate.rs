@@ -9,8 +9,9 @@ use crate::duration::Span;
 
 /// The most checks of one gate.
 pub(super) const MOST_CHECKS: usize = 20;
-/// The most samples of one gate: what an execution's history has room for.
-pub(super) const MOST_SAMPLES: u64 = 2000;
+/// The most samples of one gate. Step Functions ends an execution at its 25,000th event: one sample takes 18 of them, and the
+/// gates before and after share a history with up to 200 stages.
+pub const MOST_SAMPLES: u64 = 500;
 /// The shortest interval between two samples.
 pub(super) const SHORTEST_INTERVAL: Span = Span::from_secs(5);
 

@@ -24,14 +24,14 @@ mod trigger;
 pub use approval::{ApprovalPolicy, Approvals, Approver, MOST_APPROVERS, OnExpiry, Order};
 pub use catalog::{ChannelTypeInfo, GivenApproval, StageCatalog, StageScope, StageTypeInfo, ValidateStage};
 pub use environment::{EnvironmentSpec, RollbackCause, RollbackMode, RollbackPolicy, Start};
-pub use gate::{CheckSpec, GateFailure, GateOrder, GatePolicy, Gates};
+pub use gate::{CheckSpec, GateFailure, GateOrder, GatePolicy, Gates, MOST_SAMPLES};
 pub use graph::{environment_order, environments_after, first_environments, topological_order, upstreams};
 pub use lane::{LanePolicy, LaneSpec};
 pub use notification::{Interest, NotificationSpec, Star};
 pub use parse::parse_pipeline;
 pub(crate) use path::key_step;
 pub use schema::pipeline_schema;
-pub use spec::{ArtifactSpec, ArtifactType, Parameter, PipelineSpec};
+pub use spec::{ArtifactSpec, ArtifactType, MOST_ENVIRONMENTS, Parameter, PipelineSpec};
 pub use stage::{FailurePolicy, Requires, StageRollback, StageSpec};
 pub use trigger::{
     ArtifactSource, Constraint, CronTrigger, Operator, RegistryTrigger, Trigger, TriggerKind, ValueSource,

@@ -8,8 +8,9 @@ use super::{EnvironmentSpec, NotificationSpec, Trigger};
 
 /// The most parameters, artifacts or triggers.
 pub(super) const MOST_DECLARED: usize = 100;
-/// The most environments.
-pub(super) const MOST_ENVIRONMENTS: usize = 50;
+/// The most environments. All of them may start with their release, or follow one of them: two records each, in a transaction of
+/// at most 100.
+pub const MOST_ENVIRONMENTS: usize = 40;
 
 /// A pipeline of an application: what starts a release, what the release carries, and the environments it goes through.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]

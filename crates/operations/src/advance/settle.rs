@@ -16,6 +16,7 @@ use crate::executions::ExecutionInput;
 use crate::lanes::{lane_of_environment, leaving_line};
 use crate::load::{SYSTEM, outcomes};
 use crate::rollback::plan_rollback;
+use crate::stage_steps::close_question;
 use crate::{Context, OperationError};
 
 /// How often a step decides anew after the records changed under it. The definition tries again after that.
@@ -95,8 +96,14 @@ pub(crate) async fn finish(
     event: AttemptEvent,
 ) -> Result<bool, OperationError> {
     let release = context.release(&attempt.record.at.release).await?.record;
-    let runs = context.store.stage_runs(&attempt.record.at).await?;
+    let mut runs = context.store.stage_runs(&attempt.record.at).await?;
     let mut next = attempt.record.apply(event, SYSTEM, context.now())?;
+    if next.state.is_terminal() && runs.iter().any(|run| !run.record.status.is_terminal()) {
+        if !end_running_stages(context, &next, &runs).await? {
+            return Ok(false);
+        }
+        runs = context.store.stage_runs(&attempt.record.at).await?;
+    }
     let tx = if next.state.is_terminal() {
         ending(context, &mut next, &release, &runs).await?
     } else {
@@ -134,20 +141,34 @@ pub async fn fail(
     Err(too_fast(input))
 }
 
-/// Ends what still runs when its attempt ends for another reason: at most as many as the definition runs at once.
-fn end_running_stages(
+/// How many runs are ended in one transaction: each may take four of its 100 items, with its event, its message and its
+/// question.
+const ENDED_AT_ONCE: usize = 20;
+
+/// Ends what still runs when its attempt ends for another reason: at most as many as the definition runs at once, which is
+/// more than fit in the transaction that ends the attempt. `false`: something changed meanwhile.
+async fn end_running_stages(
     context: &Context,
     attempt: &Attempt,
     runs: &[Versioned<StageRun>],
-    mut tx: Transaction,
-) -> Transaction {
+) -> Result<bool, OperationError> {
     let reason = attempt.state.reason().unwrap_or_default();
-    for run in runs.iter().filter(|run| !run.record.status.is_terminal()) {
-        let status = StageStatus::Failed { reason: reason.clone(), evidence: None };
-        let Ok(ended) = run.record.apply(StageEvent::Ended(status), context.now()) else { continue };
-        tx = tx.replace(run, &ended).event(crate::stage_steps::event(context, &ended, SYSTEM));
+    let running: Vec<_> = runs.iter().filter(|run| !run.record.status.is_terminal()).collect();
+    for some in running.chunks(ENDED_AT_ONCE) {
+        let mut tx = Transaction::new();
+        for run in some {
+            let status = StageStatus::Failed { reason: reason.clone(), evidence: None };
+            let Ok(ended) = run.record.apply(StageEvent::Ended(status), context.now()) else { continue };
+            tx = tx.replace(run, &ended).event(crate::stage_steps::event(context, &ended, SYSTEM));
+            tx = close_question(context, &run.record, SYSTEM, tx).await?;
+        }
+        match context.store.commit(tx).await {
+            Ok(_) => {}
+            Err(e) if e.is_conflict() => return Ok(false),
+            Err(e) => return Err(e.into()),
+        }
     }
-    tx
+    Ok(true)
 }
 
 /// What the end of an attempt brings with it: the rollback that it leads to, and the end of what it asked.
@@ -157,7 +178,7 @@ pub(crate) async fn ending(
     release: &Release,
     runs: &[Versioned<StageRun>],
 ) -> Result<Transaction, OperationError> {
-    let mut tx = end_running_stages(context, next, runs, Transaction::new());
+    let mut tx = Transaction::new();
     let rollback = match rollback_reason(release, next, runs) {
         Some(reason) => Some(plan_rollback(context, release, next, runs, reason).await?),
         None => None,

@@ -16,8 +16,8 @@ use serde::{Deserialize, Serialize};
 
 pub use begin::begin;
 pub(crate) use cancel::end_overdue;
-pub(crate) use end::event;
 pub use end::fail;
+pub(crate) use end::{close_question, event};
 pub use observe::observe;
 pub(crate) use scope::scope;
 pub(crate) use wait::is_answered;

@@ -91,9 +91,9 @@ fn a_gate_has_no_more_samples_than_a_history_has_room_for() {
     let gate = |times: &str| {
         problems(&format!("    before: {{{times}, checks: [{{name: a, type: http, url: 'http://x'}}]}}\n"))
     };
-    assert_eq!(gate("interval: 5s, timeout: 2h"), "");
-    let many = "line 11: environments[0].gates.before.interval: a sample every 5s for 3h is more than 2000 samples; sample less often";
-    assert_eq!(gate("interval: 5s, timeout: 3h"), many);
+    assert_eq!(gate("interval: 5s, timeout: 41m"), "");
+    let many = "line 11: environments[0].gates.before.interval: a sample every 5s for 42m is more than 500 samples; sample less often";
+    assert_eq!(gate("interval: 5s, timeout: 42m"), many);
     let never = "line 11: environments[0].gates.before.timeout: a gate cannot pass in no time";
     assert_eq!(gate("timeout: 0s"), never);
 }
