@@ -1,5 +1,7 @@
 //! Pipelines as stages (T36): started once, waited for or not, cancelled together, never in a circle.
 
+mod circles;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -358,8 +360,17 @@ async fn crashes_after(alive: u32, cancel: bool) -> bool {
     for id in releases(&world).await {
         let outcome = world.at_rest(&id).await["outcome"].clone();
         assert_eq!(outcome, "canceled", "after {alive}: {id}");
+        given_up_with_what_was_canceled(&world.events(&id).await, alive);
     }
     died
+}
+
+/// Nothing is told of a parent that gives up but with a cancel, however often it had to be asked for.
+fn given_up_with_what_was_canceled(events: &[Value], alive: u32) {
+    for (n, event) in events.iter().enumerate().filter(|(_, event)| event["type"] == "ParentGaveUp") {
+        let next = events.get(n + 1).map_or(&Value::Null, |next| &next["type"]);
+        assert_eq!(next, "CancelRequested", "after {alive}: {event:#}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -22,16 +22,25 @@ pub async fn cancel_deployment(
     at: &AttemptRef,
     by: &str,
 ) -> Result<Attempt, OperationError> {
-    cancel(context, at, by, None).await
+    cancel(context, at, by, Why::default()).await
 }
 
-/// Cancels, and notes that what was changed is to be taken back (H6). Where the cancel is over at once, the rollback is
-/// created with it.
+/// Why a cancel is asked for, and what follows it.
+#[derive(Default)]
+pub(crate) struct Why {
+    /// What is told of it, just before that it was asked for.
+    pub(crate) told: Option<Happening>,
+    /// The rollback that follows (H6).
+    pub(crate) rollback: Option<RollbackRequest>,
+}
+
+/// Cancels, and says why; and notes that what was changed is to be taken back, if it is (H6). Where the cancel is over at
+/// once, the rollback is created with it.
 pub(crate) async fn cancel(
     context: &Context,
     at: &AttemptRef,
     by: &str,
-    rollback: Option<RollbackRequest>,
+    why: Why,
 ) -> Result<Attempt, OperationError> {
     for _ in 0..20 {
         let attempt = context.attempt(at).await?;
@@ -40,8 +49,8 @@ pub(crate) async fn cancel(
         let until = Some(within.unwrap_or(CANCEL_WITHIN).after(context.now()));
         let event = AttemptEvent::CancelRequested { by: by.to_owned(), reason: None, until };
         let mut next = attempt.record.apply(event, by, context.now())?;
-        next.rollback_request.clone_from(&rollback);
-        if write(context, &attempt, &mut next, by).await? {
+        next.rollback_request.clone_from(&why.rollback);
+        if write(context, &attempt, &mut next, by, why.told.clone()).await? {
             wake_all(context, &next).await?;
             return Ok(next);
         }
@@ -54,12 +63,12 @@ async fn write(
     attempt: &Versioned<Attempt>,
     next: &mut Attempt,
     by: &str,
+    told: Option<Happening>,
 ) -> Result<bool, OperationError> {
-    let asked = context.event(&next.at, by, Happening::CancelRequested {});
-    let mut tx = leaving(context, &attempt.record, Transaction::new().event(asked)).await?;
-    if next.rollback_request.is_some() {
-        tx = tx.event(context.event(&next.at, by, Happening::RollbackRequested {}));
-    }
+    let rollback = next.rollback_request.is_some().then_some(Happening::RollbackRequested {});
+    let happened = told.into_iter().chain([Happening::CancelRequested {}]).chain(rollback);
+    let told = happened.map(|what| context.event(&next.at, by, what));
+    let mut tx = leaving(context, &attempt.record, Transaction::new().events(told)).await?;
     if next.state.is_terminal() && next.started_at.is_some() {
         // Its stages are behind it: what was asked for with the cancel, or the policy, may take them back.
         let release = context.release(&next.at.release).await?.record;

@@ -8,7 +8,7 @@ use pilothouse_domain::pipeline::RollbackMode;
 use pilothouse_domain::timeline::Happening;
 use pilothouse_store::{Transaction, Versioned};
 
-use crate::cancel_deployment::{cancel, cancel_deployment};
+use crate::cancel_deployment::{Why, cancel, cancel_deployment};
 use crate::lanes::lane_of_environment;
 use crate::rollback::{NewRollback, plan_rollback};
 use crate::{Context, OperationError};
@@ -49,8 +49,8 @@ pub async fn roll_back(
                 continue;
             }
             ToDo::CancelFirst(running) => {
-                let request = Some(RollbackRequest { by: by.to_owned() });
-                match again_if_moved(cancel(context, &running, by, request).await)? {
+                let why = Why { rollback: Some(RollbackRequest { by: by.to_owned() }), told: None };
+                match again_if_moved(cancel(context, &running, by, why).await)? {
                     Some(canceled) => return Ok(canceled),
                     None => continue,
                 }

@@ -9,14 +9,14 @@ use pilothouse_domain::duration::Span;
 use pilothouse_domain::ids::ReleaseId;
 use pilothouse_domain::release::Release;
 use pilothouse_domain::timeline::Happening;
-use pilothouse_store::{Transaction, Versioned};
+use pilothouse_store::Versioned;
 
 use super::outcome::in_words;
 use super::{is_at_rest, named};
+use crate::cancel_deployment::{Why, cancel};
 use crate::load::SYSTEM;
-use crate::start_release::of_release;
 use crate::view_release::outcome;
-use crate::{Context, OperationError, cancel_deployment};
+use crate::{Context, OperationError};
 
 /// For how long it is watched until it is at rest: less than a stage may take to say what it leaves behind.
 const WITHIN: Span = Span::from_secs(8);
@@ -63,11 +63,10 @@ async fn cancel_all(
     attempts: &[&Attempt],
     by: &str,
 ) -> Result<(), OperationError> {
-    let Some(parent) = release.cause.parent().filter(|_| !attempts.is_empty()) else { return Ok(()) };
-    let told = Happening::ParentGaveUp { parent: parent.release.clone() };
-    context.store.commit(Transaction::new().event(of_release(release, context.now(), by, told))).await?;
+    let Some(parent) = release.cause.parent() else { return Ok(()) };
     for attempt in attempts {
-        match cancel_deployment(context, &attempt.at, by).await {
+        let told = Some(Happening::ParentGaveUp { parent: parent.release.clone() });
+        match cancel(context, &attempt.at, by, Why { told, rollback: None }).await {
             // It ended just before, or somebody else cancels it.
             Ok(_) | Err(OperationError::Refused(_)) => {}
             Err(error) => return Err(error),

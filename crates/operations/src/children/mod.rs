@@ -6,6 +6,7 @@
 
 mod above;
 mod check;
+mod circle;
 mod give_up;
 mod outcome;
 mod start;

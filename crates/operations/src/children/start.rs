@@ -5,12 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use pilothouse_domain::artifact::Artifact;
 use pilothouse_domain::environment::startable;
 use pilothouse_domain::ids::ReleaseId;
-use pilothouse_domain::pipeline::PipelineSpec;
+use pilothouse_domain::pipeline::{PipelineSpec, Start};
 use pilothouse_domain::problem::Problems;
 use pilothouse_domain::release::{Cause, ParentStage, Release, check_skipped};
 use pilothouse_domain::trigger::{release_artifacts, resolve_parameters};
 
 use super::above::{MOST_ABOVE, above};
+use super::circle::{Place, leads_back};
 use super::same_place;
 use crate::approvals::started_by;
 use crate::save_pipeline::in_force;
@@ -132,12 +133,13 @@ async fn check_place(
     if !wait {
         return Ok(());
     }
-    let held = above
+    let held: Vec<_> = above
         .iter()
         .filter(|a| a.waits)
         .map(|a| (&a.application, &a.environment))
-        .chain(std::iter::once(here));
-    for (application, environment) in held {
+        .chain(std::iter::once(here))
+        .collect();
+    for (application, environment) in &held {
         let place = |e: &&pilothouse_domain::pipeline::EnvironmentSpec| {
             !skipped.contains(&e.name) && same_place(application, environment, &spec.application, e)
         };
@@ -151,6 +153,16 @@ async fn check_place(
     if startable(&spec.environments, skipped, &[]).is_empty() {
         return refuse(format!(
             "cannot wait for `{child}`: none of its environments starts by itself; write `wait: false`"
+        ));
+    }
+    let goes_to =
+        spec.environments.iter().filter(|e| e.start == Start::Automatic && !skipped.contains(&e.name));
+    let targets = goes_to.map(|e| Place::of(&spec.application, e)).collect();
+    let held = held.into_iter().map(|(application, name)| (application.clone(), name.clone())).collect();
+    if let Some((waits, environment)) = leads_back(stage.context, targets, &held).await? {
+        return refuse(format!(
+            "cannot wait for `{child}`: it would wait for {waits}, and that one for the environment `{environment}`, which \
+             this deployment holds until it has ended; deploy again when that release has ended, or write `wait: false`"
         ));
     }
     Ok(())
