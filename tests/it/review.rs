@@ -8,12 +8,15 @@ use pilothouse_connector::{Fault, Faults};
 use pilothouse_domain::attempt::{Attempt, AttemptRef};
 use pilothouse_domain::duration::Span;
 use pilothouse_local::StepFault;
+use pilothouse_operations::OperationError;
 use pilothouse_operations::executions::ExecutionInput;
 use pilothouse_operations::stage_steps::{StageInput, begin};
 use pilothouse_sim_cluster::{Behaviour, ImageRule};
+use pilothouse_store::Transaction;
 use serde_json::{Value, json};
 
 use crate::main_story::{WEB, crash_in_prod, running};
+use crate::simulation::Dice;
 use crate::world::{World, attempt};
 
 /// A pipeline of one environment, `dev`, with these stages.
@@ -260,27 +263,61 @@ async fn an_approval_before_a_deployment_that_the_machinery_ended_asks_nobody_an
     assert_eq!(attempt(&view, "prod", 1)["approvals"][0]["pending"], false, "{view:#}");
 }
 
+/// Whoever decides just before the deadline may be told so just after it: then it counts.
 #[tokio::test(start_paused = true)]
 async fn an_answer_that_was_accepted_at_the_deadline_counts() {
-    let armed = Arc::new(AtomicBool::new(false));
-    let switch = Arc::clone(&armed);
+    let dice = Dice::new(11);
+    let late = Arc::new(AtomicBool::new(false));
+    let (on, delays) = (Arc::clone(&late), dice.clone());
     let faults = Faults::new(move |operation| {
-        let late = operation == "PutItem" && switch.swap(false, Ordering::Relaxed);
-        late.then_some(Fault::Late(Duration::from_secs(5)))
+        let slow = operation == "TransactWriteItems" && on.load(Ordering::Relaxed);
+        slow.then(|| Fault::Late(Duration::from_millis(delays.below(2000))))
     });
     let world = World::with(|b| b.table_faults(faults)).await;
     world.save(&pipeline("- {name: ok, type: manual-judgment, timeout: 60s}")).await;
+    let mut times = [0; 2];
+    for time in 0..50 {
+        let release = world.start("1.0.0").await;
+        let approval = world.pending_approval(&release).await;
+        let asked = attempt(&world.release(&release).await, "dev", 1)["approvals"][0].clone();
+        let deadline: jiff::Timestamp = asked["deadline"].as_str().unwrap().parse().unwrap();
+        let left = deadline.as_millisecond() - world.clock.now().as_millisecond();
+        let wait = u64::try_from(left).unwrap() - dice.below(1500);
+        tokio::time::sleep_until(tokio::time::Instant::now() + Duration::from_millis(wait)).await;
+        late.store(true, Ordering::Relaxed);
+        let path = format!("/v1/releases/{release}/approvals/{approval}/approve");
+        let answer = world.post(&path, &json!({})).await;
+        let view = world.at_rest(&release).await;
+        late.store(false, Ordering::Relaxed);
+        let status = attempt(&view, "dev", 1)["stages"][0]["status"].clone();
+        let told = if answer.status.is_success() { "succeeded" } else { "failed" };
+        assert_eq!(status, told, "{time}: the approver was told {}", answer.status);
+        times[usize::from(answer.status.is_success())] += 1;
+    }
+    let [refused, accepted] = times;
+    assert!(accepted > 5 && refused > 5, "{accepted} were accepted, {refused} refused");
+}
+
+/// Invariant 6: whoever has lost its environment to another changes nothing there.
+#[tokio::test(start_paused = true)]
+async fn a_stage_whose_environment_another_deployment_holds_changes_nothing() {
+    let lost = Arc::new(|step: &str| (step == "run-stage:begin").then_some(StepFault::Lost));
+    let world = World::with(|b| b.step_faults(lost)).await;
+    world.save(&pipeline(&config_map("A", "a", ""))).await;
     let release = world.start("1.0.0").await;
-    let approval = world.pending_approval(&release).await;
-    tokio::time::sleep_until(tokio::time::Instant::now() + Duration::from_secs(50)).await;
-    armed.store(true, Ordering::Relaxed);
-    tokio::time::sleep_until(tokio::time::Instant::now() + Duration::from_secs(12)).await;
-    let answer =
-        world.post(&format!("/v1/releases/{release}/approvals/{approval}/approve"), &json!({})).await;
-    let view = world.at_rest(&release).await;
-    let status = attempt(&view, "dev", 1)["stages"][0]["status"].clone();
-    let told = if answer.status.is_success() { "succeeded" } else { "failed" };
-    assert_eq!(status, told, "the approver was told {}", answer.status);
+    let runs = |v: &Value| attempt(v, "dev", 1)["operationStatus"] == "PhaseInProgress";
+    world.until(&release, "dev under way", runs).await;
+    let context = world.system.context();
+    let ours = record(&world, &release, "dev", 1).await;
+    let lane = pilothouse_domain::lane::LaneName::environment("shop", "dev");
+    let lease = context.store.lease(&lane).await.unwrap().unwrap();
+    let other = AttemptRef { number: 2, ..ours.at.clone() };
+    let taken = lease.record.hand_over(&ours.at, &other, context.now()).unwrap();
+    context.store.commit(Transaction::new().replace(&lease, &taken)).await.unwrap();
+    let input = StageInput { execution: ExecutionInput::of(&ours), stage: "A".to_owned() };
+    let fenced = begin(context, &input).await;
+    assert!(matches!(fenced, Err(OperationError::Fenced { .. })), "{fenced:?}");
+    assert_eq!(world.sim.get("ConfigMap", "dev", "x"), None);
 }
 
 #[tokio::test(start_paused = true)]
