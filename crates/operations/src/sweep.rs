@@ -2,7 +2,7 @@
 //! (invariant 1), what waits for something that has come already is woken, and what is overdue ends (X3).
 
 use futures::{StreamExt as _, stream};
-use pilothouse_domain::attempt::{Attempt, AttemptState, Control};
+use pilothouse_domain::attempt::{Attempt, AttemptState, AttemptStatus, Control};
 use pilothouse_domain::duration::Span;
 use pilothouse_domain::timeline::Happening;
 use pilothouse_store::{Transaction, Versioned};
@@ -101,7 +101,9 @@ async fn look_after(
     if attempt.record.control == Control::Interrupted {
         return Ok(());
     }
-    if end_overdue_wait(context, &attempt.record.at).await? {
+    let waits_again =
+        attempt.record.state.status() == AttemptStatus::InProgress && attempt.record.in_line_for().is_some();
+    if waits_again && end_overdue_wait(context, &attempt.record.at).await? {
         swept.expired += 1;
         return Ok(());
     }
