@@ -44,6 +44,8 @@ fn every_example_can_be_saved_as_it_is() -> anyhow::Result<()> {
         [
             "ci-webhook.yaml",
             "gates.yaml",
+            "ledger-undo.yaml",
+            "ledger.yaml",
             "nightly.yaml",
             "office-hours.yaml",
             "together.yaml",

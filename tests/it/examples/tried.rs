@@ -233,3 +233,22 @@ async fn the_cart_stays_when_a_person_keeps_it() {
     assert_eq!(soak["status"], "skipped", "{view:#}");
     assert_eq!(object(&world.sim, "Deployment", "staging", "cart")["spec"]["replicas"], 2);
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_ledger_goes_back_by_its_own_pipeline_when_people_say_no() {
+    let world = world(&["ledger-undo.yaml", "ledger.yaml"]).await;
+    let first = start(&world, "ledger", &[("ledger", "1.0.0")]).await;
+    approve(&world, &first, &json!({ "comment": "the sums are right" })).await;
+    comes_to(&world, &first, "succeeded").await;
+    let second = start(&world, "ledger", &[("ledger", "1.1.0")]).await;
+    let approval = world.pending_approval(&second).await;
+    assert_eq!(version(&world, "prod", "ledger-schema"), "1.1.0");
+    let path = format!("/v1/releases/{second}/approvals/{approval}/reject");
+    assert!(world.post(&path, &json!({ "comment": "the sums are wrong" })).await.status.is_success());
+    let view = comes_to(&world, &second, "rolledBack").await;
+    assert_eq!(attempt(&view, "prod", 2)["rollback"]["restores"], json!(first), "{view:#}");
+    assert_eq!(version(&world, "prod", "ledger-schema"), "1.0.0");
+    assert!(image(&world, "prod", "ledger").starts_with("registry.example/shop/ledger:1.0.0@sha256:"));
+    let note = object(&world.sim, "ConfigMap", "prod", "ledger-went-back")["data"].clone();
+    assert_eq!(note, json!({ "WHY": "rejected by admin", "BACK_TO": first }));
+}
