@@ -1,12 +1,15 @@
-//! Every step of every definition, called twice and failed once (invariants 1 and 2; `crash` kills the process instead).
-//! The same outcome each time, and a clean slate. The steps are read from the definitions, so that a new one is covered by
-//! itself; one that no file of `steps/` reaches fails the test by its name.
+//! Every step of every definition: called twice, failed once, and killed before and after each of its writes (invariants 1
+//! and 2). The same outcome each time, and a clean slate. The steps are read from the definitions, so that a new one is
+//! covered by itself; one that no file of `steps/` reaches fails the test by its name.
+
+mod killed;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use pilothouse_connector::Faults;
 use pilothouse_domain::duration::Span;
 use pilothouse_domain::lane::LaneName;
 use pilothouse_local::{StepFault, StepFaults, SystemBuilder};
@@ -19,6 +22,8 @@ use crate::world::World;
 /// What the definitions have.
 #[derive(Debug, Default)]
 struct Definitions {
+    /// Each state, with the name of its definition: `stage/Begin`.
+    states: BTreeSet<String>,
     /// Each call of a function, as faults name it: `run-stage:begin`.
     steps: BTreeSet<String>,
 }
@@ -29,16 +34,18 @@ impl Definitions {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../statemachines");
         for file in std::fs::read_dir(folder).unwrap() {
             let path = file.unwrap().path();
+            let name = path.file_name().unwrap().to_string_lossy().replace(".asl.json", "");
             let definition: Value = serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
-            found.add(&definition);
+            found.add(&name, &definition);
         }
         found
     }
 
-    fn add(&mut self, value: &Value) {
-        for state in value["States"].as_object().unwrap().values() {
+    fn add(&mut self, definition: &str, value: &Value) {
+        for (name, state) in value["States"].as_object().unwrap() {
+            self.states.insert(format!("{definition}/{name}"));
             if state["ItemProcessor"].is_object() {
-                self.add(&state["ItemProcessor"]);
+                self.add(definition, &state["ItemProcessor"]);
             }
             let function = state["Arguments"]["FunctionName"].as_str().unwrap_or_default();
             let payload = state["Arguments"]["Payload"].as_str().unwrap_or_default();
@@ -72,7 +79,8 @@ struct Scenario {
 
 fn scenarios() -> Vec<Scenario> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("it/steps");
-    let mut files: Vec<_> = std::fs::read_dir(folder).unwrap().map(|f| f.unwrap().path()).collect();
+    let files = std::fs::read_dir(folder).unwrap().map(|f| f.unwrap().path());
+    let mut files: Vec<_> = files.filter(|f| f.extension().is_some_and(|e| e == "yaml")).collect();
     files.sort();
     let read = |path: std::path::PathBuf| {
         let text = std::fs::read_to_string(&path).unwrap();
@@ -85,10 +93,13 @@ fn scenarios() -> Vec<Scenario> {
 /// What goes wrong, beside what the file itself says.
 #[derive(Debug, Clone)]
 enum Trouble {
+    Nothing,
     /// Every call is made twice.
     Twice,
     /// The first call of each step is lost, and the answer to its second.
     Once,
+    /// The process dies, once.
+    Killed(killed::Kill),
 }
 
 /// The faults of one run, and what they saw.
@@ -97,19 +108,23 @@ struct Rig {
     trouble: Trouble,
     lost: Vec<String>,
     calls: Arc<Mutex<BTreeMap<String, u32>>>,
+    table: Arc<killed::Table>,
 }
 
 impl Rig {
     fn new(trouble: Trouble, lost: &[String]) -> Self {
-        Self { trouble, lost: lost.to_vec(), calls: Arc::default() }
+        Self { trouble, lost: lost.to_vec(), calls: Arc::default(), table: Arc::default() }
     }
 
     fn into(self, builder: SystemBuilder) -> SystemBuilder {
+        let (table, trouble) = (Arc::clone(&self.table), self.trouble.clone());
         let steps: StepFaults = Arc::new(move |step: &str| self.of_step(step));
-        builder.step_faults(steps).looks_per_execution(3)
+        let faults = Faults::new(move |operation| table.fault(operation, &trouble));
+        builder.step_faults(steps).table_faults(faults).looks_per_execution(3)
     }
 
     fn of_step(&self, step: &str) -> Option<StepFault> {
+        self.table.begins(step);
         let calls = {
             let mut calls = self.calls.lock().unwrap();
             let count = calls.entry(step.to_owned()).or_default();
@@ -136,11 +151,11 @@ struct Played {
     rig: Rig,
 }
 
-/// Plays a scenario to its end under `trouble`: people do again what was not answered.
+/// Plays a scenario to its end under `trouble`: people do again what was not answered, and a dead process is replaced.
 async fn play(scenario: &Scenario, trouble: Trouble) -> Played {
     let rig = Rig::new(trouble, &scenario.script.lost);
     let faults = rig.clone();
-    let world = World::with(|b| faults.into(b)).await;
+    let mut world = World::with(|b| faults.into(b)).await;
     let slow = Behaviour::Ready { after: Some(Duration::from_secs(70)) };
     world.sim.set_rules(vec![ImageRule::new("*slow*", slow)]);
     world.save(&scenario.text).await;
@@ -149,6 +164,11 @@ async fn play(scenario: &Scenario, trouble: Trouble) -> Played {
     let mut tried = false;
     for second in 1..4000_u32 {
         tokio::time::sleep_until(tokio::time::Instant::now() + Duration::from_secs(1)).await;
+        if rig.table.is_dead() {
+            let (remains, faults) = (world.die(), rig.clone());
+            rig.table.buried();
+            world = remains.start(1000 + u64::from(second), |b| faults.into(b)).await.unwrap();
+        }
         if second % 60 == 0 {
             let _ = pilothouse_operations::sweep(world.system.context(), Span::from_secs(60)).await;
         }
