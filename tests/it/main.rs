@@ -5,6 +5,8 @@ mod approvals;
 #[cfg(test)]
 mod bad_luck;
 #[cfg(test)]
+mod bare;
+#[cfg(test)]
 mod cancel;
 #[cfg(test)]
 mod control;
@@ -29,6 +31,8 @@ mod main_story;
 mod notifications;
 #[cfg(test)]
 mod proof;
+#[cfg(test)]
+mod races;
 #[cfg(test)]
 mod review;
 #[cfg(test)]

@@ -193,7 +193,9 @@ pub async fn resume_deployment(
 pub(crate) async fn after_run_ended(context: &Context, at: &AttemptRef) -> Result<(), OperationError> {
     for _ in 0..TRIES {
         let attempt = context.attempt(at).await?;
-        if attempt.record.control != Control::Pausing || !is_idle(context, &attempt.record).await? {
+        // Its last stage may have ended as it was paused, and the deployment with it: then there is nothing to resume.
+        let pauses = attempt.record.control == Control::Pausing && !attempt.record.state.is_terminal();
+        if !pauses || !is_idle(context, &attempt.record).await? {
             return Ok(());
         }
         let (next, lanes, tx) = drained(context, &attempt.record, Transaction::new()).await?;

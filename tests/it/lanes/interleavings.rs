@@ -3,40 +3,30 @@
 //! who comes in. With nobody killed nobody sweeps either, so that no wake may be lost.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::Range;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use pilothouse_connector::dynamodb::{Connector, open};
-use pilothouse_connector::{Fault, Faults, sfn};
+use pilothouse_connector::{Fault, Faults};
 use pilothouse_domain::attempt::{Attempt, AttemptRef};
 use pilothouse_domain::duration::Span;
 use pilothouse_domain::lane::LaneName;
 use pilothouse_domain::release::Cause;
 use pilothouse_domain::timeline::{Event, Happening};
 use pilothouse_operations::advance::{Next, Wait, advance, complete, fail, wait};
-use pilothouse_operations::channels::ChannelRegistry;
-use pilothouse_operations::clock::{SharedClock, TokioClock};
-use pilothouse_operations::clusters::Clusters;
-use pilothouse_operations::executions::{ExecutionInput, Executions};
-use pilothouse_operations::random::IdSource;
-use pilothouse_operations::secrets::Secrets;
-use pilothouse_operations::stages::StageRegistry;
+use pilothouse_operations::executions::ExecutionInput;
 use pilothouse_operations::{
-    Admitted, Context, OutboundPolicy, StartRelease, cancel_deployment, save_pipeline, start_release, sweep,
+    Admitted, Context, StartRelease, cancel_deployment, save_pipeline, start_release, sweep,
 };
-use pilothouse_store::Store;
-use serde_json::Value;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::timeout;
 
 use super::storm::Dice;
+use crate::bare::{self, each_seed, millis};
 
 /// The longest that a request to the table takes. What two requests in a row decide may be so much older than its record.
 const SLOWEST: u64 = 20;
-const ARN: &str = "arn:aws:states:us-east-1:000000000000:stateMachine:deployment";
 
 #[derive(Clone)]
 struct Yard {
@@ -68,56 +58,21 @@ impl Plan {
     }
 }
 
-async fn millis(n: u64) {
-    sleep_until(Instant::now() + Duration::from_millis(n)).await;
-}
-
 impl Yard {
     async fn new(seed: u64, plan: &Plan) -> Self {
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let clock: SharedClock = Arc::new(TokioClock::starting_at("2026-11-21T09:00:00Z".parse().unwrap()));
-        let database = open(None, None).unwrap();
-        Store::new(Connector::new(database.clone()).client(), "pilothouse").create_table().await.unwrap();
         let late = Mutex::new(Dice::new(seed ^ 0x5EED));
         let faults = Faults::new(move |_| {
             let late = late.lock().unwrap().below(SLOWEST + 1);
             (late > 0).then_some(Fault::Late(Duration::from_millis(late)))
         });
-        let client = Connector::new(database).with_faults(faults).client();
-        let store = Store::new(client, "pilothouse").with_seed(seed);
         let tokens: Arc<Mutex<BTreeMap<String, Arc<Notify>>>> = Arc::default();
         let answered = Arc::clone(&tokens);
-        let engine = sfn::client(move |target, body| {
-            let body: Value = serde_json::from_slice(body).unwrap();
-            let answer = match target {
-                "AWSStepFunctions.SendTaskSuccess" => {
-                    let token = body["taskToken"].as_str().unwrap();
-                    if let Some(waiting) = answered.lock().unwrap().get(token) {
-                        waiting.notify_one();
-                    }
-                    "{}".to_owned()
-                }
-                "AWSStepFunctions.DescribeExecution" => {
-                    format!(
-                        r#"{{"executionArn":"{ARN}","stateMachineArn":"{ARN}","status":"RUNNING","startDate":1.5}}"#
-                    )
-                }
-                _ => format!(r#"{{"executionArn":"{ARN}","startDate":1.5}}"#),
-            };
-            (200, answer.into_bytes())
-        });
-        let secrets = Secrets::local();
-        let context = Context {
-            executions: Executions::new(engine, ARN),
-            clusters: Clusters::new(store.clone(), secrets.clone()),
-            store,
-            secrets,
-            ids: IdSource::seeded(Arc::clone(&clock), seed),
-            clock,
-            outbound: OutboundPolicy::default(),
-            stages: Arc::new(StageRegistry::standard()),
-            channels: Arc::new(ChannelRegistry::standard()),
-        };
+        let context = bare::context(seed, faults, move |token| {
+            if let Some(waiting) = answered.lock().unwrap().get(token) {
+                waiting.notify_one();
+            }
+        })
+        .await;
         let dice = Arc::new(Mutex::new(Dice::new(seed ^ 0xD1CE)));
         Self { context, tokens, inside: Arc::default(), at_once: plan.at_once, dice }
     }
@@ -274,20 +229,7 @@ async fn end(yard: &Yard, plan: &Plan, all: Vec<(AttemptRef, JoinHandle<()>)>) {
 }
 
 /// A hundred of them here; `PILOTHOUSE_SEEDS=0..1000 cargo test -p it lanes::interleavings` plays a thousand.
-fn seeds(otherwise: Range<u64>) -> Range<u64> {
-    let asked = std::env::var("PILOTHOUSE_SEEDS").ok();
-    let asked = asked.as_deref().and_then(|text| text.split_once(".."));
-    asked.map_or(otherwise, |(from, to)| from.parse().unwrap()..to.parse().unwrap())
-}
-
 #[test]
 fn never_more_inside_than_fit_none_lost_in_order_and_the_lane_free_at_the_end() {
-    for seed in seeds(0..100) {
-        let outcome = std::panic::catch_unwind(|| {
-            let runtime =
-                tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build();
-            runtime.unwrap().block_on(Box::pin(play(seed)));
-        });
-        outcome.unwrap_or_else(|_| panic!("PILOTHOUSE_SEEDS={seed}..{}", seed + 1));
-    }
+    each_seed(0..100, play);
 }

@@ -9,9 +9,6 @@ use pilothouse_connector::Fault;
 use super::{Definitions, Played, Trouble, play, run_all, scenarios};
 use crate::world::World;
 
-/// How many writes of each step it dies around; `PILOTHOUSE_KILLS=100 cargo test -p it steps::killed` for all there are.
-const KILLS: u32 = 2;
-
 /// Where the process dies.
 #[derive(Debug, Clone)]
 pub(super) struct Kill {
@@ -110,48 +107,44 @@ async fn started_late(played: Played) -> BTreeSet<String> {
     entered(&world)
 }
 
-/// For each step the scenario that reaches it with the least ado, and how often it writes there. Fails if a state or a step
-/// of the definitions is not reached by any.
-fn untroubled() -> &'static BTreeMap<String, (String, u32)> {
-    static FOUND: OnceLock<BTreeMap<String, (String, u32)>> = OnceLock::new();
+/// For each scenario how often each step writes there, the one with the least ado first. Fails if a state or a step of the
+/// definitions is reached by none.
+fn untroubled() -> &'static [(String, BTreeMap<String, u32>)] {
+    static FOUND: OnceLock<Vec<(String, BTreeMap<String, u32>)>> = OnceLock::new();
     FOUND.get_or_init(|| {
-        let (states, calls) = (Mutex::new(BTreeSet::new()), Mutex::new(Vec::new()));
+        let (states, found) = (Mutex::new(BTreeSet::new()), Mutex::new(Vec::new()));
         let work = scenarios().into_iter().map(|s| (s.name.clone(), s)).collect();
         run_all(work, async |scenario| {
             let played = play(&scenario, Trouble::Nothing).await;
             played.check(&scenario).await;
-            calls.lock().unwrap().push((scenario.name, played.rig.table.writes()));
+            found.lock().unwrap().push((scenario.name, played.rig.table.writes()));
             states.lock().unwrap().extend(entered(&played.world));
             let late = started_late(played).await;
             states.lock().unwrap().extend(late);
         });
-        let (states, mut calls) = (states.into_inner().unwrap(), calls.into_inner().unwrap());
+        let (states, mut found) = (states.into_inner().unwrap(), found.into_inner().unwrap());
         let definitions = Definitions::read();
         let missed: Vec<_> = definitions.states.difference(&states).collect();
         assert!(missed.is_empty(), "no file of `steps/` reaches these states: {missed:#?}");
-        calls.sort_by_key(|(_, writes)| writes.values().sum::<u32>());
-        let found: BTreeMap<String, (String, u32)> = definitions
-            .steps
-            .iter()
-            .filter_map(|step| {
-                let (scenario, writes) = calls.iter().find(|(_, writes)| writes.contains_key(step))?;
-                Some((step.clone(), (scenario.clone(), writes[step])))
-            })
-            .collect();
-        let missed: Vec<_> = definitions.steps.iter().filter(|step| !found.contains_key(*step)).collect();
+        let writes = |step: &&String| found.iter().any(|(_, writes)| writes.contains_key(*step));
+        let missed: Vec<_> = definitions.steps.iter().filter(|step| !writes(step)).collect();
         assert!(missed.is_empty(), "in no file of `steps/` these steps write: {missed:#?}");
+        found.sort_by_key(|(_, writes)| writes.values().sum::<u32>());
         found
     })
 }
 
+/// Around each write of each step, in the scenario that reaches it with the least ado. In every scenario, which takes
+/// minutes: `PILOTHOUSE_KILLS=all cargo test -p it steps::killed`.
 fn killed_around_each_write(after: bool) {
-    let asked = std::env::var("PILOTHOUSE_KILLS").ok();
-    let kills = asked.map_or(KILLS, |kills| kills.parse().unwrap());
-    let mut work = Vec::new();
-    for (step, (scenario, writes)) in untroubled() {
-        for write in 1..=kills.min(*writes) {
-            let kill = Kill { step: step.clone(), write, after };
-            work.push((format!("{kill:?} in {scenario}"), (scenario.clone(), kill)));
+    let (mut work, mut done) = (Vec::new(), BTreeSet::new());
+    let all = std::env::var("PILOTHOUSE_KILLS").is_ok();
+    for (scenario, writes) in untroubled() {
+        for (step, writes) in writes.iter().filter(|(step, _)| done.insert(*step) || all) {
+            for write in 1..=*writes {
+                let kill = Kill { step: step.clone(), write, after };
+                work.push((format!("{kill:?} in {scenario}"), (scenario.clone(), kill)));
+            }
         }
     }
     run_all(work, async |(name, kill)| {
