@@ -1,6 +1,6 @@
-//! Two who do not go together, hundreds of times each (a thousand on demand), at moments and over a table with delays that a seed gives: one of them
-//! wins, the other is told so or comes after it, and nothing is left behind. The steps themselves, without the engine, on
-//! records that are copied under new ids.
+//! Two who do not go together, hundreds of times each (a thousand on demand), at moments and over a table with delays that a
+//! seed gives: one of them wins, the other is told so or comes after it, and nothing is left behind. The steps themselves,
+//! without the engine, on records that are copied under new ids.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
