@@ -190,6 +190,9 @@ fn told(deployment: &Deployment, release: &str) -> String {
         deployment.ended_at.is_none(),
     );
     let mut text = format!("{head}: {state}");
+    if deployment.ended_at.is_some() {
+        return format!("{text}; see `pilothouse release show {release}`");
+    }
     text.push_str(match deployment.control {
         Control::Running => "",
         Control::Pausing => ", pausing: what runs comes to its end",
@@ -245,6 +248,10 @@ mod tests {
                 json!({ "status": "InProgress", "operationStatus": "Cancelling", "rollbackRequestedBy": "ann" }),
             ),
         ];
+        let canceled = said(json!({
+            "operationStatus": "Canceled", "control": "stopped", "endedAt": "2026-11-21T09:00:01Z",
+        }));
+        assert_eq!(canceled, "prod, attempt 3 (redeploy): canceled; see `pilothouse release show rel_1`");
         insta::assert_snapshot!(all.join("\n"), @r"
         prod, attempt 3 (redeploy): waits for its turn; follow it with `pilothouse release watch rel_1`
         prod, attempt 3 (redeploy): starts at 2026-11-22T10:00:00Z; start it at once with `pilothouse deploy rel_1 prod --now`
