@@ -36,10 +36,8 @@ pub async fn abandon_release(
         for at in next_attempts(&next, &attempts) {
             tx = tx.absent(records::attempt::key(&at));
         }
-        match context.store.commit(tx).await {
-            Ok(_) => return Ok(next),
-            Err(e) if e.is_conflict() => {}
-            Err(e) => return Err(e.into()),
+        if context.commit(tx).await? {
+            return Ok(next);
         }
     }
     Err(OperationError::Conflicting("the release changes too fast to be abandoned; try again".to_owned()))

@@ -80,11 +80,7 @@ async fn write(
             tx = tx.event(ended(context, next));
         }
     }
-    match context.store.commit(tx.replace(attempt, next)).await {
-        Ok(_) => Ok(true),
-        Err(e) if e.is_conflict() => Ok(false),
-        Err(e) => Err(e.into()),
-    }
+    context.commit(tx.replace(attempt, next)).await
 }
 
 /// Closes what the attempt asks people.

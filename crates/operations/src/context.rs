@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use pilothouse_store::Store;
+use pilothouse_store::{Store, Transaction};
 
+use crate::OperationError;
 use crate::channels::ChannelRegistry;
 use crate::clock::SharedClock;
 use crate::clusters::Clusters;
@@ -42,6 +43,18 @@ impl Context {
     #[must_use]
     pub fn now(&self) -> Timestamp {
         self.clock.now()
+    }
+
+    /// Writes `tx`; `false` when what it is about changed meanwhile: then nothing was written, and it is to be decided anew.
+    ///
+    /// # Errors
+    /// Whatever else the table says.
+    pub(crate) async fn commit(&self, tx: Transaction) -> Result<bool, OperationError> {
+        match self.store.commit(tx).await {
+            Ok(_) => Ok(true),
+            Err(e) if e.is_conflict() => Ok(false),
+            Err(e) => Err(e.into()),
+        }
     }
 
     /// Whole seconds until `instant`, as a definition's `TimeoutSeconds` takes them: at least one, and no more than an

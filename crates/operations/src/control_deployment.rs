@@ -42,7 +42,7 @@ pub async fn pause_deployment(
         let mut tx = Transaction::new().replace(&attempt, &next).event(changed(context, &next, by));
         // It does not keep those behind it in line from moving up; its place is its own when it comes back.
         tx = leaving_line(context, &attempt.record, tx).await?;
-        if commit(context, tx).await? {
+        if context.commit(tx).await? {
             if let Some(stand) = context.stand_of(&attempt.record).await? {
                 wake_lane(context, &stand.lane).await?;
             }
@@ -139,7 +139,7 @@ async fn stop(
         tx = canceling(context, &next, by, tx).await?.event(ended(context, &next));
     }
     tx = leaving(context, &attempt.record, tx).await?;
-    if !commit(context, tx.replace(attempt, &next)).await? {
+    if !context.commit(tx.replace(attempt, &next)).await? {
         return Ok(None);
     }
     if interrupted {
@@ -173,7 +173,7 @@ pub async fn resume_deployment(
         let tx = Transaction::new().event(changed(context, &next, by));
         let (next, lane, tx) = coming_back(context, next, tx).await?;
         let tx = resuming(context, &next, tx).await?;
-        if commit(context, tx.replace(&attempt, &next)).await? {
+        if context.commit(tx.replace(&attempt, &next)).await? {
             if interrupted {
                 context.executions.start_or_leave(&next).await;
             }
@@ -199,7 +199,7 @@ pub(crate) async fn after_run_ended(context: &Context, at: &AttemptRef) -> Resul
             return Ok(());
         }
         let (next, lanes, tx) = drained(context, &attempt.record, Transaction::new()).await?;
-        if commit(context, tx.replace(&attempt, &next)).await? {
+        if context.commit(tx.replace(&attempt, &next)).await? {
             return wake_lanes(context, &lanes).await;
         }
     }
@@ -278,14 +278,6 @@ pub(crate) fn changed(context: &Context, attempt: &Attempt, by: &str) -> EventDr
 
 async fn is_idle(context: &Context, attempt: &Attempt) -> Result<bool, OperationError> {
     Ok(context.store.stage_runs(&attempt.at).await?.iter().all(|run| run.record.status.is_terminal()))
-}
-
-async fn commit(context: &Context, tx: Transaction) -> Result<bool, OperationError> {
-    match context.store.commit(tx).await {
-        Ok(_) => Ok(true),
-        Err(e) if e.is_conflict() => Ok(false),
-        Err(e) => Err(e.into()),
-    }
 }
 
 fn too_fast(at: &AttemptRef) -> OperationError {

@@ -30,10 +30,8 @@ pub async fn edit_draft(
         }
         let next = Release { status, ..next };
         let event = of_release(&next, context.now(), by, Happening::DraftEdited { changes });
-        match context.store.commit(Transaction::new().replace(&read, &next).event(event)).await {
-            Ok(_) => return Ok(next),
-            Err(e) if e.is_conflict() => {}
-            Err(e) => return Err(e.into()),
+        if context.commit(Transaction::new().replace(&read, &next).event(event)).await? {
+            return Ok(next);
         }
     }
     Err(OperationError::Conflicting("the draft changes too fast to be edited; try again".to_owned()))

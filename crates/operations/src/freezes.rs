@@ -201,12 +201,9 @@ pub(crate) async fn override_freeze(
         tx = tx.delete(&place).put(&stand.place(context, &next));
     }
     let tx = resuming(context, &next, tx).await?;
-    match context.store.commit(tx).await {
-        Ok(_) => {
-            wake_again(context, &next).await?;
-            Ok(Some(next))
-        }
-        Err(e) if e.is_conflict() => Ok(None),
-        Err(e) => Err(e.into()),
+    if !context.commit(tx).await? {
+        return Ok(None);
     }
+    wake_again(context, &next).await?;
+    Ok(Some(next))
 }

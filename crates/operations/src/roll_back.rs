@@ -150,7 +150,7 @@ async fn note(
     let request = Some(RollbackRequest { by: by.to_owned() });
     let next = Attempt { rollback_request: request, ..canceling.record.clone() };
     let event = context.event(&next.at, by, Happening::RollbackRequested {});
-    let noted = committed(context, Transaction::new().replace(canceling, &next).event(event)).await?;
+    let noted = context.commit(Transaction::new().replace(canceling, &next).event(event)).await?;
     Ok(noted.then_some(next))
 }
 
@@ -179,15 +179,7 @@ async fn write(
     {
         tx = tx.replace(&lease, &handed);
     }
-    committed(context, rollback.add_to(context, &undone.at, by, tx)).await
-}
-
-async fn committed(context: &Context, tx: Transaction) -> Result<bool, OperationError> {
-    match context.store.commit(tx).await {
-        Ok(_) => Ok(true),
-        Err(e) if e.is_conflict() => Ok(false),
-        Err(e) => Err(e.into()),
-    }
+    context.commit(rollback.add_to(context, &undone.at, by, tx)).await
 }
 
 fn refuse(why: impl std::fmt::Display) -> OperationError {

@@ -96,10 +96,8 @@ pub async fn set_pipeline_enabled(
         }
         let now = context.now();
         let next = PipelineHead { enabled, saved_at: now, saved_by: by.to_owned(), ..head.record.clone() };
-        match context.store.commit(Transaction::new().replace(&head, &next)).await {
-            Ok(_) => return Ok(next),
-            Err(e) if e.is_conflict() => {}
-            Err(e) => return Err(e.into()),
+        if context.commit(Transaction::new().replace(&head, &next)).await? {
+            return Ok(next);
         }
     }
     Err(OperationError::Conflicting(format!("others keep changing the pipeline `{application}/{pipeline}`")))
@@ -143,11 +141,7 @@ async fn write(
         None => Transaction::new().create(&next_head),
     };
     let tx = listen(tx.create(&next), former.map(|former| &former.spec), spec);
-    match context.store.commit(tx).await {
-        Ok(_) => Ok(Some(next)),
-        Err(e) if e.is_conflict() => Ok(None),
-        Err(e) => Err(e.into()),
-    }
+    Ok(context.commit(tx).await?.then_some(next))
 }
 
 /// Adds what the triggers listen to now, and takes away what they no longer do.

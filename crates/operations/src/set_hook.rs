@@ -72,10 +72,8 @@ pub async fn set_hook(
             Some(former) => Transaction::new().replace(former, &hook),
             None => Transaction::new().create(&hook),
         };
-        match context.store.commit(tx).await {
-            Ok(_) => return Ok((hook, secret)),
-            Err(e) if e.is_conflict() => {}
-            Err(e) => return Err(e.into()),
+        if context.commit(tx).await? {
+            return Ok((hook, secret));
         }
     }
     Err(OperationError::Conflicting(format!("others keep changing the hook `{}`; try again", ask.name)))
@@ -97,10 +95,8 @@ pub async fn get_hook(context: &Context, name: &str) -> Result<Hook, OperationEr
 pub async fn delete_hook(context: &Context, name: &str) -> Result<(), OperationError> {
     for _ in 0..TRIES {
         let hook = stored(context, name).await?;
-        match context.store.commit(Transaction::new().delete(&hook)).await {
-            Ok(_) => return Ok(()),
-            Err(e) if e.is_conflict() => {}
-            Err(e) => return Err(e.into()),
+        if context.commit(Transaction::new().delete(&hook)).await? {
+            return Ok(());
         }
     }
     Err(OperationError::Conflicting(format!("others keep changing the hook `{name}`; try again")))

@@ -72,10 +72,8 @@ pub(crate) async fn change<T>(
             Some(read) => Transaction::new().replace(read, &next),
             None => Transaction::new().create(&next),
         };
-        match context.store.commit(tx).await {
-            Ok(_) => return Ok(decided),
-            Err(e) if e.is_conflict() => {}
-            Err(e) => return Err(e.into()),
+        if context.commit(tx).await? {
+            return Ok(decided);
         }
     }
     Err(OperationError::Contended("the installation's settings".to_owned()))

@@ -30,10 +30,8 @@ pub async fn start_draft(context: &Context, id: &ReleaseId, by: &str) -> Result<
         for attempt in &attempts {
             tx = tx.create(attempt).event(queued(context, attempt));
         }
-        match context.store.commit(tx).await {
-            Ok(_) => {}
-            Err(e) if e.is_conflict() => continue,
-            Err(e) => return Err(e.into()),
+        if !context.commit(tx).await? {
+            continue;
         }
         for attempt in &attempts {
             context.executions.start_or_leave(attempt).await;

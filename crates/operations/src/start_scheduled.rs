@@ -23,10 +23,8 @@ pub(crate) async fn start_scheduled(
     let course = course(&release, &attempt.record, &context.limits().await?);
     let next = attempt.record.clear(Hurdle::Schedule, course, by, context.now())?;
     let event = context.event(&next.at, by, Happening::ScheduleOverridden { starts });
-    match context.store.commit(Transaction::new().replace(attempt, &next).event(event)).await {
-        Ok(_) => {}
-        Err(e) if e.is_conflict() => return Ok(None),
-        Err(e) => return Err(e.into()),
+    if !context.commit(Transaction::new().replace(attempt, &next).event(event)).await? {
+        return Ok(None);
     }
     answer(context, &next.at, &Awaited::Time {}).await?;
     Ok(Some(next))

@@ -150,25 +150,15 @@ async fn restart(
             return Ok(());
         };
         let tx = Transaction::new().replace(&attempt, &next).event(changed(context, &next, SYSTEM));
-        return match context.store.commit(tx).await {
-            Ok(_) => {
-                swept.interrupted += 1;
-                Ok(())
-            }
-            Err(e) if e.is_conflict() => Ok(()),
-            Err(e) => Err(e.into()),
-        };
+        swept.interrupted += u32::from(context.commit(tx).await?);
+        return Ok(());
     }
     let next = Attempt { restarts: attempt.record.restarts + 1, losses, ..attempt.record.clone() };
     let what = Happening::ExecutionRestarted { restarts: next.restarts };
     let tx = Transaction::new().replace(&attempt, &next).event(context.event(&next.at, SYSTEM, what));
-    match context.store.commit(tx).await {
-        Ok(_) => {
-            context.executions.start(&next).await?;
-            swept.restarted += 1;
-            Ok(())
-        }
-        Err(e) if e.is_conflict() => Ok(()),
-        Err(e) => Err(e.into()),
+    if context.commit(tx).await? {
+        context.executions.start(&next).await?;
+        swept.restarted += 1;
     }
+    Ok(())
 }

@@ -144,8 +144,5 @@ pub(crate) async fn pass_over(
         evidence: None,
     };
     let event = context.stage_event(&attempt.at, &stage.name, SYSTEM, ended);
-    match context.store.commit(Transaction::new().create(&run).event(event)).await {
-        Err(e) if !e.is_conflict() => Err(e.into()),
-        _ => Ok(()),
-    }
+    context.commit(Transaction::new().create(&run).event(event)).await.map(drop)
 }

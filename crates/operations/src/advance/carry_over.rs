@@ -48,10 +48,8 @@ async fn copy_missing(
         .collect();
     for part in copies.chunks(AT_ONCE) {
         let tx = part.iter().fold(Transaction::new(), Transaction::create);
-        match context.store.commit(tx).await {
-            Ok(_) => {}
-            Err(e) if e.is_conflict() => return Ok(false),
-            Err(e) => return Err(e.into()),
+        if !context.commit(tx).await? {
+            return Ok(false);
         }
     }
     Ok(true)

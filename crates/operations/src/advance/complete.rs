@@ -78,11 +78,7 @@ async fn write(
     for attempt in &started {
         tx = tx.create(attempt).event(queued(context, attempt));
     }
-    match context.store.commit(tx).await {
-        Ok(_) => Ok(Some(started)),
-        Err(e) if e.is_conflict() => Ok(None),
-        Err(e) => Err(e.into()),
-    }
+    Ok(context.commit(tx).await?.then_some(started))
 }
 
 async fn following(

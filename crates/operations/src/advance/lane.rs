@@ -178,11 +178,7 @@ async fn stand_in_line(
     // Whoever cancels or pauses the attempt takes its place away: it must not take it after that.
     let told = awaited(context, &attempt.record.at, stand, Some(&found.lease));
     let tx = Transaction::new().check(attempt).create(&found.place).event(told);
-    match context.store.commit(tx).await {
-        Ok(_) => Ok(Some(found.place.since)),
-        Err(e) if e.is_conflict() => Ok(None),
-        Err(e) => Err(e.into()),
-    }
+    Ok(context.commit(tx).await?.then_some(found.place.since))
 }
 
 /// Ends an attempt that stood in line, and has changed nothing.
@@ -298,10 +294,8 @@ async fn cleared_again(
     } else {
         tx = tx.event(context.event(&next.at, SYSTEM, Happening::RoomFound {}));
     }
-    match context.store.commit(tx).await {
-        Ok(_) => {}
-        Err(e) if e.is_conflict() => return Ok(false),
-        Err(e) => return Err(e.into()),
+    if !context.commit(tx).await? {
+        return Ok(false);
     }
     if further.is_none() {
         wake_waits(context, &next).await?;

@@ -151,11 +151,7 @@ async fn follow(context: &Context, attempt: &Versioned<Attempt>) -> Result<(), O
 
 /// Commits; a conflict is no error here, as the caller reads the records again and decides anew.
 pub(super) async fn commit_or_reload(context: &Context, tx: Transaction) -> Result<(), OperationError> {
-    match context.store.commit(tx).await {
-        Ok(_) => Ok(()),
-        Err(e) if e.is_conflict() => Ok(()),
-        Err(e) => Err(e.into()),
-    }
+    context.commit(tx).await.map(drop)
 }
 
 async fn stages(context: &Context, attempt: &Attempt) -> Result<Next, OperationError> {

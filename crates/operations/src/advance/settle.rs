@@ -110,11 +110,7 @@ pub(crate) async fn finish(
         opening(context, &release, &next, Transaction::new()).await?
     };
     let tx = leaving_line(context, &attempt.record, tx).await?;
-    match context.store.commit(tx.replace(attempt, &next)).await {
-        Ok(_) => Ok(true),
-        Err(e) if e.is_conflict() => Ok(false),
-        Err(e) => Err(e.into()),
-    }
+    context.commit(tx.replace(attempt, &next)).await
 }
 
 /// Ends the attempt because the machinery broke; what its stages changed is rolled back as after any failure.
@@ -162,10 +158,8 @@ async fn end_running_stages(
             tx = tx.replace(run, &ended).event(crate::stage_steps::event(context, &ended, SYSTEM));
             tx = close_question(context, &run.record, SYSTEM, tx).await?;
         }
-        match context.store.commit(tx).await {
-            Ok(_) => {}
-            Err(e) if e.is_conflict() => return Ok(false),
-            Err(e) => return Err(e.into()),
+        if !context.commit(tx).await? {
+            return Ok(false);
         }
     }
     Ok(true)

@@ -126,11 +126,7 @@ async fn write(
         Some(moved) => tx.replace(&attempt, &moved),
         None => tx.check(&attempt),
     };
-    match context.store.commit(tx).await {
-        Ok(_) => Ok(true),
-        Err(e) if e.is_conflict() => Ok(false),
-        Err(e) => Err(e.into()),
-    }
+    context.commit(tx).await
 }
 
 /// The event of the decision that was given last.

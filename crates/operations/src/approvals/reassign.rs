@@ -40,10 +40,8 @@ pub async fn reassign_approval(
             Some(stage) => context.stage_event(&next.at, stage, &who.name, told),
             None => context.event(&next.at, &who.name, told),
         };
-        match context.store.commit(Transaction::new().replace(&approval, &next).event(told)).await {
-            Ok(_) => return Ok(next),
-            Err(e) if e.is_conflict() => {}
-            Err(e) => return Err(e.into()),
+        if context.commit(Transaction::new().replace(&approval, &next).event(told)).await? {
+            return Ok(next);
         }
     }
     Err(OperationError::Conflicting("the approval changes too fast to be reassigned; try again".to_owned()))

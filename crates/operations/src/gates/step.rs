@@ -87,11 +87,8 @@ pub async fn step(
                 changed(context, &run, &next).create(&sample)
             }
         };
-        match context.store.commit(tx).await {
-            Err(error) if !error.is_conflict() => return Err(error.into()),
-            // Written, by this call or by another: the record says what follows.
-            _ => {}
-        }
+        // Written, by this call or by another: the record says what follows.
+        context.commit(tx).await?;
     }
     Err(OperationError::Conflicting(format!(
         "the gate {side} the stages is changed all the time; call again"

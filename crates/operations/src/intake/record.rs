@@ -79,10 +79,8 @@ pub(super) fn nothing(reason: impl Into<String>) -> Verdict {
 pub(super) async fn record(context: &Context, delivery: Delivery) -> Result<Delivery, OperationError> {
     let free = || Otherwise::expired(delivery.received_at);
     for _ in 0..TRIES {
-        match context.store.commit(Transaction::new().create_or(&delivery, free())).await {
-            Ok(_) => return Ok(delivery),
-            Err(e) if e.is_conflict() => {}
-            Err(e) => return Err(e.into()),
+        if context.commit(Transaction::new().create_or(&delivery, free())).await? {
+            return Ok(delivery);
         }
         let Some(first) = context.store.delivery(&delivery.hook, &delivery.key).await? else { continue };
         let started_here = delivery.verdicts.iter().any(|verdict| verdict.started);
@@ -93,10 +91,8 @@ pub(super) async fn record(context: &Context, delivery: Delivery) -> Result<Deli
             return Ok(if knows { answer } else { Delivery { id: first.record.id, ..delivery } });
         }
         let both = put_together(&first.record, &delivery);
-        match context.store.commit(Transaction::new().replace(&first, &both)).await {
-            Ok(_) => return Ok(delivery),
-            Err(e) if e.is_conflict() => {}
-            Err(e) => return Err(e.into()),
+        if context.commit(Transaction::new().replace(&first, &both)).await? {
+            return Ok(delivery);
         }
     }
     Err(StoreError::Contended { what: "the record of a delivery".to_owned(), tries: 5 }.into())

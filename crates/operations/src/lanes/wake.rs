@@ -102,7 +102,7 @@ async fn wake_head(
             }
             // It left the line another way (a cancel, a pause): it must not keep the others from moving up.
             None => {
-                commit(context, Transaction::new().delete(waiting)).await?;
+                context.commit(Transaction::new().delete(waiting)).await?;
                 changed = true;
             }
         }
@@ -134,17 +134,8 @@ async fn free_gone(context: &Context, lease: &Versioned<Lease>) -> Result<u32, O
             freed += 1;
         }
     }
-    if freed > 0 && !commit(context, Transaction::new().replace(lease, &left)).await? {
+    if freed > 0 && !context.commit(Transaction::new().replace(lease, &left)).await? {
         return Ok(0);
     }
     Ok(freed)
-}
-
-/// Commits; `false`: somebody else changed it meanwhile.
-async fn commit(context: &Context, tx: Transaction) -> Result<bool, OperationError> {
-    match context.store.commit(tx).await {
-        Ok(_) => Ok(true),
-        Err(e) if e.is_conflict() => Ok(false),
-        Err(e) => Err(e.into()),
-    }
 }

@@ -128,10 +128,7 @@ pub(super) async fn start_and_end(
     let status = StageStatus::first(StageEvent::Ended(end.status)).map_err(|e| not_allowed(run, &e))?;
     let ended = StageRun { status, output: end.output, ended_at: Some(context.now()), ..run.clone() };
     let tx = Transaction::new().create(&ended).event(event(context, &ended, SYSTEM));
-    match context.store.commit(tx).await {
-        Err(e) if !e.is_conflict() => return Err(e.into()),
-        _ => {}
-    }
+    context.commit(tx).await?;
     wake_stages(context, attempt).await
 }
 

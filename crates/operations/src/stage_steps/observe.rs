@@ -71,8 +71,5 @@ async fn note(context: &Context, run: &Versioned<StageRun>, progress: String) ->
         return Ok(());
     }
     let next = StageRun { progress: Some(progress), ..run.record.clone() };
-    match context.store.commit(Transaction::new().replace(run, &next)).await {
-        Err(e) if !e.is_conflict() => Err(e.into()),
-        _ => Ok(()),
-    }
+    context.commit(Transaction::new().replace(run, &next)).await.map(drop)
 }
