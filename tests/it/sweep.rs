@@ -5,9 +5,12 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use pilothouse_connector::{Fault, Faults};
+use pilothouse_domain::attempt::{Attempt, AttemptRef};
 use pilothouse_domain::duration::Span;
+use pilothouse_domain::lane::{Holder, LaneName, Lease};
 use pilothouse_local::StepFault;
 use pilothouse_operations::Swept;
+use pilothouse_store::Transaction;
 use serde_json::{Value, json};
 
 use crate::world::{World, attempt};
@@ -123,6 +126,37 @@ async fn a_cancel_that_outlived_its_time_is_ended() {
     hangs.store(false, Ordering::Relaxed);
     let view = world.at_rest(&release).await;
     assert_eq!(attempt(&view, "dev", 1)["operationStatus"], "Canceled");
+}
+
+/// X2: nothing leaves a lease behind, but if ever something did, its environment would be lost to all that follow.
+#[tokio::test(start_paused = true)]
+async fn a_lease_that_outlived_its_holder_is_freed_and_who_waits_goes_on() {
+    let world = World::new().await;
+    let store = &world.system.context().store;
+    world.save(&pipeline("    stages: [{name: settle, type: wait, duration: 1s}]\n")).await;
+    let first = world.start("1.0.0").await;
+    world.at_rest(&first).await;
+    let lane = LaneName::environment("shop", "dev");
+    let at = AttemptRef { release: first.parse().unwrap(), environment: "dev".to_owned(), number: 1 };
+    // Who waits looks for such holders itself: so it only turns into one once there is nobody left to look.
+    let completed = store.attempt(&at).await.unwrap().unwrap();
+    let open = Attempt { completed_at: None, ..completed.record.clone() };
+    let lease = store.lease(&lane).await.unwrap().unwrap();
+    let holder = Holder { attempt: at.clone(), fence: 1, since: world.clock.now() };
+    let taken = Lease { holders: vec![holder], ..lease.record.clone() };
+    store.commit(Transaction::new().replace(&completed, &open).replace(&lease, &taken)).await.unwrap();
+    let second = world.start("1.1.0").await;
+    let waits = |view: &Value| attempt(view, "dev", 1)["line"]["place"] == 1;
+    world.until(&second, "its place in line", waits).await;
+    pass(Duration::from_secs(60)).await;
+    let open = store.attempt(&at).await.unwrap().unwrap();
+    store.commit(Transaction::new().replace(&open, &completed.record)).await.unwrap();
+
+    assert_eq!(sweep(&world).await, Swept { freed: 1, ..only(1) });
+    let view = world.at_rest(&second).await;
+    assert_eq!(attempt(&view, "dev", 1)["status"], "Succeeded");
+    assert_eq!(store.lease(&lane).await.unwrap().unwrap().record.holders, []);
+    assert_eq!(sweep(&world).await, only(0), "and once only");
 }
 
 #[tokio::test(start_paused = true)]

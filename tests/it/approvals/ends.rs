@@ -50,6 +50,45 @@ async fn an_approval_for_later_defers_the_deployment_to_the_latest_time_named() 
     assert!(started >= wanted && started.as_second() - wanted.as_second() < 60, "{started}");
 }
 
+/// A18, X2: what was approved for later keeps its environment, until it has ended or is canceled (A21).
+#[tokio::test(start_paused = true)]
+async fn a_deferred_deployment_holds_its_environment_until_it_ends() {
+    for cancels in [false, true] {
+        let world = World::new().await;
+        world.save(&pipeline("{before: {approvers: [{role: approver}]}}", PAUSE)).await;
+        let token = world.token.clone();
+        let first = world.start("1.0.0").await;
+        let ask = json!({ "deferUntil": "2026-11-23T02:00:00Z" });
+        assert!(world.about(&token, &first, "approve", ask).await.status.is_success());
+        world.until(&first, "the deployment deferred", |view| pair(view).1 == "Deferred").await;
+        let second = world.start("1.1.0").await;
+        let waits = |view: &Value| pair(view).1 == "Queued" && attempt(view, "prod", 1)["line"]["place"] == 1;
+        world.until(&second, "its place in line", waits).await;
+        tokio::time::advance(Duration::from_secs(40 * 3600)).await;
+        assert_eq!(pair(&world.release(&first).await).1, "Deferred");
+        let line = attempt(&world.release(&second).await, "prod", 1)["line"].clone();
+        assert_eq!(line["place"], 1, "{line:#}");
+        if cancels {
+            let cancel = format!("/v1/releases/{first}/environments/prod/cancel");
+            assert!(world.post(&cancel, &json!({})).await.status.is_success());
+            world.pending_approval(&second).await;
+            let over = world.release(&first).await;
+            assert_eq!(pair(&over), ("NotDeployed".to_owned(), "Canceled".to_owned()), "A21");
+        } else {
+            tokio::time::advance(Duration::from_secs(3600)).await;
+            world.pending_approval(&second).await;
+            let over = world.release(&first).await;
+            assert_eq!(pair(&over), ("Succeeded".to_owned(), "Approved".to_owned()));
+            let ended: jiff::Timestamp =
+                attempt(&over, "prod", 1)["endedAt"].as_str().unwrap().parse().unwrap();
+            let entered = &world.told(&second, "LaneEntered").await[0];
+            assert!(entered["at"].as_str().unwrap().parse::<jiff::Timestamp>().unwrap() >= ended);
+        }
+        assert!(world.approve(&second).await.status.is_success());
+        assert_eq!(pair(&world.at_rest(&second).await), ("Succeeded".to_owned(), "Approved".to_owned()));
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn an_expiry_ends_as_the_policy_chose() {
     for (on_expiry, status, operation, environment, recorded) in [
