@@ -95,13 +95,26 @@ impl Simulation {
             9 | 17 => self.schedule(world, &release).await,
             18 => self.freeze(world).await,
             19 => self.limit(world).await,
-            10..13 => {
-                let what = self.dice.pick(&["pause", "pause", "resume", "resume", "resume", "stop"]);
-                world.post(&format!("{environment}/{what}"), &json!({})).await;
-            }
+            10..13 => self.control(world, &release).await,
             13 | 16 => self.life(world, &release).await,
             3 | 14 | 15 => self.skip_waits(world, &release).await,
             _ => self.decide(world, &release).await,
+        }
+    }
+
+    /// Somebody stops what the release does, pauses all that is under way, often because there is too much of it, or lets
+    /// it go on.
+    async fn control(&self, world: &World, release: &str) {
+        let what = self.dice.pick(&["pause", "pause", "resume", "resume", "resume", "stop"]);
+        let releases = if *what == "stop" { vec![release.to_owned()] } else { self.releases.clone() };
+        for release in releases {
+            for environment in ENVIRONMENTS {
+                let path = format!("/v1/releases/{release}/environments/{environment}/{what}");
+                world.post(&path, &json!({})).await;
+            }
+        }
+        if *what == "pause" && self.dice.percent(50) {
+            self.limit(world).await;
         }
     }
 
