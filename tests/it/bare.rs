@@ -2,7 +2,8 @@
 //! who comes first, again and again.
 
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use pilothouse_connector::dynamodb::{Connector, open};
@@ -66,19 +67,37 @@ pub(crate) async fn millis(n: u64) {
     sleep_until(Instant::now() + Duration::from_millis(n)).await;
 }
 
-/// Plays each seed on paused time and in a runtime of its own. A failure says how to play it again: with
-/// `PILOTHOUSE_SEEDS=7..8`, or more of them.
-pub(crate) fn each_seed<T>(otherwise: Range<u64>, play: impl AsyncFn(u64) -> T) -> Vec<T> {
-    let asked = std::env::var("PILOTHOUSE_SEEDS").ok();
-    let asked = asked.as_deref().and_then(|text| text.split_once(".."));
-    let seeds = asked.map_or(otherwise, |(from, to)| from.parse().unwrap()..to.parse().unwrap());
-    let one = |seed| {
-        let played = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-            let runtime =
-                tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build();
-            runtime.unwrap().block_on(Box::pin(play(seed)))
-        }));
-        played.unwrap_or_else(|_| panic!("PILOTHOUSE_SEEDS={seed}..{}", seed + 1))
+/// The seeds that somebody asks for: `PILOTHOUSE_SEEDS=17..18`.
+pub(crate) fn asked_for() -> Option<Range<u64>> {
+    let asked = std::env::var("PILOTHOUSE_SEEDS").ok()?;
+    let (from, to) = asked.split_once("..").expect("PILOTHOUSE_SEEDS is FROM..TO");
+    Some(from.parse().unwrap()..to.parse().unwrap())
+}
+
+/// Plays each seed on paused time and in a runtime of its own, several at once; gives what they came to, in no order. A
+/// failure says how to play it again: with `PILOTHOUSE_SEEDS=7..8`, or more of them.
+pub(crate) fn each_seed<T: Send>(otherwise: Range<u64>, play: impl AsyncFn(u64) -> T + Sync) -> Vec<T> {
+    let Range { start, end } = asked_for().unwrap_or(otherwise);
+    let (next, came_to) = (AtomicU64::new(start), Mutex::new(Vec::new()));
+    let player = || {
+        loop {
+            let seed = next.fetch_add(1, Ordering::Relaxed);
+            if seed >= end {
+                return;
+            }
+            let played = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+                let runtime =
+                    tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build();
+                runtime.unwrap().block_on(Box::pin(play(seed)))
+            }));
+            let played = played.unwrap_or_else(|_| panic!("PILOTHOUSE_SEEDS={seed}..{}", seed + 1));
+            came_to.lock().unwrap().push(played);
+        }
     };
-    seeds.map(one).collect()
+    std::thread::scope(|scope| {
+        for _ in 0..std::thread::available_parallelism().map_or(2, std::num::NonZero::get) {
+            scope.spawn(player);
+        }
+    });
+    came_to.into_inner().unwrap()
 }

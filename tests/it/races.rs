@@ -249,7 +249,7 @@ where
 }
 
 /// Plays the rounds; each of the ways they can end must have been one at times.
-fn rounds<const WAYS: usize>(stages: &'static str, round: &impl AsyncFn(&Bed, u64) -> usize) {
+fn rounds<const WAYS: usize>(stages: &'static str, round: &(impl AsyncFn(&Bed, u64) -> usize + Sync)) {
     let won = each_seed(0..SEEDS, async |seed| {
         let bed = Bed::new(seed, stages).await;
         let mut won = [0_u64; WAYS];

@@ -41,6 +41,8 @@ enum Command {
     Deny,
     /// All tests that need nothing but Rust.
     Test,
+    /// The races of the system tests, a thousand times each.
+    Races,
     /// Writes the generated files: the API's description, the pipeline file's schema.
     Generate {
         /// Write nothing; fail when a file is not what would be written.
@@ -86,6 +88,7 @@ fn run(command: &Command, tally: &mut Tally) -> anyhow::Result<()> {
         Command::Docs => steps::docs::run(),
         Command::Deny => steps::deny::run(),
         Command::Test => steps::test::run(tally),
+        Command::Races => steps::races::run(tally),
         Command::Generate { check } => steps::generate::run(*check),
         Command::E2e { filter } => steps::e2e::run(tally, filter.as_deref()),
         Command::Demo => steps::demo::run(),

@@ -1,7 +1,5 @@
 //! A rollback against a deployment that runs, in every order that their steps can take (X2, H7).
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use pilothouse_connector::{Fault, Faults};
@@ -9,23 +7,13 @@ use pilothouse_domain::lane::LaneName;
 use serde_json::{Value, json};
 
 use super::{pair, pipeline};
+use crate::bare::each_seed;
+use crate::simulation::Dice;
 use crate::world::{World, attempt, digest_of};
 
 /// How many orders are played; each world plays some of them, one after the other.
 const WORLDS: u64 = 4;
 const ORDERS_EACH: u64 = 25;
-
-/// Random numbers that depend on the seed alone.
-struct Dice(AtomicU64);
-
-impl Dice {
-    fn below(&self, bound: u64) -> u64 {
-        let mut mixed = self.0.fetch_add(0x9E37_79B9_7F4A_7C15, Ordering::Relaxed);
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        (mixed ^ (mixed >> 31)) % bound
-    }
-}
 
 /// A ConfigMap, and a wait: a good second in all.
 fn stages() -> String {
@@ -111,8 +99,8 @@ async fn check(world: &World, release: &str, before: &Value) {
 }
 
 async fn play(seed: u64) {
-    let dice = Arc::new(Dice(AtomicU64::new(seed)));
-    let late = Arc::clone(&dice);
+    let dice = Dice::new(seed);
+    let late = dice.clone();
     // Each call of the table takes its own time, so that the steps of all who are at it interleave anew.
     let table = Faults::new(move |_| Some(Fault::Late(Duration::from_millis(late.below(12)))));
     let world = World::with(|builder| builder.table_faults(table).seed(seed)).await;
@@ -133,15 +121,5 @@ async fn play(seed: u64) {
 /// `PILOTHOUSE_SEEDS=0..40 cargo test -p it --test it rollback::races` plays a thousand orders.
 #[test]
 fn a_rollback_takes_back_what_runs_in_whatever_order_the_steps_fall() {
-    let asked = std::env::var("PILOTHOUSE_SEEDS").ok();
-    let asked = asked.as_deref().and_then(|text| text.split_once(".."));
-    let seeds = asked.map_or(0..WORLDS, |(from, to)| from.parse().unwrap()..to.parse().unwrap());
-    for seed in seeds {
-        let played = std::panic::catch_unwind(|| {
-            let runtime =
-                tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build();
-            runtime.unwrap().block_on(Box::pin(play(seed)));
-        });
-        played.unwrap_or_else(|_| panic!("PILOTHOUSE_SEEDS={seed}..{}", seed + 1));
-    }
+    each_seed(0..WORLDS, play);
 }

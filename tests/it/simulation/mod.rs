@@ -4,9 +4,6 @@
 mod input;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::Range;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use pilothouse_domain::approval::ApprovalStatus;
@@ -19,6 +16,7 @@ use serde_json::{Value, json};
 
 pub(crate) use self::input::Dice;
 use self::input::{Trouble, pipeline, rules};
+use crate::bare::{asked_for, each_seed};
 use crate::world::World;
 
 const ENVIRONMENTS: [&str; 2] = ["dev", "prod"];
@@ -395,41 +393,11 @@ async fn simulate(seed: u64) -> BTreeSet<String> {
     told
 }
 
-/// The seeds that somebody asks for: `PILOTHOUSE_SEEDS=17..18`.
-fn seeds() -> Option<Range<u64>> {
-    let asked = std::env::var("PILOTHOUSE_SEEDS").ok()?;
-    let (from, to) = asked.split_once("..").expect("PILOTHOUSE_SEEDS is FROM..TO");
-    Some(from.parse().unwrap()..to.parse().unwrap())
-}
-
 /// `PILOTHOUSE_SEEDS=1000..2000 cargo test -p it --test it simulation` plays as many as one likes.
 #[test]
 fn whatever_happens_everything_ends_and_the_cluster_is_as_the_records_say() {
-    let played = seeds();
-    let Range { start, end } = played.clone().unwrap_or(0..26);
-    let (next, told) = (AtomicU64::new(start), Mutex::new(BTreeSet::new()));
-    let play = || {
-        loop {
-            let seed = next.fetch_add(1, Ordering::Relaxed);
-            if seed >= end {
-                return;
-            }
-            let outcome = std::panic::catch_unwind(|| {
-                let runtime =
-                    tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build();
-                runtime.unwrap().block_on(Box::pin(simulate(seed)))
-            });
-            let kinds = outcome.unwrap_or_else(|_| panic!("PILOTHOUSE_SEEDS={seed}..{}", seed + 1));
-            told.lock().unwrap().extend(kinds);
-        }
-    };
-    std::thread::scope(|scope| {
-        for _ in 0..std::thread::available_parallelism().map_or(2, std::num::NonZero::get) {
-            scope.spawn(play);
-        }
-    });
+    let told: BTreeSet<String> = each_seed(0..26, simulate).into_iter().flatten().collect();
     // What people, faults and time can do has happened, or less is shown than the name says.
-    let told = told.into_inner().unwrap();
     let missing: Vec<_> = LIFE.into_iter().filter(|kind| !told.contains(*kind)).collect();
-    assert!(played.is_some() || missing.is_empty(), "never happened: {missing:?}");
+    assert!(asked_for().is_some() || missing.is_empty(), "never happened: {missing:?}");
 }

@@ -4,20 +4,21 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 
-use super::{check_layout, clippy, demo, deny, docs, e2e, fmt, generate, test};
+use super::{check_layout, clippy, demo, deny, docs, e2e, fmt, generate, races, test};
 use crate::print;
 use crate::tally::Tally;
 
 type Step = fn(&mut Tally) -> anyhow::Result<()>;
 
 /// The cheapest first. `test` leaves the programs that `generate` and `e2e` run.
-const STEPS: [(&str, Step); 9] = [
+const STEPS: [(&str, Step); 10] = [
     ("fmt", |_| fmt::run(false)),
     ("check-layout", |_| check_layout::run()),
     ("deny", |_| deny::run()),
     ("clippy", |_| clippy::run()),
     ("docs", |_| docs::run()),
     ("test", test::run),
+    ("races", races::run),
     ("generate --check", |_| generate::run(true)),
     ("e2e", |tally| e2e::run(tally, None)),
     ("demo", |_| demo::run()),

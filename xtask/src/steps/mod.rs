@@ -10,4 +10,5 @@ pub(crate) mod docs;
 pub(crate) mod e2e;
 pub(crate) mod fmt;
 pub(crate) mod generate;
+pub(crate) mod races;
 pub(crate) mod test;
