@@ -176,7 +176,7 @@ async fn a_pause_lets_what_runs_end_and_nothing_begin_until_it_is_resumed() {
         let until: Timestamp = paused["resumeBy"].as_str().unwrap().parse().unwrap();
         let days = until.duration_since(it.world.clock.now()).as_secs() / 86_400;
         assert_eq!(days, 29, "{kind:?}: thirty days from when it was asked for");
-        let said = format!("paused by admin; it is stopped at {until:.0} unless somebody resumes it");
+        let said = format!("paused by admin; it is stopped soon after {until:.0} unless somebody resumes it");
         assert_eq!(paused["reason"], json!(said), "{kind:?}");
 
         pass(Duration::from_secs(3 * 86_400)).await;
@@ -235,7 +235,7 @@ async fn a_stop_lets_what_runs_end_and_begins_nothing_more() {
 #[tokio::test(start_paused = true)]
 async fn an_execution_that_is_lost_again_and_again_waits_for_a_person() {
     for kind in Kind::ALL {
-        for act in ["resume", "stop"] {
+        for act in ["resume", "stop", "cancel"] {
             let it = UnderWay::of(kind, "").await;
             it.world.sim.set_rules(vec![ImageRule::new("*", Behaviour::NeverReady { message: None })]);
             it.world.sim.set_down(true);
@@ -254,7 +254,9 @@ async fn an_execution_that_is_lost_again_and_again_waits_for_a_person() {
             assert_eq!(interrupted["control"], "interrupted", "{kind:?}");
             let said = interrupted["reason"].as_str().unwrap();
             assert!(
-                said.starts_with("interrupted: its execution was lost again and again; it is stopped at"),
+                said.starts_with(
+                    "interrupted: its execution was lost again and again; it is stopped soon after"
+                ),
                 "{said}"
             );
             assert_eq!(it.ask("pause").await.0, 409, "{kind:?}: it is held already");
@@ -287,6 +289,56 @@ async fn what_is_interrupted_behind_its_stages_is_resumed_like_any_other() {
     it.check_clean("Succeeded", "Approved").await;
 }
 
+/// N14, X4: nobody looked at what ran while it was interrupted: it has the time that it had left.
+#[tokio::test(start_paused = true)]
+async fn what_ran_when_it_was_interrupted_has_the_time_that_it_had_left() {
+    let world = World::new().await;
+    world.sim.set_rules(vec![ImageRule::new("*", Behaviour::NeverReady { message: None })]);
+    let kind = "\"type\":\"deploy-manifest\"";
+    world.save(&pipeline("").replace(kind, &format!("\"timeout\":\"2m\",{kind}"))).await;
+    let release = world.start("1.0.0").await;
+    let runs = |view: &Value| stage_of(&attempt(view, "dev", 1), "a") == "running";
+    world.until(&release, "the first stage", runs).await;
+    let it = UnderWay { world, release, kind: Kind::Deploy };
+    for _ in 0..6 {
+        it.lose_execution().await;
+    }
+    assert_eq!(it.now().await["control"], "interrupted");
+    pass(Duration::from_secs(180)).await;
+    assert_eq!(it.ask("resume").await.0, 202);
+    pass(Duration::from_secs(30)).await;
+    assert_eq!(stage_of(&it.now().await, "a"), "running", "{:#}", it.now().await);
+    it.world.sim.set_rules(Vec::new());
+    it.check_clean("Succeeded", "Approved").await;
+}
+
+/// X3: whoever gives up on what was interrupted before it began needs not wait for it, nor do those behind it.
+#[tokio::test(start_paused = true)]
+async fn what_is_interrupted_before_it_began_and_rejected_lets_its_environment_go() {
+    let world = World::new().await;
+    world.save(&pipeline(", approvals: {before: {approvers: [{role: approver}]}}")).await;
+    let release = world.start("1.0.0").await;
+    let approval = world.pending_approval(&release).await;
+    let sweep =
+        async || pilothouse_operations::sweep(world.system.context(), Span::from_millis(0)).await.unwrap();
+    for _ in 0..6 {
+        world.lose_executions();
+        pass(Duration::from_secs(1)).await;
+        sweep().await;
+    }
+    assert_eq!(attempt(&world.release(&release).await, "dev", 1)["control"], "interrupted");
+    let path = format!("/v1/releases/{release}/approvals/{approval}/reject");
+    assert!(world.post(&path, &json!({})).await.status.is_success());
+    for _ in 0..2 {
+        pass(Duration::from_secs(30)).await;
+        sweep().await;
+    }
+    assert_eq!(world.release(&release).await["atRest"], true);
+    let lane = pilothouse_domain::lane::LaneName::environment("shop", "dev");
+    let lease = world.system.context().store.lease(&lane).await.unwrap().unwrap();
+    assert_eq!(lease.record.holders, []);
+}
+
 /// N13: a pause that finds only the last stage running holds nothing back.
 #[tokio::test(start_paused = true)]
 async fn a_pause_during_the_last_stage_is_over_with_it() {
@@ -296,6 +348,7 @@ async fn a_pause_during_the_last_stage_is_over_with_it() {
     assert_eq!(it.ask("pause").await.0, 202);
     let asked = it.until("asked", |a| a["operationStatus"] == "Pending").await;
     assert_eq!((&asked["control"], &asked["resumeBy"]), (&json!("running"), &Value::Null), "{asked:#}");
+    assert_eq!(it.controls().await, ["pausing by admin", "paused by system", "running by system"]);
     assert!(it.world.approve(&it.release).await.status.is_success());
     it.check_clean("Succeeded", "Approved").await;
 }

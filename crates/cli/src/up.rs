@@ -45,7 +45,7 @@ pub(crate) struct UpArgs {
     #[arg(long, default_value_t = 8401)]
     sim_port: u16,
     /// How many times faster than real the simulated cluster is.
-    #[arg(long, default_value_t = 1.0, value_name = "N")]
+    #[arg(long, default_value_t = 1.0, value_name = "N", value_parser = crate::demo::speed)]
     sim_speed: f64,
     /// Namespaces that the simulated cluster has from the start.
     #[arg(long, value_delimiter = ',', default_value = "dev,staging,prod")]

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::attempt::{Attempt, AttemptKind, AttemptState, AttemptStatus};
+use crate::attempt::{Attempt, AttemptState, AttemptStatus, Control};
 use crate::pipeline::{EnvironmentSpec, Start};
 
 /// The documents' statuses of an environment (A5-A11).
@@ -51,7 +51,7 @@ impl EnvironmentStatus {
 /// after have passed.
 ///
 /// An environment has passed when its latest attempt is a deployment (not a rollback) that succeeded, or succeeded in part
-/// where the one that follows takes that (`acceptPartial`). A skipped one has passed as soon as those before it have.
+/// where the one that follows takes that (`acceptPartial`), and nobody stopped it on the way (N12). A skipped one has passed as soon as those before it have.
 #[must_use]
 pub fn startable<'a>(
     environments: &'a [EnvironmentSpec],
@@ -88,7 +88,8 @@ impl Standing<'_> {
         self.latest(name).is_some_and(|a| {
             let enough = a.state.status() == AttemptStatus::Succeeded
                 || (follower.accept_partial && a.state.is_success());
-            enough && !matches!(a.kind, AttemptKind::Rollback { .. })
+            let stopped = matches!(a.control, Control::Stopping | Control::Stopped);
+            enough && !stopped && !a.is_rollback()
         })
     }
 }
@@ -96,7 +97,7 @@ impl Standing<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::attempt::{AttemptRef, Control};
+    use crate::attempt::AttemptRef;
     use crate::ids::{AttemptId, ReleaseId};
 
     /// dev, then test, then prod; `prod` takes nothing partial.
@@ -136,6 +137,12 @@ mod tests {
         assert_eq!(names(&["test"], &[attempt("dev", &AttemptState::Succeeded)]), ["prod"]);
         let failed = AttemptState::PhaseFailed { reason: "x".to_owned() };
         assert!(names(&["test"], &[attempt("dev", &failed)]).is_empty());
+    }
+
+    #[test]
+    fn n12_nothing_follows_by_itself_what_was_stopped() {
+        let stopped = Attempt { control: Control::Stopped, ..attempt("dev", &AttemptState::Succeeded) };
+        assert!(names(&[], &[stopped]).is_empty());
     }
 
     #[test]

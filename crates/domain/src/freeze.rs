@@ -150,10 +150,20 @@ impl Freeze {
     }
 }
 
-/// The freeze among these that holds at `now`; of several the one that ends last.
+/// So many freezes one after the other are followed to their end.
+const MOST_IN_A_ROW: usize = 60;
+
+/// The freeze among these that holds at `now`; of several the one that ends last. Where others follow it without a gap it
+/// ends when the last of them does.
 #[must_use]
 pub fn frozen(freezes: &[Freeze], now: Timestamp) -> Option<Frozen> {
-    freezes.iter().filter_map(|freeze| freeze.at(now)).max_by_key(|frozen| frozen.until)
+    let at = |time| freezes.iter().filter_map(|freeze| freeze.at(time)).max_by_key(|frozen| frozen.until);
+    let mut found = at(now)?;
+    for _ in 0..MOST_IN_A_ROW {
+        let Some(next) = at(found.until) else { break };
+        found.until = next.until;
+    }
+    Some(found)
 }
 
 /// When a freeze ends that begins on a date: at the end of the day, or on the next day unless `to` is later than `from`.
@@ -256,6 +266,13 @@ mod tests {
         let found = frozen(&freezes, "2026-11-21T10:00:00Z".parse().unwrap()).unwrap();
         assert_eq!(found.reason.as_deref(), Some("audit"));
         assert_eq!(frozen(&freezes, "2026-12-01T00:00:00Z".parse().unwrap()), None);
+    }
+
+    #[test]
+    fn freezes_without_a_gap_end_with_the_last_of_them() {
+        let freezes = [read(json!({"days": ["sat"]})).unwrap(), read(json!({"days": ["sun"]})).unwrap()];
+        let found = frozen(&freezes, "2026-11-21T10:00:00Z".parse().unwrap()).unwrap();
+        assert_eq!(found.until.to_string(), "2026-11-23T00:00:00Z");
     }
 
     #[rstest]

@@ -1,6 +1,6 @@
 //! Cancelling a deployment (H4, A21, A28, A32).
 
-use pilothouse_domain::attempt::{Attempt, AttemptEvent, AttemptRef, RollbackRequest};
+use pilothouse_domain::attempt::{Attempt, AttemptEvent, AttemptRef, Control, RollbackRequest};
 use pilothouse_domain::duration::Span;
 use pilothouse_domain::timeline::Happening;
 use pilothouse_store::{Transaction, Versioned};
@@ -50,7 +50,14 @@ pub(crate) async fn cancel(
         let event = AttemptEvent::CancelRequested { by: by.to_owned(), reason: None, until };
         let mut next = attempt.record.apply(event, by, context.now())?;
         next.rollback_request.clone_from(&why.rollback);
+        let interrupted = attempt.record.control == Control::Interrupted;
+        if interrupted {
+            next.restarts += 1;
+        }
         if write(context, &attempt, &mut next, by, why.told.clone()).await? {
+            if interrupted {
+                context.executions.start_or_leave(&next).await;
+            }
             wake_all(context, &next).await?;
             return Ok(next);
         }

@@ -5,14 +5,15 @@ use pilothouse_domain::attempt::{
 };
 use pilothouse_domain::duration::Span;
 use pilothouse_domain::lane::LaneName;
+use pilothouse_domain::stage::StageRun;
 use pilothouse_domain::timeline::{EventDraft, Happening};
-use pilothouse_store::{Transaction, Versioned};
+use pilothouse_store::{Record as _, Transaction, Versioned};
 
 use crate::advance::settle::ended;
-use crate::advance::{LANE_PATIENCE, coming_back};
+use crate::advance::{LANE_PATIENCE, coming_back, is_frozen};
 use crate::cancel_deployment::{canceling, wake_all};
 use crate::gates::resuming;
-use crate::lanes::{leaving, leaving_line, letting_go, limits_held, wake_lane};
+use crate::lanes::{frozen_place, leaving, leaving_line, letting_go, limits_held, wake_lane};
 use crate::load::SYSTEM;
 use crate::{Context, OperationError};
 
@@ -168,9 +169,17 @@ pub async fn resume_deployment(
         let interrupted = attempt.record.control == Control::Interrupted;
         if interrupted {
             next.restarts += 1;
-            next.losses = pilothouse_domain::attempt::Losses::default();
         }
-        let tx = Transaction::new().event(changed(context, &next, by));
+        let mut tx = Transaction::new().event(changed(context, &next, by));
+        if interrupted {
+            tx = given_back(context, &attempt.record, tx).await?;
+        }
+        if next.frozen.is_some() && !is_frozen(context, &next).await? {
+            // It was lifted meanwhile; another one would hold it from now on.
+            next.frozen = None;
+            let thawed = context.event(at, SYSTEM, Happening::DeploymentThawed {});
+            tx = tx.delete_key(frozen_place(context, &next).key()).event(thawed);
+        }
         let (next, lane, tx) = coming_back(context, next, tx).await?;
         let tx = resuming(context, &next, tx).await?;
         if context.commit(tx.replace(&attempt, &next)).await? {
@@ -184,6 +193,22 @@ pub async fn resume_deployment(
         }
     }
     Err(too_fast(at))
+}
+
+/// Adds to `tx` that the stages which ran when their deployment was interrupted have the time that nobody looked at them.
+async fn given_back(
+    context: &Context,
+    attempt: &Attempt,
+    mut tx: Transaction,
+) -> Result<Transaction, OperationError> {
+    let Some(lost) = attempt.held.lasting(context.now()) else { return Ok(tx) };
+    for run in context.store.stage_runs(&attempt.at).await? {
+        if !run.record.status.is_terminal() {
+            let deadline = lost.after(run.record.deadline);
+            tx = tx.replace(&run, &StageRun { deadline, ..run.record.clone() });
+        }
+    }
+    Ok(tx)
 }
 
 /// Called whenever a stage came to its end: a deployment that was pausing is paused once nothing of it runs.

@@ -98,7 +98,8 @@ async fn look_after(
         swept.expired += 1;
         return Ok(());
     }
-    if attempt.record.control == Control::Interrupted {
+    // What has ended needs nobody's decision, whatever an earlier version made of it.
+    if attempt.record.control == Control::Interrupted && !attempt.record.state.is_terminal() {
         return Ok(());
     }
     let waits_again =

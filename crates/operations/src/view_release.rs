@@ -183,10 +183,17 @@ fn held(attempt: &Attempt) -> Option<String> {
         Control::Pausing => format!("pausing, as {who} asked: what runs comes to its end"),
         Control::Paused => format!("paused by {who}"),
         Control::Interrupted => "interrupted: its execution was lost again and again".to_owned(),
+        Control::Stopping if !attempt.is_canceling() => {
+            let why = attempt.control_reason.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
+            return Some(format!(
+                "stopping, as {who} asked{why}: what runs comes to its end, and nothing more starts"
+            ));
+        }
         Control::Running | Control::Stopping | Control::Stopped => return None,
     };
-    let end =
-        attempt.resume_by.map(|until| format!("; it is stopped at {until:.0} unless somebody resumes it"));
+    let end = attempt
+        .resume_by
+        .map(|until| format!("; it is stopped soon after {until:.0} unless somebody resumes it"));
     Some(how + &end.unwrap_or_default())
 }
 
@@ -289,7 +296,7 @@ pub fn outcome(attempts: &[Attempt], approvals: &[Approval]) -> Outcome {
         let waits = |a: &Attempt| match a.state {
             AttemptState::PendingBefore
             | AttemptState::PendingAfter { .. }
-            | AttemptState::GatesFailedBefore { .. }
+            | AttemptState::GatesFailedBefore { asks: true, .. }
             | AttemptState::GatesFailedAfter { .. } => true,
             AttemptState::ManualInterventionPending => {
                 approvals.iter().any(|p| p.at == a.at && ApprovalView::from(p).pending)

@@ -197,6 +197,7 @@ fn told(deployment: &Deployment, release: &str) -> String {
         Control::Running => "",
         Control::Pausing => ", pausing: what runs comes to its end",
         Control::Paused => ", paused",
+        Control::Stopping if deployment.operation_status == OperationStatus::Cancelling => "",
         Control::Stopping => ", stopping: what runs comes to its end",
         Control::Stopped => ", stopped",
         Control::Interrupted => ", interrupted",
@@ -211,7 +212,7 @@ fn told(deployment: &Deployment, release: &str) -> String {
         text.push_str("; the rollback follows when the cancel is over");
     }
     match deployment.control {
-        Control::Pausing | Control::Paused | Control::Interrupted => {
+        Control::Paused | Control::Interrupted => {
             format!("{text}; go on with `pilothouse resume {place}`")
         }
         _ => format!("{text}; follow it with `pilothouse release watch {release}`"),
@@ -255,7 +256,7 @@ mod tests {
         insta::assert_snapshot!(all.join("\n"), @r"
         prod, attempt 3 (redeploy): waits for its turn; follow it with `pilothouse release watch rel_1`
         prod, attempt 3 (redeploy): starts at 2026-11-22T10:00:00Z; start it at once with `pilothouse deploy rel_1 prod --now`
-        prod, attempt 3: deploys, pausing: what runs comes to its end; go on with `pilothouse resume rel_1 prod`
+        prod, attempt 3: deploys, pausing: what runs comes to its end; follow it with `pilothouse release watch rel_1`
         prod, attempt 3 (redeploy): waits for its turn; in spite of a freeze (ann: “the fix”); follow it with `pilothouse release watch rel_1`
         prod, attempt 3 (redeploy): is being canceled; the rollback follows when the cancel is over; follow it with `pilothouse release watch rel_1`
         ");

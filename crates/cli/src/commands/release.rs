@@ -10,7 +10,7 @@ use owo_colors::OwoColorize;
 use pilothouse_domain::artifact::Artifact;
 use pilothouse_domain::release::{Cause, ReleaseStatus};
 use pilothouse_serve_api::api::{
-    ArtifactChoice, AttemptPurpose, HistoryEntry, List, ReleaseSummary, ReleaseView, StartRelease,
+    ArtifactChoice, AttemptPurpose, HistoryEntry, List, Outcome, ReleaseSummary, ReleaseView, StartRelease,
     StartedRelease,
 };
 
@@ -253,9 +253,11 @@ fn shown(release: &ReleaseView, now: Timestamp) -> String {
     }
     row("outcome", outcome_in_words(release.outcome));
     let when = ago(now, release.created_at);
-    match (&release.cause, release.status) {
-        (Cause::Manual { by }, ReleaseStatus::Draft) => row("made", &format!("{when}, by {by}")),
-        (_, ReleaseStatus::Draft) => row("made", &format!("{when}, {}", release.trigger)),
+    // An abandoned draft never started.
+    let never = release.status == ReleaseStatus::Abandoned && release.outcome == Outcome::NotStarted;
+    match (&release.cause, release.status == ReleaseStatus::Draft || never) {
+        (Cause::Manual { by }, true) => row("made", &format!("{when}, by {by}")),
+        (_, true) => row("made", &format!("{when}, {}", release.trigger)),
         _ => row("started", &format!("{when}, {}", release.trigger)),
     }
     for artifact in &release.artifacts {

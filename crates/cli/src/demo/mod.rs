@@ -28,7 +28,8 @@ pub(crate) struct DemoArgs {
     speed: f64,
 }
 
-fn speed(text: &str) -> Result<f64, String> {
+/// A factor of time, as options take it.
+pub(crate) fn speed(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(speed) if (0.1..=1000.0).contains(&speed) => Ok(speed),
         _ => Err("give a number from 0.1 to 1000".to_owned()),

@@ -183,6 +183,7 @@ impl Attempt {
         let resume_by = control.is_held().then(|| since_before.unwrap_or_else(|| patience.after(now)));
         let held = self.held.under(control, now);
         let mut next = Self { control, resume_by, held, control_reason: None, ..self.clone() };
+        next.forget_losses(self.control);
         if event != ControlEvent::Drained {
             next.controlled_by = Some(by.to_owned());
             by.clone_into(&mut next.last_modified_by);

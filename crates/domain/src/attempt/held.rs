@@ -38,6 +38,12 @@ impl Held {
         }
     }
 
+    /// How long it has been held by `now`, if it is.
+    #[must_use]
+    pub fn lasting(&self, now: Timestamp) -> Option<Span> {
+        self.since.map(|since| Span::between(since, now))
+    }
+
     /// A deadline, put off by the time in which the attempt was held; none while it is.
     pub(super) fn put_off(&self, deadline: Timestamp) -> Option<Timestamp> {
         self.since.is_none().then(|| self.before.after(deadline))

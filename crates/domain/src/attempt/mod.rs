@@ -267,12 +267,20 @@ impl Attempt {
         }
         next.control = next.control.in_state(&state);
         next.held = next.held.under(next.control, now);
+        next.forget_losses(self.control);
         if state.is_terminal() || !next.control.is_held() {
             next.resume_by = None;
         }
         next.state = state;
         by.clone_into(&mut next.last_modified_by);
         Ok(next)
+    }
+
+    /// Who ends an interruption lets the attempt go on, whatever for: it may lose as many executions again.
+    fn forget_losses(&mut self, before: Control) {
+        if before == Control::Interrupted && self.control != Control::Interrupted {
+            self.losses = Losses::default();
+        }
     }
 
     /// The attempt after it passed `hurdle` and, as `course` has it, waits for the next or begins its stages.

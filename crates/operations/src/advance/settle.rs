@@ -12,6 +12,7 @@ use pilothouse_store::{Transaction, Versioned};
 use super::Next;
 use super::next::{advance, after_end, aftermath};
 use super::pass::opening;
+use crate::control_deployment::changed;
 use crate::executions::ExecutionInput;
 use crate::lanes::{lane_of_environment, leaving_line};
 use crate::load::{SYSTEM, outcomes};
@@ -98,18 +99,22 @@ pub(crate) async fn finish(
     let release = context.release(&attempt.record.at.release).await?.record;
     let mut runs = context.store.stage_runs(&attempt.record.at).await?;
     let mut next = attempt.record.apply(event, SYSTEM, context.now())?;
-    if next.state.is_terminal() && runs.iter().any(|run| !run.record.status.is_terminal()) {
-        if !end_running_stages(context, &next, &runs).await? {
+    let tx = if next.state.is_terminal() {
+        if !end_what_does_not_fit(context, attempt, &next, &runs).await? {
             return Ok(false);
         }
         runs = context.store.stage_runs(&attempt.record.at).await?;
-    }
-    let tx = if next.state.is_terminal() {
-        ending(context, &mut next, &release, &runs).await?
+        let tx = end_running_stages(context, &next, &running(&runs));
+        tx.and(ending(context, &mut next, &release, &runs).await?)
     } else {
         opening(context, &release, &next, Transaction::new()).await?
     };
-    let tx = leaving_line(context, &attempt.record, tx).await?;
+    let mut tx = leaving_line(context, &attempt.record, tx).await?;
+    if next.control != attempt.record.control && !next.state.is_terminal() {
+        // A pause that found nothing left to hold back.
+        next.control_reason = Some("no stage was left to begin".to_owned());
+        tx = tx.event(changed(context, &next, SYSTEM));
+    }
     context.commit(tx.replace(attempt, &next)).await
 }
 
@@ -141,21 +146,26 @@ pub async fn fail(
 /// question.
 const ENDED_AT_ONCE: usize = 20;
 
-/// Ends what still runs when its attempt ends for another reason: at most as many as the definition runs at once, which is
-/// more than fit in the transaction that ends the attempt. `false`: something changed meanwhile.
-async fn end_running_stages(
+/// How many of them end in the transaction that ends the attempt, which has more to write.
+const ENDED_WITH_IT: usize = 8;
+
+fn running(runs: &[Versioned<StageRun>]) -> Vec<&Versioned<StageRun>> {
+    runs.iter().filter(|run| !run.record.status.is_terminal()).collect()
+}
+
+/// Ends those of the running stages that do not fit in the transaction that ends the attempt: the definition runs as many as
+/// 40 at once. `false`: something changed meanwhile.
+async fn end_what_does_not_fit(
     context: &Context,
-    attempt: &Attempt,
+    attempt: &Versioned<Attempt>,
+    next: &Attempt,
     runs: &[Versioned<StageRun>],
 ) -> Result<bool, OperationError> {
-    let reason = attempt.state.reason().unwrap_or_default();
-    let running: Vec<_> = runs.iter().filter(|run| !run.record.status.is_terminal()).collect();
-    for some in running.chunks(ENDED_AT_ONCE) {
-        let mut tx = Transaction::new();
+    let running = running(runs);
+    let early = running.len().saturating_sub(ENDED_WITH_IT);
+    for some in running[..early].chunks(ENDED_AT_ONCE) {
+        let mut tx = end_running_stages(context, next, some).check(attempt);
         for run in some {
-            let status = StageStatus::Failed { reason: reason.clone(), evidence: None };
-            let Ok(ended) = run.record.apply(StageEvent::Ended(status), context.now()) else { continue };
-            tx = tx.replace(run, &ended).event(crate::stage_steps::event(context, &ended, SYSTEM));
             tx = close_question(context, &run.record, SYSTEM, tx).await?;
         }
         if !context.commit(tx).await? {
@@ -163,6 +173,18 @@ async fn end_running_stages(
         }
     }
     Ok(true)
+}
+
+/// Ends what still runs when its attempt ends for another reason.
+fn end_running_stages(context: &Context, attempt: &Attempt, running: &[&Versioned<StageRun>]) -> Transaction {
+    let reason = attempt.state.reason().unwrap_or_default();
+    running.iter().fold(Transaction::new(), |tx, run| {
+        let status = StageStatus::Failed { reason: reason.clone(), evidence: None };
+        match run.record.apply(StageEvent::Ended(status), context.now()) {
+            Ok(ended) => tx.replace(run, &ended).event(crate::stage_steps::event(context, &ended, SYSTEM)),
+            Err(_) => tx,
+        }
+    })
 }
 
 /// What the end of an attempt brings with it: the rollback that it leads to, and the end of what it asked.

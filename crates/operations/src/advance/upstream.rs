@@ -41,6 +41,9 @@ pub async fn await_upstream(
 
 /// The answer for a waiting stage, if there is one yet. Records that the stage is passed over, if it is.
 async fn resolve(context: &Context, attempt: &Attempt, stage: &str) -> Result<Option<Value>, OperationError> {
+    if attempt.state.is_terminal() {
+        return Ok(Some(not_run()));
+    }
     let release = context.release(&attempt.at.release).await?.record;
     let stages = stages_of(&release, attempt);
     let spec = stages

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use pilothouse_domain::attempt::AttemptRef;
 use pilothouse_domain::ids::ReleaseId;
 use pilothouse_domain::lane::LaneName;
-use pilothouse_domain::pipeline::{EnvironmentSpec, Start};
+use pilothouse_domain::pipeline::{EnvironmentSpec, Start, environment_order};
 use pilothouse_domain::release::Release;
 
 use super::named;
@@ -53,7 +53,7 @@ pub(super) async fn leads_back(
         for holder in holders(context, &place).await? {
             for child in waited_for(context, &holder).await? {
                 for next in places_ahead(context, &child).await? {
-                    if held.contains(&next.key()) {
+                    if held.contains(&next.key()) && !holders(context, &next).await?.is_empty() {
                         return Ok(Some((named(&child), next.environment)));
                     }
                     if seen.len() < MOST_PLACES && seen.insert(next.key()) {
@@ -92,10 +92,20 @@ async fn places_ahead(context: &Context, release: &Release) -> Result<Vec<Place>
         let here = attempts.iter().filter(|a| a.record.at.environment == name);
         here.max_by_key(|a| a.record.at.number)
     };
-    let ahead = |spec: &&EnvironmentSpec| match latest(&spec.name) {
-        Some(attempt) => attempt.record.completed_at.is_none(),
-        None => spec.start == Start::Automatic && !release.skipped.contains(&spec.name),
-    };
-    let specs = release.spec.environments.iter().filter(ahead);
-    Ok(specs.map(|spec| Place::of(&release.application, spec)).collect())
+    let specs = &release.spec.environments;
+    let (mut ahead, mut passed) = (BTreeSet::new(), BTreeSet::new());
+    for spec in environment_order(specs).into_iter().map(|index| &specs[index]) {
+        // What has not begun follows what succeeded, was skipped, or may still succeed.
+        let may_follow = spec.after.iter().all(|b| ahead.contains(b.as_str()) || passed.contains(b.as_str()));
+        let set = match latest(&spec.name) {
+            Some(attempt) if attempt.record.completed_at.is_none() => &mut ahead,
+            Some(attempt) if attempt.record.state.is_success() => &mut passed,
+            None if may_follow && release.skipped.contains(&spec.name) => &mut passed,
+            None if may_follow && spec.start == Start::Automatic => &mut ahead,
+            _ => continue,
+        };
+        set.insert(spec.name.as_str());
+    }
+    let ahead = specs.iter().filter(|spec| ahead.contains(spec.name.as_str()));
+    Ok(ahead.map(|spec| Place::of(&release.application, spec)).collect())
 }

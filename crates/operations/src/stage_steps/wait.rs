@@ -35,7 +35,7 @@ pub async fn await_answer(context: &Context, input: &StageInput, token: &str) ->
     context.store.commit(Transaction::new().put(&callback)).await?;
     let loaded = Loaded::new(context, input).await?;
     let over = match &loaded.run {
-        None => !is_held(context, &loaded, &input.stage).await?,
+        None => loaded.attempt.record.state.is_terminal() || !is_held(context, &loaded, &input.stage).await?,
         Some(run) => {
             run.record.status.is_terminal()
                 || cancels(context, &loaded.attempt.record, loaded.spec(&input.stage)?, &run.record).is_some()

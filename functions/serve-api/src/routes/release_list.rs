@@ -1,6 +1,6 @@
 //! The list of releases: of one application from its index, of all by merging the applications' lists.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use axum::Json;
 use axum::extract::State;
@@ -8,6 +8,7 @@ use futures::future::try_join_all;
 use futures::stream::{self, StreamExt, TryStreamExt};
 use pilothouse_domain::attempt::Attempt;
 use pilothouse_domain::environment::EnvironmentStatus;
+use pilothouse_domain::hold::Hold;
 use pilothouse_domain::ids::ReleaseId;
 use pilothouse_domain::pipeline::environment_order;
 use pilothouse_domain::problem::Problem;
@@ -36,19 +37,37 @@ pub(super) async fn list(
         }
         None => of_all(&context, limit, ask.cursor.as_deref()).await?,
     };
-    let summaries = stream::iter(releases).map(|release| summary(&context, release)).buffered(AT_ONCE);
+    let holds = holds_of(&context, &releases).await?;
+    let summaries =
+        stream::iter(releases).map(|release| summary(&context, release, &holds)).buffered(AT_ONCE);
     Ok(Json(List { items: summaries.try_collect().await?, next }))
 }
 
-async fn summary(context: &Context, release: Release) -> Result<ReleaseSummary, Failure> {
+/// What is held in each environment, by application and name.
+type Holds = BTreeMap<(String, String), Vec<Hold>>;
+
+/// Those of all environments that these releases may still go to, each read once.
+async fn holds_of(context: &Context, releases: &[Release]) -> Result<Holds, Failure> {
+    let places: BTreeSet<(String, String)> = releases
+        .iter()
+        .filter(|release| release.status == ReleaseStatus::Active)
+        .flat_map(|r| r.spec.environments.iter().map(|e| (r.application.clone(), e.name.clone())))
+        .collect();
+    let read = stream::iter(places).map(|place| async {
+        let holds = context.store.holds(&place.0, &place.1).await?;
+        Ok::<_, Failure>((place, holds.into_iter().map(|hold| hold.record).collect()))
+    });
+    read.buffered(AT_ONCE).try_collect().await
+}
+
+async fn summary(context: &Context, release: Release, holds: &Holds) -> Result<ReleaseSummary, Failure> {
     let attempts: Vec<Attempt> =
         context.store.attempts(&release.id).await?.into_iter().map(|a| a.record).collect();
     let approvals: Vec<_> =
         context.store.approvals(&release.id).await?.into_iter().map(|a| a.record).collect();
     let specs = &release.spec.environments;
     let order = environment_order(specs).into_iter().map(|i| specs[i].name.as_str());
-    let standing = order.map(|name| standing(context, &release, &attempts, name));
-    let environments = try_join_all(standing).await?;
+    let environments = order.map(|name| standing(&release, &attempts, holds, name)).collect();
     Ok(ReleaseSummary {
         status: release.status,
         outcome: outcome(&attempts, &approvals),
@@ -64,23 +83,18 @@ async fn summary(context: &Context, release: Release) -> Result<ReleaseSummary, 
 }
 
 /// How the release stands in an environment.
-async fn standing(
-    context: &Context,
-    release: &Release,
-    attempts: &[Attempt],
-    name: &str,
-) -> Result<EnvironmentStanding, Failure> {
+fn standing(release: &Release, attempts: &[Attempt], holds: &Holds, name: &str) -> EnvironmentStanding {
     let latest = attempts.iter().filter(|a| a.at.environment == name).max_by_key(|a| a.at.number);
     let waits = release.status == ReleaseStatus::Active && !release.skipped.contains(name);
     let note = match latest {
         Some(latest) if latest.is_rollback() && latest.state.is_success() => Some(StandingNote::RolledBack),
         None if waits => {
-            let holds = context.store.holds(&release.application, name).await?;
-            holds.iter().any(|hold| hold.record.holds(release)).then_some(StandingNote::Held)
+            let held = holds.get(&(release.application.clone(), name.to_owned()));
+            held.into_iter().flatten().any(|hold| hold.holds(release)).then_some(StandingNote::Held)
         }
         _ => None,
     };
-    Ok(EnvironmentStanding { name: name.to_owned(), status: EnvironmentStatus::derive(latest), note })
+    EnvironmentStanding { name: name.to_owned(), status: EnvironmentStatus::derive(latest), note }
 }
 
 /// The newest releases of all applications that have a pipeline, older than the release named by `cursor`.
