@@ -13,7 +13,8 @@ const RACES: [(&[&str], &str); 2] =
 /// One fails; it says which seed plays it again.
 pub(crate) fn run(tally: &mut Tally) -> anyhow::Result<()> {
     for (tests, seeds) in RACES {
-        let base = ["test", "--package", "it", "--test", "it", "--"];
+        // Of the workspace, so that nothing is built again with other features.
+        let base = ["test", "--workspace", "--test", "it", "--"];
         let mut cargo = process::cargo(base);
         process::watch(cargo.args(tests).env("PILOTHOUSE_SEEDS", seeds), |line| tally.see(line))?;
     }
