@@ -5,10 +5,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use jiff::Timestamp;
+use pilothouse_domain::attempt::{Attempt, Control};
 use pilothouse_domain::duration::Span;
 use pilothouse_local::StepFault;
 use pilothouse_operations::Swept;
 use pilothouse_sim_cluster::{Behaviour, ImageRule};
+use pilothouse_store::Transaction;
 use serde_json::{Value, json};
 
 use crate::world::{World, attempt};
@@ -212,7 +214,10 @@ async fn a_stop_lets_what_runs_end_and_begins_nothing_more() {
             let (status, body) = it.ask("stop").await;
             assert_eq!((status, &body["control"]), (202, &json!("stopping")), "{kind:?}: {body:#}");
             if !paused_before {
-                assert_eq!(stage_of(&it.now().await, first), "running", "{kind:?}: it is not cut off");
+                let stopping = it.now().await;
+                assert_eq!(stage_of(&stopping, first), "running", "{kind:?}: it is not cut off");
+                let said = "stopping, as admin asked: what runs comes to its end, and nothing more starts";
+                assert_eq!(stopping["reason"], said, "{kind:?}");
                 let (status, body) = it.ask("resume").await;
                 assert_eq!(status, 409, "{kind:?}");
                 assert!(
@@ -229,6 +234,57 @@ async fn a_stop_lets_what_runs_end_and_begins_nothing_more() {
             assert_eq!(ended["reason"], "canceled by admin: it was stopped", "{kind:?}");
         }
     }
+}
+
+/// N12: what runs comes to its end and counts as what it is; no environment after it starts by itself.
+#[tokio::test(start_paused = true)]
+async fn what_is_stopped_in_its_last_stage_ends_well_and_nothing_follows_it() {
+    let world = World::new().await;
+    let stages = "[{name: Pause, type: wait, duration: 20s}]";
+    world
+        .save(&format!(
+            "application: shop\npipeline: web\nartifacts: [{{name: web, image: shop/web}}]\nenvironments:\n  \
+             - {{name: dev, namespace: dev, stages: {stages}}}\n  \
+             - {{name: prod, namespace: prod, after: [dev], stages: {stages}}}\n"
+        ))
+        .await;
+    let release = world.start("1.0.0").await;
+    let waits = |view: &Value| stage_of(&attempt(view, "dev", 1), "Pause") == "awaitingAnswer";
+    world.until(&release, "the wait", waits).await;
+    let stop = format!("/v1/releases/{release}/environments/dev/stop");
+    assert!(world.post(&stop, &json!({})).await.status.is_success());
+    let view = world.at_rest(&release).await;
+    let ended = attempt(&view, "dev", 1);
+    assert_eq!((&ended["status"], &ended["control"]), (&json!("Succeeded"), &json!("stopped")), "{ended:#}");
+    assert_eq!(attempt(&view, "prod", 1), Value::Null);
+    let deploy = format!("/v1/releases/{release}/environments/prod/deploy");
+    assert_eq!(world.post(&deploy, &json!({})).await.status, 202, "a person may");
+    assert_eq!(attempt(&world.at_rest(&release).await, "prod", 1)["status"], "Succeeded");
+}
+
+/// A record that an earlier version left: ended, interrupted, and never completed. It holds its environment.
+#[tokio::test(start_paused = true)]
+async fn what_ended_is_completed_whatever_an_earlier_version_made_of_its_control() {
+    let stuck = Arc::new(AtomicBool::new(true));
+    let on = Arc::clone(&stuck);
+    let fault = move |step: &str| {
+        (on.load(Ordering::Relaxed) && step == "advance-deployment:complete").then_some(StepFault::Lost)
+    };
+    let world = World::with(|builder| builder.step_faults(Arc::new(fault))).await;
+    world.save(&pipeline("")).await;
+    let release = world.start("1.0.0").await;
+    world.until(&release, "its end", |v| attempt(v, "dev", 1)["status"] == "Succeeded").await;
+    world.lose_executions();
+    let store = &world.system.context().store;
+    let found = store.attempts(&release.parse().unwrap()).await.unwrap().remove(0);
+    let old = Attempt { control: Control::Interrupted, ..found.record.clone() };
+    store.commit(Transaction::new().replace(&found, &old)).await.unwrap();
+    stuck.store(false, Ordering::Relaxed);
+    for _ in 0..2 {
+        pass(Duration::from_secs(60)).await;
+        pilothouse_operations::sweep(world.system.context(), Span::from_millis(0)).await.unwrap();
+    }
+    assert_eq!(world.release(&release).await["atRest"], true);
 }
 
 /// N15: five losses in an hour are taken up, the sixth waits for a person; who resumes it lets it go on where it stood.

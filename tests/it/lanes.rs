@@ -40,7 +40,7 @@ impl World {
     }
 
     /// A new token of that role.
-    async fn token_of(&self, name: &str, role: &str) -> String {
+    pub(crate) async fn token_of(&self, name: &str, role: &str) -> String {
         let answer = self.post("/v1/tokens", &json!({ "name": name, "role": role })).await;
         assert!(answer.status.is_success(), "{:#}", answer.body);
         answer.body["secret"].as_str().unwrap().to_owned()

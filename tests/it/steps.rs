@@ -49,7 +49,10 @@ impl Definitions {
             }
             let function = state["Arguments"]["FunctionName"].as_str().unwrap_or_default();
             let payload = state["Arguments"]["Payload"].as_str().unwrap_or_default();
-            if let Some((_, rest)) = payload.split_once("'step': '") {
+            if state["Resource"].as_str().is_some_and(|resource| resource.contains("lambda:invoke")) {
+                let (_, rest) = payload
+                    .split_once("'step': '")
+                    .unwrap_or_else(|| panic!("{definition}/{name} calls a function and names no step"));
                 let function = function.trim_start_matches("${").trim_end_matches("FunctionArn}");
                 let step = rest.split('\'').next().unwrap();
                 self.steps.insert(format!("{}:{step}", kebab(function)));

@@ -345,6 +345,8 @@ async fn crashes_after(alive: u32, cancel: bool) -> bool {
                 let _ = world.post(&path, &json!({})).await;
             }
         }
+        let died = written.load(Ordering::Relaxed) >= alive;
+        assert!(died || world.release(&release).await["atRest"] == true, "it was not followed to its end");
         drop(world);
     }
     let died = written.load(Ordering::Relaxed) >= alive;

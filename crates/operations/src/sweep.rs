@@ -142,10 +142,8 @@ async fn restart(
     if losses.is_too_often() {
         // What has ended needs nobody's decision, and what is being cancelled or stopped has had it: it is tried again an
         // hour after the first loss.
-        let next = match attempt.record.state.is_terminal() {
-            true => None,
-            false => interrupted(context, &attempt.record).await?,
-        };
+        let ended = attempt.record.state.is_terminal();
+        let next = if ended { None } else { interrupted(context, &attempt.record).await? };
         let Some(next) = next else {
             tracing::warn!(attempt = %attempt.record.id, "its execution is lost again and again; it is tried less often");
             return Ok(());

@@ -93,10 +93,7 @@ impl Store {
                 releases.insert(event.release.clone(), release.record);
             }
             let Some(release) = releases.get(&event.release) else { continue };
-            let stage = match release.spec.notifications.is_empty() {
-                true => continue,
-                false => self.stage_of(release, event).await?,
-            };
+            let stage = self.stage_of(release, event).await?;
             let listeners = release.spec.listeners(event, stage.as_ref());
             if !listeners.is_empty() {
                 messages.push(Message::new(event, topic, &listeners));

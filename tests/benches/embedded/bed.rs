@@ -83,10 +83,28 @@ impl Bed {
     /// Waits until at most `rest` deployments are under way.
     pub(crate) async fn quiet(&self, rest: usize) {
         let limit = u32::try_from(rest + 1).unwrap();
-        while self.system.context().store.attempts_open(limit, None).await.unwrap().items.len() > rest {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+        let store = &self.system.context().store;
+        eventually(async || {
+            let open = store.attempts_open(limit, None).await.unwrap().items.len();
+            (open <= rest).then_some(())
+        })
+        .await;
     }
+}
+
+/// What `look` finds, once it does: it looks every millisecond, for at most ten minutes.
+pub(crate) async fn eventually<T>(mut look: impl AsyncFnMut() -> Option<T>) -> T {
+    let mut ticks = tokio::time::interval(Duration::from_millis(1));
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let looks = async {
+        loop {
+            ticks.tick().await;
+            if let Some(found) = look().await {
+                return found;
+            }
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(600), looks).await.unwrap()
 }
 
 /// The release that a delivery started.

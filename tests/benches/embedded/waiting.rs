@@ -4,9 +4,9 @@ use std::time::{Duration, Instant};
 
 use http::Method;
 use pilothouse_domain::ids::ReleaseId;
-use serde_json::{Value, json};
+use serde_json::json;
 
-use crate::bed::{Bed, with_approval};
+use crate::bed::{Bed, eventually, with_approval};
 use crate::report::{millis, resident, row};
 
 const MANY: usize = 10_000;
@@ -62,14 +62,14 @@ async fn start(bed: &Bed, n: usize) -> Pending {
     let ask = json!({ "application": format!("app-{n}"), "pipeline": "web", "artifacts": artifacts });
     let answer = bed.call(Method::POST, "/v1/releases", &ask.to_string()).await;
     let release = answer["id"].as_str().unwrap().to_owned();
-    loop {
+    let approval = eventually(async || {
         let view = bed.call(Method::GET, &format!("/v1/releases/{release}"), "").await;
         let asked = &view["environments"][0]["attempts"][0]["approvals"][0];
-        if let (Some(true), Value::String(approval)) = (asked["pending"].as_bool(), &asked["id"]) {
-            return Pending { release, approval: approval.clone() };
-        }
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
+        let id = asked["id"].as_str().filter(|_| asked["pending"] == true);
+        id.map(str::to_owned)
+    })
+    .await;
+    Pending { release, approval }
 }
 
 /// Approves all and waits for their ends: the time that it took.
@@ -80,9 +80,8 @@ async fn decide(bed: &Bed, pending: Vec<Pending>) -> Duration {
     }
     for Pending { release, .. } in &pending {
         let release: ReleaseId = release.parse().unwrap();
-        while bed.system.context().store.attempts(&release).await.unwrap()[0].record.completed_at.is_none() {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
+        let store = &bed.system.context().store;
+        eventually(async || store.attempts(&release).await.unwrap()[0].record.completed_at).await;
     }
     began.elapsed()
 }

@@ -278,6 +278,26 @@ async fn freezes_one_after_another_do_not_hold_a_deployment_for_ever() {
     assert!(ended["reason"].as_str().unwrap().contains("the line was stopped for too long"), "{ended:#}");
 }
 
+/// A pause between two freezes is no freeze: the thirty days begin anew with the second.
+#[tokio::test(start_paused = true)]
+async fn a_freeze_that_was_lifted_during_a_pause_does_not_count_any_more() {
+    let world = World::new().await;
+    world.save(&judged("{}", "")).await;
+    let first = freeze(&world, json!({ "reason": "one" })).await;
+    let release = world.start("1.0.0").await;
+    frozen(&world, &release).await;
+    world.act_in_prod(&release, "pause").await;
+    pass_hours(24).await;
+    lift(&world, &first).await;
+    pass_hours(27 * 24).await;
+    freeze(&world, json!({ "reason": "two" })).await;
+    world.act_in_prod(&release, "resume").await;
+    frozen(&world, &release).await;
+    pass_hours(4 * 24).await;
+    let waits = attempt_of(&world.release(&release).await);
+    assert_eq!(waits["open"], true, "it was frozen for four days, not for thirty-two: {waits:#}");
+}
+
 #[tokio::test(start_paused = true)]
 async fn an_operator_stops_the_line_and_lifts_only_their_own_freeze() {
     let world = World::new().await;

@@ -162,11 +162,14 @@ async fn play(seed: u64) {
         all.push((at, life));
         millis(dice.below(60)).await;
     }
+    let mut canceled = BTreeSet::new();
     for _ in 0..plan.cancels {
         millis(dice.below(100)).await;
         let (at, _) = &all[usize::try_from(dice.below(plan.releases)).unwrap()];
         // Refused when it is over already.
-        let _ = cancel_deployment(&yard.context, at, "ann").await;
+        if cancel_deployment(&yard.context, at, "ann").await.is_ok() {
+            canceled.insert(at.clone());
+        }
     }
     for life in 1..=plan.kills {
         millis(dice.below(120)).await;
@@ -178,11 +181,16 @@ async fn play(seed: u64) {
             *running = yard.begin(at, life);
         }
     }
-    end(&yard, &plan, all).await;
+    end(&yard, &plan, all, &canceled).await;
 }
 
 /// Everything comes to its end, and the records say that it was in order.
-async fn end(yard: &Yard, plan: &Plan, all: Vec<(AttemptRef, JoinHandle<()>)>) {
+async fn end(
+    yard: &Yard,
+    plan: &Plan,
+    all: Vec<(AttemptRef, JoinHandle<()>)>,
+    canceled: &BTreeSet<AttemptRef>,
+) {
     let mut left: Vec<AttemptRef> = Vec::new();
     for (at, mut running) in all {
         for round in 0.. {
@@ -208,7 +216,7 @@ async fn end(yard: &Yard, plan: &Plan, all: Vec<(AttemptRef, JoinHandle<()>)>) {
         let attempt = yard.attempt(at).await;
         assert!(attempt.completed_at.is_some() && attempt.state.is_terminal(), "{attempt:#?}");
         let reason = attempt.state.reason().unwrap_or_default();
-        let lost = attempt.fence.is_none() && !reason.contains("superseded by") && plan.cancels == 0;
+        let lost = attempt.fence.is_none() && !reason.contains("superseded by") && !canceled.contains(at);
         assert!(!lost, "it never came in: {reason}");
         stays.push((attempt.id, attempt.fence, yard.times(at).await));
     }
@@ -223,7 +231,9 @@ async fn end(yard: &Yard, plan: &Plan, all: Vec<(AttemptRef, JoinHandle<()>)>) {
         // Where two fit, the second may be quicker than the first.
         assert!(passed.count() < plan.at_once, "{id} was passed");
     }
-    if plan.lane.contains("latest_only") && plan.cancels == 0 {
+    let fences: Vec<u64> = stays.iter().filter_map(|(_, fence, _)| *fence).collect();
+    assert_eq!(fences.iter().collect::<BTreeSet<_>>().len(), fences.len(), "a fence twice: {fences:?}");
+    if plan.lane.contains("latest_only") && !canceled.contains(left.last().unwrap()) {
         assert!(stays.last().unwrap().1.is_some(), "the latest came in");
     }
 }

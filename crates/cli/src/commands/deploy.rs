@@ -246,7 +246,7 @@ mod tests {
             ),
             said(json!({ "freezeOverride": { "by": "ann", "reason": "the fix" } })),
             said(
-                json!({ "status": "InProgress", "operationStatus": "Cancelling", "rollbackRequestedBy": "ann" }),
+                json!({ "status": "InProgress", "operationStatus": "Cancelling", "control": "stopping", "rollbackRequestedBy": "ann" }),
             ),
         ];
         let canceled = said(json!({

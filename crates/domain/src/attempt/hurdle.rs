@@ -27,7 +27,7 @@ pub enum Hurdle {
 pub struct Course {
     /// The installation limits how many deployments run at once.
     pub limit: bool,
-    /// There are gates before deployment, or a freeze.
+    /// There are gates before deployment.
     pub gates: bool,
     /// There is an approval before deployment.
     pub approval: bool,

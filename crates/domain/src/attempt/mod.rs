@@ -193,7 +193,7 @@ pub struct Attempt {
     /// For how long it was paused or interrupted since its stages began.
     #[serde(default, skip_serializing_if = "Held::is_none")]
     pub held: Held,
-    /// How often its execution was lost within an hour of `first_loss`.
+    /// How often its execution was lost within an hour.
     #[serde(default, skip_serializing_if = "Losses::is_none")]
     pub losses: Losses,
     /// The lease's fencing number while it holds the lane (X2).

@@ -66,7 +66,7 @@ pub enum Next {
     Stages {
         /// Their names.
         stages: Vec<String>,
-        /// A bound for all of them together.
+        /// As long as an execution may last: each stage, and a rollback as a whole, is bounded by its records.
         timeout_seconds: i64,
     },
     /// Run the rollback attempt.

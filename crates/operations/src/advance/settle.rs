@@ -100,10 +100,12 @@ pub(crate) async fn finish(
     let mut runs = context.store.stage_runs(&attempt.record.at).await?;
     let mut next = attempt.record.apply(event, SYSTEM, context.now())?;
     let tx = if next.state.is_terminal() {
-        if !end_what_does_not_fit(context, attempt, &next, &runs).await? {
-            return Ok(false);
+        if running(&runs).len() > ENDED_WITH_IT {
+            if !end_what_does_not_fit(context, attempt, &next, &runs).await? {
+                return Ok(false);
+            }
+            runs = context.store.stage_runs(&attempt.record.at).await?;
         }
-        runs = context.store.stage_runs(&attempt.record.at).await?;
         let tx = end_running_stages(context, &next, &running(&runs));
         tx.and(ending(context, &mut next, &release, &runs).await?)
     } else {

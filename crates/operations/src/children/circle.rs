@@ -93,18 +93,23 @@ async fn places_ahead(context: &Context, release: &Release) -> Result<Vec<Place>
         here.max_by_key(|a| a.record.at.number)
     };
     let specs = &release.spec.environments;
-    let (mut ahead, mut passed) = (BTreeSet::new(), BTreeSet::new());
+    let (mut ahead, mut leads_on) = (BTreeSet::new(), BTreeSet::new());
     for spec in environment_order(specs).into_iter().map(|index| &specs[index]) {
-        // What has not begun follows what succeeded, was skipped, or may still succeed.
-        let may_follow = spec.after.iter().all(|b| ahead.contains(b.as_str()) || passed.contains(b.as_str()));
-        let set = match latest(&spec.name) {
-            Some(attempt) if attempt.record.completed_at.is_none() => &mut ahead,
-            Some(attempt) if attempt.record.state.is_success() => &mut passed,
-            None if may_follow && release.skipped.contains(&spec.name) => &mut passed,
-            None if may_follow && spec.start == Start::Automatic => &mut ahead,
-            _ => continue,
+        let may_follow = spec.after.iter().all(|before| leads_on.contains(before.as_str()));
+        let untouched = may_follow && spec.start == Start::Automatic;
+        let (goes_there, leads) = match latest(&spec.name).map(|a| &a.record) {
+            // Nothing follows a rollback.
+            Some(attempt) if attempt.completed_at.is_none() => (true, !attempt.is_rollback()),
+            Some(attempt) => (false, attempt.state.is_success() && !attempt.is_rollback()),
+            None if release.skipped.contains(&spec.name) => (false, may_follow),
+            None => (untouched, untouched),
         };
-        set.insert(spec.name.as_str());
+        if goes_there {
+            ahead.insert(spec.name.as_str());
+        }
+        if leads {
+            leads_on.insert(spec.name.as_str());
+        }
     }
     let ahead = specs.iter().filter(|spec| ahead.contains(spec.name.as_str()));
     Ok(ahead.map(|spec| Place::of(&release.application, spec)).collect())
