@@ -46,7 +46,10 @@ pub use evidence::{Evidence, FailureReason, PodEvent};
 pub use instances::Instance;
 pub use kubeconfig::KubeconfigOrigin;
 pub use manifest::{Manifest, ManifestError, parse_manifests};
-pub use marks::{ANNOTATION_PREFIX, MANAGED_BY, Marks};
+pub use marks::{
+    ANNOTATION_PREFIX, APP_NAME_LABEL, APPLICATION_LABEL, CLUSTER_LABEL, DETAIL_LABEL, MANAGED_BY, Marks,
+    SEQUENCE_LABEL, STACK_LABEL, server_group_labels,
+};
 pub use object::ObjectRef;
 pub use observe::{ObserveOptions, Rollout, Watched};
 pub use restore::{KeptField, RestoreOptions, RestoreOutcome, Restored};

@@ -25,6 +25,7 @@ pub mod release;
 pub mod saved;
 pub mod schedule;
 pub mod secret;
+pub mod server_group;
 pub mod settings;
 pub mod snapshot;
 pub mod stage;

@@ -64,7 +64,12 @@ pub(crate) fn manifests(text: &str) -> Vec<Manifest> {
 }
 
 pub(crate) fn options(attempt: &str) -> ApplyOptions {
-    let marks = Marks { release: "rel_1".into(), attempt: attempt.into(), stage: "deploy".into() };
+    let marks = Marks {
+        application: "shop".into(),
+        release: "rel_1".into(),
+        attempt: attempt.into(),
+        stage: "deploy".into(),
+    };
     ApplyOptions { marks, ..ApplyOptions::default() }
 }
 

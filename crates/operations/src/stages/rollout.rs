@@ -82,6 +82,7 @@ pub(super) fn unknown(stage: &StageContext<'_>) -> Option<String> {
 /// Who changes the objects, written on each of them.
 pub(super) fn marks(stage: &StageContext<'_>) -> Marks {
     Marks {
+        application: stage.release.application.clone(),
         release: stage.release.id.to_string(),
         attempt: stage.attempt.id.to_string(),
         stage: stage.run.stage.clone(),
