@@ -2,6 +2,7 @@
 //! `generate ROOT [--check]`, called by `cargo xtask generate`.
 
 mod diagrams;
+mod stage_types;
 
 use std::path::{Path, PathBuf};
 
@@ -28,11 +29,12 @@ fn main() -> anyhow::Result<()> {
 }
 
 /// Every generated file, by path from the root.
-fn generated() -> [(&'static str, String); 3] {
+fn generated() -> [(&'static str, String); 4] {
     let schema = pipeline_schema(&StageRegistry::standard().catalog());
     [
         ("docs/openapi.json", format!("{:#}\n", pilothouse_serve_api::openapi())),
         ("docs/schema/pipeline.json", format!("{schema:#}\n")),
+        ("docs/stages.md", stage_types::document()),
         ("docs/states.md", diagrams::document()),
     ]
 }

@@ -14,6 +14,7 @@ use crate::manifest::Manifest;
 use crate::marks::{self, Marks};
 use crate::object::ObjectRef;
 use crate::order;
+use crate::owned_fields;
 use crate::transport::Call;
 
 /// How to apply.
@@ -102,6 +103,9 @@ impl Cluster {
         options.marks.write(&mut content);
         let object = scoped(&manifest.object, &served, &mut content);
         let before = self.read(&operation, &served, &object).await?;
+        if let Some(before) = &before {
+            keep_replicas(&mut content, before);
+        }
         let flags = ApplyFlags { dry_run: options.dry_run, force: options.force, strict: true };
         let after = self.apply_as(FIELD_MANAGER, &operation, &served, &object, content, flags).await?;
         Ok(applied(object, before.as_ref(), &after))
@@ -142,6 +146,19 @@ pub(crate) fn applied(object: ObjectRef, before: Option<&Value>, after: &Value) 
         resource_version: after["metadata"]["resourceVersion"].as_str().unwrap_or_default().to_owned(),
         generation: after["metadata"]["generation"].as_i64().unwrap_or(0),
         changed: before.is_none_or(|before| marks::differ(before, after)),
+    }
+}
+
+/// A manifest that leaves the number of pods open leaves it as it is. If we have scaled the workload before, that number is
+/// ours alone, and leaving it out would let the server fall back to 1.
+fn keep_replicas(content: &mut Value, live: &Value) {
+    let owned = owned_fields::owned_by(live, FIELD_MANAGER);
+    if content["spec"].is_object()
+        && content["spec"]["replicas"].is_null()
+        && !owned["f:spec"]["f:replicas"].is_null()
+        && live["spec"]["replicas"].is_u64()
+    {
+        content["spec"]["replicas"] = live["spec"]["replicas"].clone();
     }
 }
 

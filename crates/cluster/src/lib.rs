@@ -5,7 +5,8 @@
 //! What may be wrong in passing (429, 5xx, a broken connection) is repeated inside with back-off; what a call returns is
 //! final for its caller, or [`ClusterError::is_retryable`] later. All waiting is `tokio::time`.
 //!
-//! One file per action: [`Cluster::apply`], [`Cluster::patch_image`], [`Cluster::snapshot`], [`Cluster::restore`],
+//! One file per action: [`Cluster::apply`], [`Cluster::edit`], [`Cluster::patch_image`], [`Cluster::delete`],
+//! [`Cluster::endpoints`], [`Cluster::snapshot`], [`Cluster::restore`],
 //! [`Cluster::verify`], [`Cluster::observe`], [`Cluster::instances`], [`Cluster::events`], [`Cluster::ping`]. Pure and
 //! without a cluster: [`parse_manifests`], [`bind_artifacts`].
 
@@ -13,7 +14,10 @@ mod apply;
 mod bind;
 mod changes;
 mod cluster;
+mod delete;
 mod discovery;
+mod edit;
+mod endpoints;
 mod error;
 mod evidence;
 mod field_walk;
@@ -41,6 +45,8 @@ mod verify;
 pub use apply::{Applied, ApplyOptions};
 pub use bind::{Bound, bind_artifacts};
 pub use cluster::{Cluster, Version};
+pub use delete::{Cascade, DeleteOptions};
+pub use endpoints::Endpoints;
 pub use error::ClusterError;
 pub use evidence::{Evidence, FailureReason, PodEvent};
 pub use instances::Instance;

@@ -1,22 +1,15 @@
 //! Changes the image of one container and nothing else (T62, PATCH_IMAGE).
 //!
-//! Server-side apply removes what a manager applied before and leaves out now; so an apply of the image alone with our
-//! manager would strip the object of everything else that we own, and one with a second manager would make the next
-//! ordinary apply fail on a conflict with ourselves. Therefore the fields that we own are read back from the object, the
-//! image is set among them, and the whole is applied with our one manager, guarded by the object's version. An object that
-//! others made keeps all its fields; we come to own this image only.
+//! An [edit](Cluster::edit): of an object that others made, we come to own this image only.
 
 use serde_json::{Value, json};
 
-use crate::FIELD_MANAGER;
-use crate::apply::{Applied, ApplyFlags, ApplyOptions, TRIES, applied};
+use crate::apply::{Applied, ApplyOptions};
 use crate::cluster::Cluster;
 use crate::error::ClusterError;
 use crate::image;
 use crate::object::ObjectRef;
-use crate::owned_fields;
 use crate::pod_spec;
-use crate::restore::identified;
 
 impl Cluster {
     /// Sets the image of a container (or init container) of a workload.
@@ -34,52 +27,23 @@ impl Cluster {
         image: &str,
         options: &ApplyOptions,
     ) -> Result<Applied, ClusterError> {
-        let mut tries = 1;
-        loop {
-            match self.patch_image_once(object, container, image, options).await {
-                // Somebody wrote between our reading and writing: read again.
-                Err(ClusterError::Changed { .. }) if tries < TRIES => tries += 1,
-                other => return other,
-            }
-        }
-    }
-
-    async fn patch_image_once(
-        &self,
-        object: &ObjectRef,
-        container: Option<&str>,
-        image: &str,
-        options: &ApplyOptions,
-    ) -> Result<Applied, ClusterError> {
-        let operation = format!("patch the image of {object}");
-        let served = self.served(&operation, object).await?;
-        let live = self.read(&operation, &served, object).await?.ok_or_else(|| ClusterError::NotFound {
-            operation: operation.clone(),
-            message: format!("{object} does not exist"),
-        })?;
-        let mut content = content(&live, object, container, image)
-            .map_err(|message| ClusterError::Invalid { operation: operation.clone(), message })?;
-        options.marks.write(&mut content);
-        content["metadata"]["resourceVersion"] = live["metadata"]["resourceVersion"].clone();
-        let flags = ApplyFlags { dry_run: options.dry_run, force: true, strict: false };
-        let after = self.apply_as(FIELD_MANAGER, &operation, &served, object, content, flags).await?;
-        Ok(applied(object.clone(), Some(&live), &after))
+        self.edit(object, options, |ours, live| set_image(ours, live, object, container, image)).await
     }
 }
 
-/// What to apply: the fields that we own, with the image set among them.
-fn content(live: &Value, object: &ObjectRef, container: Option<&str>, image: &str) -> Result<Value, String> {
+/// Sets the image among the fields that we own.
+fn set_image(
+    ours: &mut Value,
+    live: &Value,
+    object: &ObjectRef,
+    container: Option<&str>,
+    image: &str,
+) -> Result<(), String> {
     let path = pod_spec::path(&object.kind)
         .ok_or_else(|| format!("a {} has no containers; name a workload", object.kind))?;
     let spec = pod_spec::of(live).ok_or_else(|| format!("{object} has no pod template"))?;
     let (list, name) = choose(spec, container, image)?;
-    let owned = owned_fields::owned_by(live, FIELD_MANAGER);
-    let ours = match owned_fields::is_empty(&owned) {
-        true => json!({}),
-        false => owned_fields::project(live, &owned).unwrap_or_else(|| json!({})),
-    };
-    let mut content = identified(ours, object);
-    let spec = path.iter().fold(&mut content, |at, key| &mut at[*key]);
+    let spec = path.iter().fold(ours, |at, key| &mut at[*key]);
     if !spec[list].is_array() {
         spec[list] = json!([]);
     }
@@ -89,7 +53,7 @@ fn content(live: &Value, object: &ObjectRef, container: Option<&str>, image: &st
             None => containers.push(json!({"name": name, "image": image})),
         }
     }
-    Ok(content)
+    Ok(())
 }
 
 /// The list and the name of the container that is meant.
@@ -125,6 +89,19 @@ fn choose(spec: &Value, container: Option<&str>, image: &str) -> Result<(&'stati
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::FIELD_MANAGER;
+    use crate::edit::ours;
+
+    fn content(
+        live: &Value,
+        object: &ObjectRef,
+        container: Option<&str>,
+        image: &str,
+    ) -> Result<Value, String> {
+        let mut content = ours(live);
+        set_image(&mut content, live, object, container, image)?;
+        Ok(content)
+    }
 
     #[expect(
         clippy::needless_pass_by_value,

@@ -31,4 +31,5 @@ pub mod snapshot;
 pub mod stage;
 pub mod timeline;
 pub mod token;
+pub mod traffic_guard;
 pub mod trigger;

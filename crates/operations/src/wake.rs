@@ -133,6 +133,7 @@ pub(crate) async fn pass_over(
         ended_at: Some(now),
         progress: None,
         options: Value::Null,
+        plan: Value::Null,
         action: Value::Null,
         output: Value::Null,
         carried_from: None,

@@ -7,6 +7,7 @@ use super::schema::DNS_LABEL;
 use super::{Approvals, Gates, LaneSpec, StageSpec};
 use crate::duration::Span;
 use crate::schedule::Schedule;
+use crate::traffic_guard::TrafficGuard;
 
 /// The most stages of one environment.
 pub(super) const MOST_STAGES: usize = 200;
@@ -52,6 +53,10 @@ pub struct EnvironmentSpec {
     /// What must hold before the first stage and after the last (A34-A38).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gates: Option<Gates>,
+    /// The least that its stages must leave ready behind each Service whose pods they take away (T15): a number, a share such
+    /// as `50%`, or `off`; `1` when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub traffic_guard: Option<TrafficGuard>,
     /// What undoes a failed attempt.
     #[serde(default, skip_serializing_if = "RollbackPolicy::is_default")]
     pub rollback: RollbackPolicy,

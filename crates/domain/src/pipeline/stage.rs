@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 
 use super::schema::{DNS_LABEL, FREE_NAME};
 use crate::duration::Span;
+use crate::traffic_guard::TrafficGuard;
 
 /// One step of an environment's work.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -39,6 +40,10 @@ pub struct StageSpec {
     /// What undoes the deployment when this stage fails (V1); what the environment says when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rollback: Option<StageRollback>,
+    /// The least that it must leave ready behind each Service whose pods it takes away (T15); what the environment says when
+    /// absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub traffic_guard: Option<TrafficGuard>,
     /// The notifications that are told what happens in this stage: that it started, succeeded, failed, or waits for a
     /// person (T32).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

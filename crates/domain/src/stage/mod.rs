@@ -129,6 +129,10 @@ pub struct StageRun {
     /// The stage's options with their expressions evaluated (X11: once, when it begins).
     #[serde(default)]
     pub options: Value,
+    /// What it was going to do, step by step, decided before anything was changed and stored with the snapshot; null for a
+    /// type that acts in one step.
+    #[serde(default, skip_serializing_if = "Value::is_null")]
+    pub plan: Value,
     /// What its first action did: what `observe` and `undo` need to know.
     #[serde(default)]
     pub action: Value,

@@ -66,6 +66,7 @@ fn undo_stage(step: &UndoStep, name: &str, previous: Option<String>, timeout: Sp
         timeout: Some(timeout),
         condition: None,
         rollback: None,
+        traffic_guard: None,
         notify: Vec::new(),
         options,
     }

@@ -61,6 +61,7 @@ fn copy(context: &Context, attempt: &Attempt, run: StageRun) -> StageRun {
         id: StageRunId::new(context.ids.ulid()),
         carried_from: Some(run.carried_from.unwrap_or(run.at.number)),
         at: attempt.at.clone(),
+        plan: Value::Null,
         action: Value::Null,
         has_snapshot: false,
         ..run

@@ -20,6 +20,7 @@ use super::{Loaded, StageInput, StageNext, scope};
 use crate::advance::LONGEST_SECONDS;
 use crate::approvals::approval_of_stage;
 use crate::load::{SYSTEM, outcomes};
+use crate::stages::steps::Planned;
 use crate::stages::{Begun, Question, StageEnd, StageType};
 use crate::{Context, OperationError};
 
@@ -166,6 +167,7 @@ pub(super) fn blank(context: &Context, loaded: &Loaded, spec: &StageSpec) -> Sta
         ended_at: None,
         progress: None,
         options: Value::Null,
+        plan: Value::Null,
         action: Value::Null,
         output: Value::Null,
         carried_from: None,
@@ -217,9 +219,13 @@ async fn act(
     kind: &dyn StageType,
     mut run: Versioned<StageRun>,
 ) -> Result<StageNext, OperationError> {
-    if !run.record.has_snapshot {
-        run = match snapshot(context, loaded, kind, run.clone()).await {
-            Ok(run) => run,
+    if !run.record.has_snapshot && run.record.plan.is_null() {
+        run = match prepare(context, loaded, kind, run.clone()).await {
+            Ok(Prepared::Run(run)) => *run,
+            Ok(Prepared::Ends(end)) => {
+                end_run(context, &run, end.status, Some(end.output), SYSTEM).await?;
+                return Ok(StageNext::Ended);
+            }
             Err(error) => return verdict(context, &run, error).await,
         };
     }
@@ -268,26 +274,46 @@ pub(super) async fn verdict(
     Ok(StageNext::Ended)
 }
 
-/// Stores what the stage is about to change; the first snapshot stays, whatever a second call finds (invariant 9).
-async fn snapshot(
+/// What came of getting ready.
+enum Prepared {
+    /// What the stage is about to change is stored.
+    Run(Box<Versioned<StageRun>>),
+    /// There is nothing to do, or it cannot be done.
+    Ends(StageEnd),
+}
+
+/// Stores what the stage is about to do, where that is more than one step, and what it is about to change; the first snapshot
+/// stays, whatever a second call finds (invariant 9).
+async fn prepare(
     context: &Context,
     loaded: &Loaded,
     kind: &dyn StageType,
     run: Versioned<StageRun>,
-) -> Result<Versioned<StageRun>, OperationError> {
+) -> Result<Prepared, OperationError> {
     let stage = loaded.stage(context, &run.record)?;
-    let targets = kind.targets(&stage).await?;
-    if targets.is_empty() {
-        return Ok(run);
+    let (plan, targets) = match kind.plan(&stage).await? {
+        Planned::Acts => (Value::Null, kind.targets(&stage).await?),
+        Planned::Ends(end) => return Ok(Prepared::Ends(end)),
+        Planned::Steps(plan) => match plan.stored() {
+            Ok(stored) => (stored, plan.touches()),
+            Err(end) => return Ok(Prepared::Ends(end)),
+        },
+    };
+    if plan.is_null() && targets.is_empty() {
+        return Ok(Prepared::Run(Box::new(run)));
     }
-    let taken = stage.cluster().await?.snapshot(&targets).await?;
-    let content = serde_json::to_value(&taken)
-        .map_err(|e| OperationError::Inconsistent(format!("the snapshot cannot be written: {e}")))?;
-    let record = SnapshotRecord { at: run.record.at.clone(), stage: run.record.stage.clone(), content };
-    let next = StageRun { has_snapshot: true, ..run.record.clone() };
-    let tx = Transaction::new().create_snapshot(&record).replace(&run, &next);
-    let committed = context.store.commit(tx).await?;
-    Ok(run.replaced_by(next, &committed))
+    let mut next = StageRun { plan, ..run.record.clone() };
+    let mut tx = Transaction::new();
+    if !targets.is_empty() {
+        let taken = stage.cluster().await?.snapshot(&targets).await?;
+        let content = serde_json::to_value(&taken)
+            .map_err(|e| OperationError::Inconsistent(format!("the snapshot cannot be written: {e}")))?;
+        let (at, stage) = (run.record.at.clone(), run.record.stage.clone());
+        tx = tx.create_snapshot(&SnapshotRecord { at, stage, content });
+        next.has_snapshot = true;
+    }
+    let committed = context.store.commit(tx.replace(&run, &next)).await?;
+    Ok(Prepared::Run(Box::new(run.replaced_by(next, &committed))))
 }
 
 async fn ask(

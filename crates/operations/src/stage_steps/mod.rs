@@ -95,6 +95,7 @@ impl Loaded {
             release: &self.release,
             attempt: &self.attempt.record,
             environment: self.environment()?,
+            spec: self.spec(&run.stage)?,
             run,
         })
     }

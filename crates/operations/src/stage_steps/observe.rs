@@ -58,6 +58,11 @@ pub async fn observe(context: &Context, input: &StageInput) -> Result<StageNext,
                 return Ok(StageNext::Ended);
             }
             Observed::Pending { progress, .. } => note(context, run, progress).await?,
+            Observed::Moved { action, progress } => {
+                let next = StageRun { action, progress: Some(progress), ..run.record.clone() };
+                // Whoever wrote in between has stored where it stands; that is read in the next round.
+                context.commit(Transaction::new().replace(run, &next)).await?;
+            }
         }
         if until <= context.now() {
             return Ok(StageNext::Observe);

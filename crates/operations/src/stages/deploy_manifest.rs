@@ -56,6 +56,14 @@ impl StageType for DeployManifest {
         }
     }
 
+    fn features(&self) -> &'static str {
+        "T52, T53, H10-H12"
+    }
+
+    fn undone(&self) -> &'static str {
+        "Puts back the fields that it set as they were, and deletes what it created."
+    }
+
     fn timeout(&self, _: &Value) -> Span {
         rollout::TIMEOUT
     }

@@ -60,6 +60,14 @@ impl StageType for ManualJudgment {
         }
     }
 
+    fn features(&self) -> &'static str {
+        "T35, H16, A24"
+    }
+
+    fn undone(&self) -> &'static str {
+        "Nothing: it changes nothing."
+    }
+
     fn timeout(&self, _: &Value) -> Span {
         Span::from_secs(7 * 86_400)
     }

@@ -6,6 +6,7 @@ pub mod manual_judgment;
 pub mod patch_image;
 pub mod pipeline;
 mod rollout;
+pub mod steps;
 pub mod undo;
 pub mod wait;
 pub mod webhook;
@@ -17,10 +18,13 @@ use pilothouse_cluster::{Cluster, ObjectRef};
 use pilothouse_domain::artifact::Artifact;
 use pilothouse_domain::attempt::Attempt;
 use pilothouse_domain::duration::Span;
-use pilothouse_domain::pipeline::{Approver, EnvironmentSpec, Order, StageCatalog, StageTypeInfo};
+use pilothouse_domain::pipeline::{Approver, EnvironmentSpec, Order, StageCatalog, StageSpec, StageTypeInfo};
 use pilothouse_domain::release::Release;
 use pilothouse_domain::stage::{StageRun, StageStatus};
+use pilothouse_domain::traffic_guard::TrafficGuard;
 use serde_json::Value;
+
+use steps::Planned;
 
 use crate::channels::ChannelRegistry;
 use crate::{Context, OperationError};
@@ -35,6 +39,8 @@ pub struct StageContext<'a> {
     pub attempt: &'a Attempt,
     /// The environment as the pipeline's revision has it.
     pub environment: &'a EnvironmentSpec,
+    /// The stage as its pipeline has it, its expressions not evaluated.
+    pub spec: &'a StageSpec,
     /// The stage's run: its options are evaluated, and `action` is what `begin` left.
     pub run: &'a StageRun,
 }
@@ -46,6 +52,12 @@ impl StageContext<'_> {
     /// [`OperationError`] when there is no such account or it cannot be read.
     pub async fn cluster(&self) -> Result<Cluster, OperationError> {
         self.context.clusters.get(&self.environment.cluster).await
+    }
+
+    /// What the stage must leave ready behind each Service whose pods it takes away (T15).
+    #[must_use]
+    pub fn traffic_guard(&self) -> TrafficGuard {
+        self.spec.traffic_guard.or(self.environment.traffic_guard).unwrap_or_default()
     }
 
     /// The stage's options as their type.
@@ -154,6 +166,13 @@ pub enum Observed {
         /// What it waits for, as far as the cluster shows it: the proof if its time runs out (X10).
         evidence: Option<Box<Value>>,
     },
+    /// It has gone a step on: this is stored, and it is looked at again.
+    Moved {
+        /// What replaces the action.
+        action: Value,
+        /// For people.
+        progress: String,
+    },
     /// It is at its end.
     Ended(StageEnd),
 }
@@ -217,6 +236,20 @@ pub trait StageType: Send + Sync {
         None
     }
 
+    /// The feature ids that it serves, for the manual.
+    fn features(&self) -> &'static str;
+
+    /// What a rollback makes of what it did, for the manual: one sentence.
+    fn undone(&self) -> &'static str;
+
+    /// What it is going to do, step by step, where that is more than one: decided before anything is changed, from its
+    /// options and the cluster as it is, and stored with the snapshot of all that the steps touch. Then `begin`, `observe` and
+    /// `cancel` are the plan's, and such a type has none of its own.
+    fn plan<'a>(&'a self, stage: &'a StageContext<'a>) -> Stepped<'a, Planned> {
+        let _ = stage;
+        Box::pin(async { Ok(Planned::Acts) })
+    }
+
     /// Every object that `begin` is about to change: a snapshot of them is stored first (invariant 9).
     fn targets<'a>(&'a self, stage: &'a StageContext<'a>) -> Stepped<'a, Vec<ObjectRef>> {
         let _ = stage;
@@ -224,19 +257,21 @@ pub trait StageType: Send + Sync {
     }
 
     /// The first action. The lease has been checked and the snapshot stored.
-    fn begin<'a>(&'a self, stage: &'a StageContext<'a>) -> Stepped<'a, Begun>;
+    fn begin<'a>(&'a self, stage: &'a StageContext<'a>) -> Stepped<'a, Begun> {
+        Box::pin(async move { steps::begin(stage) })
+    }
 
     /// Watches for up to `within`, and returns as soon as there is a verdict.
     fn observe<'a>(&'a self, stage: &'a StageContext<'a>, within: Span) -> Stepped<'a, Observed> {
-        let (_, _) = (stage, within);
-        Box::pin(async {
-            Err(OperationError::Inconsistent("a stage of this type has nothing to observe".to_owned()))
-        })
+        Box::pin(steps::look(stage, within))
     }
 
     /// Ends what the stage has under way, where that can be done, because its deployment is cancelled; gives what it
     /// leaves behind, truthfully, or nothing when it changed nothing (A28, X3). It is given ten seconds.
     fn cancel<'a>(&'a self, stage: &'a StageContext<'a>) -> Stepped<'a, Option<String>> {
+        if !stage.run.plan.is_null() {
+            return Box::pin(async move { steps::left(stage) });
+        }
         let seen = stage.run.progress.as_ref().filter(|_| stage.run.has_snapshot);
         let left = seen.map(|progress| format!("{progress}; left as it is"));
         Box::pin(async { Ok(left) })
@@ -294,6 +329,11 @@ impl StageRegistry {
         StageCatalog::new(writable.map(|(_, t)| t.info()))
             .with_checks(crate::gates::check_types())
             .with_channels(ChannelRegistry::standard().infos())
+    }
+
+    /// Every type, by name.
+    pub fn iter(&self) -> impl Iterator<Item = &dyn StageType> {
+        self.types.values().map(AsRef::as_ref)
     }
 
     /// The type of that name.

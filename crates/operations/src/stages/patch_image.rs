@@ -79,6 +79,14 @@ impl StageType for PatchImage {
         }
     }
 
+    fn features(&self) -> &'static str {
+        "T62, H10, V7"
+    }
+
+    fn undone(&self) -> &'static str {
+        "Puts the image back."
+    }
+
     fn timeout(&self, _: &Value) -> Span {
         rollout::TIMEOUT
     }

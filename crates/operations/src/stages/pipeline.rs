@@ -164,6 +164,14 @@ impl StageType for Pipeline {
     }
 
     /// The release may wait for people as long as a judgment may.
+    fn features(&self) -> &'static str {
+        "T36"
+    }
+
+    fn undone(&self) -> &'static str {
+        "Nothing: the release that it started has a rollback of its own."
+    }
+
     fn timeout(&self, _: &Value) -> Span {
         Span::from_secs(7 * 86_400)
     }

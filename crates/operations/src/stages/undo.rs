@@ -53,6 +53,14 @@ impl StageType for Undo {
         }
     }
 
+    fn features(&self) -> &'static str {
+        "H6, X4"
+    }
+
+    fn undone(&self) -> &'static str {
+        "Nothing: a rollback is not rolled back."
+    }
+
     fn timeout(&self, _: &Value) -> Span {
         Span::from_secs(900)
     }

@@ -85,6 +85,14 @@ impl StageType for Wait {
     }
 
     /// The duration. One that cannot be read is none: `begin` then says so.
+    fn features(&self) -> &'static str {
+        "T37"
+    }
+
+    fn undone(&self) -> &'static str {
+        "Nothing: it changes nothing."
+    }
+
     fn timeout(&self, options: &Value) -> Span {
         duration(options).unwrap_or(Span::from_secs(0))
     }

@@ -104,6 +104,7 @@ fn run(attempt: &Attempt, stage: &str, status: StageStatus) -> StageRun {
         progress: (!status.is_terminal()).then(|| "1 of 2 pods ready".to_owned()),
         status,
         options: Value::Null,
+        plan: Value::Null,
         action: Value::Null,
         output: Value::Null,
         carried_from: None,

@@ -19,6 +19,7 @@ use pilothouse_sim_cluster::{ImageRule, SimCluster, TokioClock};
 use pilothouse_store::Transaction;
 use serde_json::{Value, json};
 
+use super::steps::Planned;
 use super::{Begun, Observed, StageContext, StageEnd, StageType};
 use crate::OperationError;
 use crate::intake::test_context::{TestContext, start};
@@ -121,6 +122,7 @@ impl Scene {
             ended_at: None,
             progress: None,
             options,
+            plan: Value::Null,
             action: Value::Null,
             output: Value::Null,
             carried_from: None,
@@ -130,7 +132,9 @@ impl Scene {
 
     fn stage<'a>(&'a self, run: &'a StageRun) -> StageContext<'a> {
         let environment = self.release.environment("dev").unwrap();
+        let spec = &environment.stages[0];
         StageContext {
+            spec,
             context: &self.test.context,
             release: &self.release,
             attempt: &self.attempt,
@@ -143,11 +147,18 @@ impl Scene {
     async fn begin(
         &self,
         kind: &dyn StageType,
-        run: StageRun,
+        mut run: StageRun,
     ) -> Result<Result<StageRun, StageEnd>, OperationError> {
         let store = &self.test.context.store;
+        let targets = match kind.plan(&self.stage(&run)).await? {
+            Planned::Acts => kind.targets(&self.stage(&run)).await?,
+            Planned::Ends(end) => return Ok(Err(end)),
+            Planned::Steps(plan) => {
+                run.plan = plan.stored().unwrap();
+                plan.touches()
+            }
+        };
         store.commit(Transaction::new().create(&run)).await?;
-        let targets = kind.targets(&self.stage(&run)).await?;
         if !targets.is_empty() {
             let taken: Snapshot = self.stage(&run).cluster().await?.snapshot(&targets).await?;
             let content = serde_json::to_value(taken).unwrap();
@@ -168,7 +179,7 @@ impl Scene {
 
     /// Begins the stage and watches it to its end.
     async fn play(&self, kind: &dyn StageType, stage: &str, options: Value) -> StageEnd {
-        let run = match self.begin(kind, self.run(kind, stage, options)).await.unwrap() {
+        let mut run = match self.begin(kind, self.run(kind, stage, options)).await.unwrap() {
             Ok(run) => run,
             Err(end) => return end,
         };
@@ -176,6 +187,9 @@ impl Scene {
             match kind.observe(&self.stage(&run), Span::from_secs(2)).await.unwrap() {
                 Observed::Ended(end) => return end,
                 Observed::Pending { progress, .. } => assert!(!progress.is_empty()),
+                Observed::Moved { action, progress } => {
+                    run = StageRun { action, progress: Some(progress), ..run };
+                }
             }
         }
         panic!("the stage does not come to an end")

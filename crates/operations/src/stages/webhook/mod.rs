@@ -50,6 +50,14 @@ impl StageType for Webhook {
         }
     }
 
+    fn features(&self) -> &'static str {
+        "T38"
+    }
+
+    fn undone(&self) -> &'static str {
+        "Nothing: what a call did is its receiver's."
+    }
+
     fn timeout(&self, _: &Value) -> Span {
         Span::from_secs(300)
     }

@@ -1,0 +1,87 @@
+//! The traffic guard: nothing takes away the last ready endpoints of a Service (T15, X8).
+
+use std::collections::BTreeSet;
+
+use pilothouse_cluster::{Cluster, Endpoints};
+use pilothouse_domain::traffic_guard::TrafficGuard;
+
+use super::Leaving;
+use super::carry_out::{Outcome, cannot_count};
+use crate::OperationError;
+
+/// Counts, and refuses with the numbers.
+pub(super) async fn check(
+    cluster: &Cluster,
+    namespace: &str,
+    services: &[String],
+    leaving: &Leaving,
+    least: TrafficGuard,
+) -> Result<Outcome, OperationError> {
+    if least == TrafficGuard::Off {
+        return Ok(Outcome::Done("the traffic guard is off".to_owned()));
+    }
+    let only = match services {
+        [one] => Some(one.as_str()),
+        _ => None,
+    };
+    let endpoints = match cluster.endpoints(namespace, only).await {
+        Ok(endpoints) => endpoints,
+        Err(error) if error.is_retryable() => return Err(error.into()),
+        Err(error) => return Ok(cannot_count(&error)),
+    };
+    let (pods, keep) = match leaving {
+        Leaving::Workload { object, keep } => (cluster.workload_pods(object).await?, *keep),
+        Leaving::Unlabelled { labels } => (cluster.labelled_pods(namespace, labels).await?, 0),
+    };
+    let counted = endpoints.iter().filter(|(name, _)| services.is_empty() || services.contains(name));
+    let mut kept = Vec::new();
+    for (service, behind) in counted {
+        let left = match leaving {
+            Leaving::Workload { .. } => without(behind, &pods, keep),
+            Leaving::Unlabelled { .. } => pods.ready.len(),
+        };
+        let ready = behind.ready.len();
+        if !least.allows(ready, left) {
+            return Ok(Outcome::failed(format!(
+                "the traffic guard refuses this: Service {namespace}/{service} has {ready} ready endpoints and would be left \
+                 with {left}, and at least {} must stay (`trafficGuard: {least}`): bring up others first, or set \
+                 `trafficGuard: off` at this stage",
+                least.least(ready)
+            )));
+        }
+        if left < ready || !services.is_empty() {
+            kept.push(format!("Service {namespace}/{service} keeps {left} of {ready} ready endpoints"));
+        }
+    }
+    Ok(Outcome::Done(match kept.is_empty() {
+        true => "no Service loses a ready endpoint".to_owned(),
+        false => kept.join("; "),
+    }))
+}
+
+/// How many ready endpoints are left when all but `keep` of these pods go. Which of them stay is the cluster's choice: the
+/// worst is counted, that those go first which get traffic.
+fn without(behind: &Endpoints, pods: &Endpoints, keep: u32) -> usize {
+    let all: BTreeSet<&String> = pods.ready.iter().chain(&pods.not_ready).collect();
+    let going = all.len().saturating_sub(usize::try_from(keep).unwrap_or(usize::MAX));
+    let serving = behind.ready.iter().filter(|name| all.contains(name)).count();
+    behind.ready.len() - serving.min(going)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pods(ready: &[&str], not_ready: &[&str]) -> Endpoints {
+        let names = |names: &[&str]| names.iter().map(|n| (*n).to_owned()).collect();
+        Endpoints { ready: names(ready), not_ready: names(not_ready) }
+    }
+
+    #[test]
+    fn those_that_get_traffic_are_counted_as_the_first_to_go() {
+        let behind = pods(&["a1", "a2", "b1"], &[]);
+        assert_eq!(without(&behind, &pods(&["a1", "a2"], &["a3"]), 0), 1);
+        assert_eq!(without(&behind, &pods(&["a1", "a2"], &["a3"]), 2), 2);
+        assert_eq!(without(&behind, &pods(&["c1"], &[]), 0), 3);
+    }
+}

@@ -1,0 +1,254 @@
+//! Stage types that change a cluster in several steps: canary, blue-green, scaling, enabling and disabling.
+//!
+//! Such a type only makes a [`Plan`], from its options and the cluster as it is. The plan is stored with the snapshot of
+//! everything that it touches, before anything is changed; then it is carried out one step at a time ([`walk`]), each
+//! after a check of the lease, and where it stands is stored after each. So a crash in the middle goes on where it was,
+//! and a step that is carried out twice changes nothing the second time.
+
+mod carry_out;
+mod guard;
+mod walk;
+
+use std::collections::BTreeMap;
+
+use pilothouse_cluster::{DeleteOptions, ObjectRef};
+use pilothouse_domain::traffic_guard::TrafficGuard;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+pub(crate) use walk::{begin, left, look};
+
+use super::StageEnd;
+
+/// The most bytes of a plan, as JSON: it is kept in the run's record.
+const MOST_BYTES: usize = 200 * 1024;
+
+/// What a stage is going to do, step by step.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Plan {
+    /// In this order; each begins when the one before it is done.
+    pub steps: Vec<Step>,
+    /// What later stages may read once all are done: `stages["Name"].output`.
+    #[serde(default)]
+    pub output: Value,
+}
+
+/// One step of a plan. Each may be carried out twice.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "do", rename_all = "camelCase", rename_all_fields = "camelCase")]
+pub enum Step {
+    /// Refuses to go on, with the numbers, when Services would be left with too few ready endpoints (T15, X8).
+    Guard {
+        /// Where.
+        namespace: String,
+        /// The Services that are counted; empty: all that have any of the leaving pods behind them.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        services: Vec<String>,
+        /// Which pods the next steps take away.
+        leaving: Leaving,
+        /// What must be left.
+        least: TrafficGuard,
+    },
+    /// Applies one object by server-side apply. No Secret: a plan is stored and shown.
+    Apply {
+        /// The whole of what is ours in it.
+        content: Value,
+        /// Takes over fields that others own.
+        #[serde(default)]
+        force: bool,
+    },
+    /// Sets fields of an object that exists, and no others; their owners are overruled.
+    Set {
+        /// Which one.
+        object: ObjectRef,
+        /// A JSON merge patch.
+        fields: Value,
+        /// What that means, for people: `Service dev/web sends its traffic to web-v2`.
+        what: String,
+    },
+    /// Sets the number of a workload's pods.
+    Scale {
+        /// Which one.
+        object: ObjectRef,
+        /// How many.
+        replicas: u32,
+    },
+    /// Waits until a workload runs as its specification says, all of its pods ready and none too many.
+    Ready {
+        /// Which one.
+        object: ObjectRef,
+    },
+    /// Waits until a Service has so many ready endpoints, all of them with these labels.
+    Serving {
+        /// Where.
+        namespace: String,
+        /// The Service.
+        service: String,
+        /// The labels of the pods that must be behind it.
+        labels: BTreeMap<String, String>,
+        /// How many at least.
+        least: u32,
+    },
+    /// Lets time pass: for a look at a canary, or for connections to drain.
+    Hold {
+        /// How long.
+        seconds: u64,
+        /// What for: `connections to web-v1 drain`.
+        what: String,
+    },
+    /// Deletes an object and waits until it is gone.
+    Delete {
+        /// Which one.
+        object: ObjectRef,
+        /// How.
+        options: DeleteOptions,
+    },
+}
+
+/// Which pods are about to be taken out of service.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", rename_all_fields = "camelCase")]
+pub enum Leaving {
+    /// Those of a workload, down to `keep`.
+    Workload {
+        /// Which one.
+        object: ObjectRef,
+        /// How many of its pods stay.
+        keep: u32,
+    },
+    /// Those behind a Service that do not carry these labels: its traffic goes to the ready pods that do.
+    Unlabelled {
+        /// The labels of those that get the traffic.
+        labels: BTreeMap<String, String>,
+    },
+}
+
+/// What a stage type decided before anything is changed.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Planned {
+    /// It acts in one step: see `targets` and `begin`.
+    Acts,
+    /// These steps.
+    Steps(Plan),
+    /// There is nothing to do, or it cannot be done.
+    Ends(StageEnd),
+}
+
+impl Planned {
+    /// It cannot be done, for this reason.
+    pub fn refused(reason: impl Into<String>) -> Self {
+        Self::Ends(StageEnd::failed(reason))
+    }
+}
+
+impl Plan {
+    /// Every object that its steps change or delete, each once.
+    #[must_use]
+    pub fn touches(&self) -> Vec<ObjectRef> {
+        let mut all: Vec<ObjectRef> = Vec::new();
+        for object in self.steps.iter().filter_map(Step::touches) {
+            if !all.contains(&object) {
+                all.push(object);
+            }
+        }
+        all
+    }
+
+    /// The plan as it is stored.
+    ///
+    /// # Errors
+    /// The end of the stage, when it is too large to be.
+    pub(crate) fn stored(&self) -> Result<Value, StageEnd> {
+        let value = serde_json::to_value(self)
+            .map_err(|e| StageEnd::failed(format!("the plan cannot be written: {e}")))?;
+        match value.to_string().len() {
+            bytes if bytes > MOST_BYTES => Err(StageEnd::failed(format!(
+                "the plan of this stage has {bytes} bytes, and at most {MOST_BYTES} are kept: deploy less in one stage"
+            ))),
+            _ => Ok(value),
+        }
+    }
+}
+
+impl Step {
+    fn touches(&self) -> Option<ObjectRef> {
+        match self {
+            Self::Apply { content, .. } => ObjectRef::of(content),
+            Self::Set { object, .. } | Self::Scale { object, .. } | Self::Delete { object, .. } => {
+                Some(object.clone())
+            }
+            Self::Guard { .. } | Self::Ready { .. } | Self::Serving { .. } | Self::Hold { .. } => None,
+        }
+    }
+
+    /// What it does, for people, as a sentence without a full stop.
+    #[must_use]
+    pub fn describe(&self) -> String {
+        match self {
+            Self::Guard { services, leaving, least, .. } => {
+                let services = match services.as_slice() {
+                    [] => "every Service".to_owned(),
+                    names => format!("Service {}", names.join(", ")),
+                };
+                format!("check that {services} keeps {least} ready without {}", leaving.describe())
+            }
+            Self::Apply { content, .. } => match ObjectRef::of(content) {
+                Some(object) => format!("apply {object}"),
+                None => "apply an object".to_owned(),
+            },
+            Self::Set { what, .. } => what.clone(),
+            Self::Scale { object, replicas } => format!("scale {object} to {replicas}"),
+            Self::Ready { object } => format!("wait until {object} is ready"),
+            Self::Serving { namespace, service, least, .. } => {
+                format!("wait until Service {namespace}/{service} has {least} ready endpoints, new ones only")
+            }
+            Self::Hold { seconds, what } => format!("wait {seconds} s: {what}"),
+            Self::Delete { object, .. } => format!("delete {object}"),
+        }
+    }
+}
+
+impl Leaving {
+    fn describe(&self) -> String {
+        match self {
+            Self::Workload { object, keep: 0 } => object.to_string(),
+            Self::Workload { object, keep } => format!("all but {keep} pods of {object}"),
+            Self::Unlabelled { labels } => {
+                let labels: Vec<String> = labels.iter().map(|(k, v)| format!("{k}={v}")).collect();
+                format!("what is not {}", labels.join(","))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn web() -> ObjectRef {
+        ObjectRef::namespaced("apps/v1", "Deployment", "dev", "web")
+    }
+
+    #[test]
+    fn a_plan_touches_each_object_once_and_reads_back() {
+        let plan = Plan {
+            steps: vec![
+                Step::Scale { object: web(), replicas: 0 },
+                Step::Hold { seconds: 5, what: "connections drain".into() },
+                Step::Delete { object: web(), options: DeleteOptions::default() },
+            ],
+            output: json!({"workload": "web"}),
+        };
+        assert_eq!(plan.touches(), [web()]);
+        assert_eq!(serde_json::from_value::<Plan>(plan.stored().unwrap()).unwrap(), plan);
+    }
+
+    #[test]
+    fn a_plan_that_is_too_large_is_refused() {
+        let content = json!({"kind": "Deployment", "x": "y".repeat(MOST_BYTES)});
+        let plan = Plan { steps: vec![Step::Apply { content, force: false }], output: Value::Null };
+        let reason = plan.stored().unwrap_err().status.reason().unwrap().to_owned();
+        assert!(reason.ends_with("deploy less in one stage"), "{reason}");
+    }
+}
