@@ -1,6 +1,7 @@
 //! A running simulated cluster and how it is built.
 
 use std::{
+    collections::HashMap,
     net::SocketAddr,
     path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -10,10 +11,13 @@ use serde_json::{Value, json};
 use tokio::{sync::watch, task::JoinHandle};
 
 use crate::{
-    Clock, Fault, ImageRule, RequestRecord, SimError, SimServer, TokioClock, api,
+    Clock, Denial, Fault, ImageRule, RequestRecord, SimError, SimServer, SimService, TokioClock,
+    access::Identity,
+    api,
     controllers::{self, Settings},
     faults::Faults,
     kinds,
+    requests::Requests,
     status::ApiError,
     store::Core,
     write::Options,
@@ -23,16 +27,30 @@ use crate::{
 pub(crate) struct Shared {
     pub(crate) core: Arc<Core>,
     faults: Mutex<Faults>,
+    requests: Mutex<Requests>,
+    denials: Mutex<Vec<Denial>>,
     rules: watch::Sender<Vec<ImageRule>>,
     /// Whether the API server answers nothing but 503.
     pub(crate) down: watch::Sender<bool>,
-    pub(crate) token: Option<String>,
+    /// Changes when every open watch is to end.
+    pub(crate) dropped: watch::Sender<u64>,
+    /// Who holds which bearer token.
+    pub(crate) tokens: HashMap<String, Identity>,
     controllers: JoinHandle<()>,
 }
 
 impl Shared {
     pub(crate) fn faults(&self) -> MutexGuard<'_, Faults> {
         self.faults.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn requests(&self) -> MutexGuard<'_, Requests> {
+        self.requests.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The denials in force.
+    pub(crate) fn denials(&self) -> Vec<Denial> {
+        self.denials.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
@@ -56,8 +74,21 @@ impl SimCluster {
     }
 
     /// The API server as a tower service, for `kube::Client::new(cluster.service(), "default")`: no socket, no token.
-    pub fn service(&self) -> axum::Router {
-        api::router(Arc::clone(&self.shared), None)
+    /// Whoever uses it may do everything that no [`Denial`] forbids.
+    #[must_use]
+    pub fn service(&self) -> SimService {
+        self.entrance(Identity::admin())
+    }
+
+    /// The same for a user who may do what the Roles and `ClusterRoles` stored in the cluster grant: `jane`, or a service account by its full
+    /// name (`system:serviceaccount:NAMESPACE:NAME`).
+    #[must_use]
+    pub fn service_as(&self, user: &str) -> SimService {
+        self.entrance(Identity::named(user))
+    }
+
+    fn entrance(&self, identity: Identity) -> SimService {
+        SimService::new(api::router(Arc::clone(&self.shared), api::Entrance::Trusted(identity)))
     }
 
     /// Serves the API on `listener` until the returned server is dropped or shut down. Asks for the builder's token, if one was given.
@@ -99,21 +130,47 @@ impl SimCluster {
         self.shared.down.send_replace(down);
     }
 
+    /// Ends every watch that is open, without a word, as a restart of the API server does.
+    pub fn drop_watches(&self) {
+        self.shared.dropped.send_modify(|n| *n += 1);
+    }
+
+    /// Forgets the changes so far, as etcd's compaction does: a watch that goes on from before now is told 410 Gone.
+    pub fn compact(&self) {
+        self.shared.core.transact(|tx| tx.compact());
+    }
+
+    /// Forbids what fits the denial, for everybody, from now on. Reviews of one's own permissions tell so.
+    pub fn deny(&self, denial: Denial) {
+        self.shared.denials.lock().unwrap_or_else(PoisonError::into_inner).push(denial);
+    }
+
+    /// Takes all denials back.
+    pub fn clear_denials(&self) {
+        self.shared.denials.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
     /// The requests answered so far, oldest first (the last 100,000 at most).
     #[must_use]
     pub fn requests(&self) -> Vec<RequestRecord> {
-        self.shared.faults().requests.clone()
+        self.shared.requests().all().to_vec()
+    }
+
+    /// How many of the requests so far are such ones: `cluster.count_requests(RequestRecord::is_unselective)`.
+    #[must_use]
+    pub fn count_requests(&self, such: impl Fn(&RequestRecord) -> bool) -> usize {
+        self.shared.requests().all().iter().filter(|r| such(r)).count()
     }
 
     /// The requests that asked for a change, oldest first; dry runs are left out.
     #[must_use]
     pub fn writes(&self) -> Vec<RequestRecord> {
-        self.shared.faults().requests.iter().filter(|r| r.is_write()).cloned().collect()
+        self.shared.requests().all().iter().filter(|r| r.is_write()).cloned().collect()
     }
 
     /// Forgets the requests so far.
     pub fn clear_requests(&self) {
-        self.shared.faults().requests.clear();
+        self.shared.requests().clear();
     }
 
     /// Replaces the image rules of the builder. Those of the ConfigMap `kube-system/sim-images` come after them.
@@ -170,7 +227,7 @@ pub struct SimClusterBuilder {
     rules: Vec<ImageRule>,
     clock: Option<Arc<dyn Clock>>,
     seed: u64,
-    token: Option<String>,
+    tokens: HashMap<String, Identity>,
     history: usize,
 }
 
@@ -183,7 +240,7 @@ impl Default for SimClusterBuilder {
             rules: Vec::new(),
             clock: None,
             seed: 0,
-            token: None,
+            tokens: HashMap::new(),
             history: 4096,
         }
     }
@@ -235,7 +292,15 @@ impl SimClusterBuilder {
     /// The bearer token that [`SimCluster::serve`] asks for; none is asked for when not given.
     #[must_use]
     pub fn token(mut self, token: impl Into<String>) -> Self {
-        self.token = Some(token.into());
+        self.tokens.insert(token.into(), Identity::admin());
+        self
+    }
+
+    /// A bearer token that [`SimCluster::serve`] accepts as that of a user, who may do what the stored Roles grant. Whoever has none is then
+    /// refused with 401.
+    #[must_use]
+    pub fn user(mut self, token: impl Into<String>, user: &str) -> Self {
+        self.tokens.insert(token.into(), Identity::named(user));
         self
     }
 
@@ -266,7 +331,17 @@ impl SimClusterBuilder {
         let settings = Settings { speed: self.speed, rules: receiver };
         let controllers = controllers::start(Arc::clone(&core), settings);
         let (down, _) = watch::channel(false);
-        let shared = Shared { core, faults: Mutex::default(), rules, down, token: self.token, controllers };
+        let shared = Shared {
+            core,
+            faults: Mutex::default(),
+            requests: Mutex::default(),
+            denials: Mutex::default(),
+            rules,
+            down,
+            dropped: watch::channel(0).0,
+            tokens: self.tokens,
+            controllers,
+        };
         Ok(SimCluster { shared: Arc::new(shared) })
     }
 }

@@ -43,7 +43,7 @@
 //! file every write is in SQLite before it is answered, and the controllers go on from there after a kill.
 //!
 //! # What it does not do
-//! No authorization (everything is allowed), no admission webhooks, no custom resource definitions (the Gateway API's kinds are built in, without
+//! No admission webhooks ([`Fault::webhook`] stands for one), no custom resource definitions (the Gateway API's kinds are built in, without
 //! a schema), no network: probes are not called and routes not followed. CronJobs, HorizontalPodAutoscalers, PodDisruptionBudgets, Ingresses
 //! and quotas are stored, nobody acts on them. The node is never full. Endpoints leave out pods that are ending instead of marking them. There is no
 //! `exec`, `attach`, `port-forward` and `proxy`, no OpenAPI schema (`kubectl explain`).
@@ -52,6 +52,7 @@
 //!
 //! `cargo run -p pilothouse-sim-cluster --example serve` serves one for `kubectl`.
 
+mod access;
 mod api;
 mod clock;
 mod cluster;
@@ -63,10 +64,12 @@ mod glob;
 mod json;
 mod kinds;
 mod patch;
+mod requests;
 mod rng;
 mod rules;
 mod selector;
 mod server;
+mod service;
 mod status;
 mod store;
 mod strategy;
@@ -74,9 +77,12 @@ mod typed;
 mod write;
 mod yaml;
 
+pub use access::Denial;
 pub use clock::{Clock, TokioClock};
 pub use cluster::{SimCluster, SimClusterBuilder};
 pub use error::SimError;
-pub use faults::{Fault, FaultEffect, FaultScope, RequestRecord};
+pub use faults::{Fault, FaultEffect, FaultScope};
+pub use requests::RequestRecord;
 pub use rules::{Behaviour, ImageRule};
 pub use server::SimServer;
+pub use service::SimService;

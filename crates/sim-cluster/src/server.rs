@@ -18,7 +18,7 @@ impl SimServer {
     pub(crate) fn start(shared: Arc<Shared>, listener: TcpListener) -> Result<Self, SimError> {
         let addr = listener.local_addr().map_err(SimError::Listen)?;
         let (closing, mut closed) = watch::channel(false);
-        let router = api::router(shared, Some(closing.subscribe()));
+        let router = api::router(shared, api::Entrance::Listener(closing.subscribe()));
         let shutdown = async move {
             // An error means that the server was dropped: the end as well.
             let _ = closed.wait_for(|c| *c).await;

@@ -130,6 +130,14 @@ impl ApiError {
         Self { code: 422, reason: "Invalid", message, details }
     }
 
+    /// Too many requests for now: come back after this many seconds.
+    pub(crate) fn throttled(seconds: u32) -> Self {
+        Self {
+            details: json!({ "retryAfterSeconds": seconds }),
+            ..Self::new(429, "TooManyRequests", "Too many requests, please try again later.")
+        }
+    }
+
     /// The wording of an injected fault.
     pub(crate) fn injected(code: u16) -> Self {
         match code {
@@ -140,10 +148,7 @@ impl ApiError {
                 "Conflict",
                 "Operation cannot be fulfilled: the object has been modified; please apply your changes to the latest version and try again",
             ),
-            429 => Self {
-                details: json!({ "retryAfterSeconds": 1 }),
-                ..Self::new(429, "TooManyRequests", "Too many requests, please try again later.")
-            },
+            429 => Self::throttled(1),
             503 => {
                 Self::new(503, "ServiceUnavailable", "the server is currently unable to handle the request")
             }

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::protobuf;
 use crate::{
+    access::Identity,
     fields::Manager,
     json,
     kinds::Kind,
@@ -27,6 +28,7 @@ pub(super) struct Call {
     content_type: String,
     user_agent: String,
     body: Bytes,
+    pub(super) identity: Identity,
 }
 
 /// How the client wants objects shown.
@@ -44,7 +46,13 @@ pub(super) struct Decoded {
 }
 
 impl Call {
-    pub(super) fn new(method: Method, uri: &Uri, headers: &HeaderMap, body: Bytes) -> ApiResult<Self> {
+    pub(super) fn new(
+        method: Method,
+        uri: &Uri,
+        headers: &HeaderMap,
+        body: Bytes,
+        identity: Identity,
+    ) -> ApiResult<Self> {
         let axum::extract::Query(pairs) = axum::extract::Query::<Vec<(String, String)>>::try_from_uri(uri)
             .map_err(|e| ApiError::bad_request(format!("the query cannot be read: {e}")))?;
         let header = |name| headers.get(name).and_then(|v| v.to_str().ok()).unwrap_or_default().to_owned();
@@ -57,6 +65,7 @@ impl Call {
             content_type: header(header::CONTENT_TYPE),
             user_agent: header(header::USER_AGENT),
             body,
+            identity,
         })
     }
 

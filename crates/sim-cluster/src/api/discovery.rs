@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Reply, call::Call, openapi, path::Target};
+use super::{Reply, call::Call, openapi, path::Target, reviews};
 use crate::{
     kinds::{self, Kind},
     status::{ApiError, ApiResult},
@@ -41,7 +41,7 @@ pub(super) fn answer(call: &Call, target: &Target) -> ApiResult<Reply> {
         Target::Resources(group, version) => resources(group, version),
         Target::OpenApiV3 => Ok(Reply::ok(openapi::index(&groups()))),
         Target::OpenApiV3Of(group, version) => Ok(Reply::ok(openapi::document(&kinds_of(group, version)?))),
-        Target::OpenApiV2 | Target::AccessReview | Target::Object(_) => Err(ApiError::no_resource()),
+        Target::OpenApiV2 | Target::Review(_) | Target::Object(_) => Err(ApiError::no_resource()),
     }
 }
 
@@ -83,12 +83,13 @@ const SUB_VERBS: [&str; 3] = ["get", "patch", "update"];
 
 fn resources(group: &str, version: &str) -> ApiResult<Reply> {
     let mut list = Vec::new();
-    if group == "authorization.k8s.io" && version == "v1" {
-        list.push(json!({ "name": "selfsubjectaccessreviews", "singularName": "selfsubjectaccessreview", "namespaced": false, "kind": "SelfSubjectAccessReview", "verbs": ["create"] }));
-        let group_version = "authorization.k8s.io/v1";
-        return Ok(Reply::ok(
-            json!({ "kind": "APIResourceList", "apiVersion": "v1", "groupVersion": group_version, "resources": list }),
-        ));
+    if version == "v1" && reviews::KINDS.iter().any(|(g, _, _, _)| *g == group) {
+        for (_, plural, kind, namespaced) in reviews::KINDS.iter().filter(|(g, _, _, _)| *g == group) {
+            list.push(json!({ "name": plural, "singularName": kind.to_lowercase(), "namespaced": namespaced, "kind": kind, "verbs": ["create"] }));
+        }
+        return Ok(Reply::ok(json!({
+            "kind": "APIResourceList", "apiVersion": "v1", "groupVersion": format!("{group}/v1"), "resources": list,
+        })));
     }
     for kind in kinds_of(group, version)? {
         let mut resource = json!({

@@ -8,37 +8,52 @@ mod openapi;
 mod path;
 mod protobuf;
 mod read;
+mod reviews;
 mod scale;
 mod table;
 mod watch;
 mod writes;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     body::Body,
     extract::{Request, State},
     response::{IntoResponse, Response},
 };
-use http::{HeaderValue, Method, StatusCode, header};
-use serde_json::{Value, json};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use serde_json::Value;
 use tokio::sync::watch as channel;
 
 use crate::{
+    access::{self, Identity},
     cluster::Shared,
-    faults::{FaultEffect, RequestRecord},
+    faults::FaultEffect,
+    requests::{Asked, RequestRecord},
     status::{ApiError, ApiResult},
 };
 use call::Call;
 use path::{Address, Target};
 
-/// The API server behind one entrance: in process, or a listener.
+/// Who comes in by an entrance.
+#[derive(Clone)]
+pub(crate) enum Entrance {
+    /// In process: everybody is this one.
+    Trusted(Identity),
+    /// A listener, which asks for tokens; the channel turns true when it closes.
+    Listener(channel::Receiver<bool>),
+}
+
+/// The API server behind one entrance.
 #[derive(Clone)]
 struct Api {
     shared: Arc<Shared>,
-    /// Turns true when the listener closes; `None` in process.
-    closing: Option<channel::Receiver<bool>>,
+    entrance: Entrance,
 }
+
+/// In the extensions of a response that the client must not get: its connection breaks.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Broken;
 
 /// An answer that is not a refusal.
 enum Reply {
@@ -58,15 +73,16 @@ impl Reply {
 const MAX_BODY: usize = 3 * 1024 * 1024;
 
 /// The API as a router.
-pub(crate) fn router(shared: Arc<Shared>, closing: Option<channel::Receiver<bool>>) -> axum::Router {
-    axum::Router::new().fallback(handle).with_state(Api { shared, closing })
+pub(crate) fn router(shared: Arc<Shared>, entrance: Entrance) -> axum::Router {
+    axum::Router::new().fallback(handle).with_state(Api { shared, entrance })
 }
 
 async fn handle(State(api): State<Api>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
-    if let Err(error) = api.authenticate(parts.headers.get(header::AUTHORIZATION)) {
-        return refusal(&error);
-    }
+    let identity = match api.authenticate(&parts.headers) {
+        Ok(identity) => identity,
+        Err(error) => return refusal(&error),
+    };
     let Ok(body) = axum::body::to_bytes(body, MAX_BODY).await else {
         return refusal(&ApiError::new(
             413,
@@ -74,74 +90,148 @@ async fn handle(State(api): State<Api>, request: Request) -> Response {
             "Request entity too large: limit is 3145728",
         ));
     };
-    let call = match Call::new(parts.method, &parts.uri, &parts.headers, body) {
+    let call = match Call::new(parts.method, &parts.uri, &parts.headers, body, identity) {
         Ok(call) => call,
         Err(error) => return refusal(&error),
     };
-    let response = match api.answer_or_fail(&call).await {
-        Ok(reply) => reply.into_response(),
-        Err(error) => refusal(&error),
+    let target = path::parse(&call.path);
+    let asked = path::asked(&call, target.as_ref());
+    let at = api.shared.core.now();
+    let response = match api.answer_or_fail(&call, target, &asked).await {
+        Ok(reply) => Some(reply.into_response()),
+        Err(Failure::Refused(error)) => Some(refusal(&error)),
+        Err(Failure::Broken) => None,
     };
-    api.shared.faults().record(RequestRecord {
+    api.shared.requests().record(RequestRecord {
         method: call.method.to_string(),
         path: call.path.clone(),
         query: call.raw_query.clone(),
+        verb: asked.verb,
+        resource: asked.resource,
+        subresource: asked.subresource,
+        namespace: asked.namespace,
+        name: asked.name,
+        label_selector: call.param("labelSelector").to_owned(),
+        field_selector: call.param("fieldSelector").to_owned(),
+        user: call.identity.user.clone(),
+        at,
         manager: (call.method != Method::GET).then(|| call.manager()),
         dry_run: call.dry_run(),
         summary: call.summary(),
-        status: response.status().as_u16(),
+        status: response.as_ref().map_or(0, |r| r.status().as_u16()),
     });
+    response.unwrap_or_else(broken)
+}
+
+/// Why a request is not answered as it asked.
+enum Failure {
+    Refused(ApiError),
+    Broken,
+}
+
+impl From<ApiError> for Failure {
+    fn from(error: ApiError) -> Self {
+        Self::Refused(error)
+    }
+}
+
+/// What stands for no answer at all: in process it becomes an error, on a listener the connection breaks in the middle of the body.
+fn broken() -> Response {
+    let cut = std::io::Error::from(std::io::ErrorKind::ConnectionReset);
+    let mut response = Response::new(Body::from_stream(futures::stream::iter([Err::<bytes::Bytes, _>(cut)])));
+    response.extensions_mut().insert(Broken);
     response
 }
 
 impl Api {
-    /// Asks for the token on a listener; the in-process service is trusted.
-    fn authenticate(&self, given: Option<&HeaderValue>) -> ApiResult<()> {
-        let (Some(token), true) = (&self.shared.token, self.closing.is_some()) else { return Ok(()) };
-        let expected = format!("Bearer {token}");
-        if given.is_some_and(|v| v.as_bytes() == expected.as_bytes()) {
-            return Ok(());
-        }
-        Err(ApiError::new(401, "Unauthorized", "Unauthorized"))
+    /// Who asks: whoever the entrance trusts, else the holder of the token; changed by impersonation.
+    fn authenticate(&self, headers: &HeaderMap) -> ApiResult<Identity> {
+        let header = |name| headers.get(name).and_then(|v: &HeaderValue| v.to_str().ok());
+        let unknown = || ApiError::new(401, "Unauthorized", "Unauthorized");
+        let identity = match &self.entrance {
+            Entrance::Trusted(identity) => identity.clone(),
+            Entrance::Listener(_) => {
+                let token = header(header::AUTHORIZATION.as_str()).and_then(|v| v.strip_prefix("Bearer "));
+                let known = token
+                    .and_then(|t| self.shared.tokens.get(t).cloned().or_else(|| reviews::holder(self, t)));
+                match known {
+                    Some(identity) => identity,
+                    // Without a token of its own the listener is open.
+                    None if self.shared.tokens.is_empty() => Identity::admin(),
+                    None => return Err(unknown()),
+                }
+            }
+        };
+        Ok(header("impersonate-user").map_or(identity, Identity::named))
     }
 
-    async fn answer_or_fail(&self, call: &Call) -> ApiResult<Reply> {
+    /// Refuses what the roles do not grant.
+    fn authorize(&self, who: &Identity, asked: &Asked) -> ApiResult<()> {
+        let denials = self.shared.denials();
+        let verdict = self.shared.core.transact(|tx| access::decide(tx, &denials, who, asked));
+        verdict.map(drop).map_err(|()| access::refusal(who, asked))
+    }
+
+    async fn answer_or_fail(
+        &self,
+        call: &Call,
+        target: Option<Target>,
+        asked: &Asked,
+    ) -> Result<Reply, Failure> {
         if *self.shared.down.borrow() {
-            return Err(ApiError::injected(503));
+            return Err(ApiError::injected(503).into());
         }
-        let effect = self.shared.faults().take(&call.method, &call.path);
+        let effect = self.shared.faults().take(asked);
+        if let Some(error) = effect.as_ref().and_then(FaultEffect::refusal) {
+            return Err(error.into());
+        }
         match effect {
-            None => self.answer(call),
-            Some(FaultEffect::Status(code)) => Err(ApiError::injected(code)),
-            Some(FaultEffect::Delay(delay)) => {
-                tokio::time::sleep(delay).await;
-                self.answer(call)
-            }
+            Some(FaultEffect::Unreachable) => return Err(Failure::Broken),
+            Some(FaultEffect::Delay(delay)) => tokio::time::sleep(delay).await,
             Some(FaultEffect::LoseAnswer) => {
                 // What came of it is lost with the answer.
-                drop(self.answer(call));
-                Err(ApiError::injected(504))
+                drop(self.answer(call, target, asked, None));
+                return Err(ApiError::injected(504).into());
             }
+            Some(FaultEffect::CutWatch(after)) => {
+                return Ok(self.answer(call, target, asked, Some(after))?);
+            }
+            _ => {}
         }
+        Ok(self.answer(call, target, asked, None)?)
     }
 
-    fn answer(&self, call: &Call) -> ApiResult<Reply> {
+    /// Performs the request. A watch is cut off `cut` after its begin.
+    fn answer(
+        &self,
+        call: &Call,
+        target: Option<Target>,
+        asked: &Asked,
+        cut: Option<Duration>,
+    ) -> ApiResult<Reply> {
         if let Some(why) = self.shared.core.transact(|tx| tx.broken().map(str::to_owned)) {
             return Err(ApiError::new(500, "InternalError", format!("Internal error occurred: {why}")));
         }
-        let target = path::parse(&call.path).ok_or_else(ApiError::no_resource)?;
+        let target = target.ok_or_else(ApiError::no_resource)?;
+        self.authorize(&call.identity, &path::authorized(call, asked))?;
         match (&call.method, target) {
-            (_, Target::Object(address)) => self.object(call, &address),
-            (&Method::POST, Target::AccessReview) => access_review(call),
+            (_, Target::Object(address)) => self.object(call, &address, asked, cut),
+            (&Method::POST, Target::Review(plural)) => reviews::answer(self, call, &plural),
             (&Method::GET, target) => discovery::answer(call, &target),
             _ => Err(not_allowed()),
         }
     }
 
-    fn object(&self, call: &Call, address: &Address) -> ApiResult<Reply> {
+    fn object(
+        &self,
+        call: &Call,
+        address: &Address,
+        asked: &Asked,
+        cut: Option<Duration>,
+    ) -> ApiResult<Reply> {
         let collection = address.name.is_empty();
         match (call.method.as_str(), address.sub.as_str()) {
-            ("GET", "") if collection && call.flag("watch") => watch::answer(self, call, address),
+            ("GET", "") if collection && call.flag("watch") => watch::answer(self, call, address, cut),
             ("GET", "") if collection => read::list(self, call, address),
             ("GET", "" | "status") => read::get(self, call, address),
             ("GET", "scale") if address.kind.scale => scale::get(self, address),
@@ -150,9 +240,12 @@ impl Api {
                 writes::create(self, call, address)
             }
             ("POST", "eviction") if address.kind.is("pods") => writes::evict(self, call, address),
+            ("POST", "token") if address.kind.is("serviceaccounts") => {
+                reviews::token(self, call, &address.ns, &address.name)
+            }
             ("PUT" | "PATCH", "scale") if address.kind.scale => scale::write(self, call, address),
             ("PUT", "" | "status") if !collection => writes::replace(self, call, address),
-            ("PATCH", "" | "status") if !collection => writes::patch(self, call, address),
+            ("PATCH", "" | "status") if !collection => writes::patch(self, call, address, asked),
             ("DELETE", "") if collection => writes::delete_collection(self, call, address),
             ("DELETE", "") => writes::delete(self, call, address),
             (_, "" | "status") => Err(not_allowed()),
@@ -163,13 +256,6 @@ impl Api {
 
 fn not_allowed() -> ApiError {
     ApiError::new(405, "MethodNotAllowed", "the server does not allow this method on the requested resource")
-}
-
-/// Everything is allowed here.
-fn access_review(call: &Call) -> ApiResult<Reply> {
-    let mut body = call.body_value()?;
-    body["status"] = json!({ "allowed": true, "reason": "the simulated cluster allows everything" });
-    Ok(Reply::Json { code: StatusCode::CREATED, body, warnings: Vec::new() })
 }
 
 fn with_json(code: StatusCode, content_type: &'static str, body: &Value) -> Response {

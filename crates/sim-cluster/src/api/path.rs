@@ -1,6 +1,10 @@
 //! What a request's path names.
 
-use crate::kinds::{self, Kind};
+use super::{call::Call, reviews};
+use crate::{
+    kinds::{self, Kind},
+    requests::Asked,
+};
 
 /// A resource, an object or a subresource.
 #[derive(Debug, Clone)]
@@ -29,7 +33,8 @@ pub(super) enum Target {
     OpenApiV2,
     OpenApiV3,
     OpenApiV3Of(String, String),
-    AccessReview,
+    /// A question that is answered and not stored, by its plural.
+    Review(String),
     Object(Address),
 }
 
@@ -51,7 +56,12 @@ pub(super) fn parse(path: &str) -> Option<Target> {
         ["api", version] => Target::Resources(String::new(), (*version).to_owned()),
         ["apis", group] => Target::Group((*group).to_owned()),
         ["apis", group, version] => Target::Resources((*group).to_owned(), (*version).to_owned()),
-        ["apis", "authorization.k8s.io", "v1", "selfsubjectaccessreviews"] => Target::AccessReview,
+        ["apis", group, "v1", plural] if is_review(group, plural) => Target::Review((*plural).to_owned()),
+        ["apis", group, "v1", "namespaces", _, plural @ "localsubjectaccessreviews"]
+            if is_review(group, plural) =>
+        {
+            Target::Review((*plural).to_owned())
+        }
         ["api", version, rest @ ..] => Target::Object(address("", version, rest)?),
         ["apis", group, version, rest @ ..] => Target::Object(address(group, version, rest)?),
         _ => return None,
@@ -79,6 +89,60 @@ fn address(group: &str, version: &str, rest: &[&str]) -> Option<Address> {
         [plural, tail @ ..] => made(plural, "", tail),
         [] => None,
     }
+}
+
+fn is_review(group: &str, plural: &str) -> bool {
+    reviews::KINDS.iter().any(|(g, p, _, _)| *g == group && *p == plural)
+}
+
+/// What a request is about, for authorization, faults and the record.
+pub(super) fn asked(call: &Call, target: Option<&Target>) -> Asked {
+    let mut asked = Asked {
+        method: call.method.clone(),
+        path: call.path.clone(),
+        verb: call.method.as_str().to_lowercase(),
+        ..Asked::default()
+    };
+    match target {
+        Some(Target::Object(address)) => {
+            let collection = address.name.is_empty();
+            asked.verb = match call.method.as_str() {
+                "GET" if collection && call.flag("watch") => "watch",
+                "GET" if collection => "list",
+                "GET" => "get",
+                "POST" => "create",
+                "PUT" => "update",
+                "PATCH" => "patch",
+                "DELETE" if collection => "deletecollection",
+                _ => "delete",
+            }
+            .to_owned();
+            asked.resource.clone_from(&address.kind.resource);
+            asked.subresource.clone_from(&address.sub);
+            asked.namespace.clone_from(&address.ns);
+            asked.name.clone_from(&address.name);
+        }
+        Some(Target::Review(plural)) => {
+            let group = reviews::KINDS.iter().find(|(_, p, _, _)| p == plural).map_or("", |(g, _, _, _)| *g);
+            "create".clone_into(&mut asked.verb);
+            asked.resource = format!("{plural}.{group}");
+        }
+        _ => {}
+    }
+    asked
+}
+
+/// The same as authorization sees it: a list of one object by its name is about that object, a Namespace stands in itself.
+pub(super) fn authorized(call: &Call, asked: &Asked) -> Asked {
+    let mut asked = asked.clone();
+    if asked.name.is_empty() && matches!(asked.verb.as_str(), "list" | "watch" | "deletecollection") {
+        let one = call.param("fieldSelector").strip_prefix("metadata.name=").filter(|n| !n.contains(','));
+        one.unwrap_or_default().clone_into(&mut asked.name);
+    }
+    if asked.resource == "namespaces" {
+        asked.namespace.clone_from(&asked.name);
+    }
+    asked
 }
 
 /// Decodes `%41`.

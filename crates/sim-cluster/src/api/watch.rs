@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tokio::{sync::watch as channel, time::Instant};
 
 use super::{
-    Address, Api, Reply,
+    Address, Api, Entrance, Reply,
     call::{Call, Form},
     read, table,
 };
@@ -35,13 +35,17 @@ struct Watch {
     changes: channel::Receiver<u64>,
     down: channel::Receiver<bool>,
     closing: Option<channel::Receiver<bool>>,
+    /// Changes when every open watch is to end.
+    dropped: channel::Receiver<u64>,
+    /// When it ends without a word.
+    cut: Option<Instant>,
     deadline: Option<Instant>,
     /// What is to be sent before the changes.
     first: Vec<u8>,
     ended: bool,
 }
 
-pub(super) fn answer(api: &Api, call: &Call, address: &Address) -> ApiResult<Reply> {
+pub(super) fn answer(api: &Api, call: &Call, address: &Address, cut: Option<Duration>) -> ApiResult<Reply> {
     let from = call.param("resourceVersion");
     let initial = call.flag("sendInitialEvents") || matches!(from, "" | "0");
     let version = match from {
@@ -63,7 +67,12 @@ pub(super) fn answer(api: &Api, call: &Call, address: &Address) -> ApiResult<Rep
         bookmarks: call.flag("allowWatchBookmarks"),
         changes: api.shared.core.subscribe(),
         down: api.shared.down.subscribe(),
-        closing: api.closing.clone(),
+        closing: match &api.entrance {
+            Entrance::Listener(closing) => Some(closing.clone()),
+            Entrance::Trusted(_) => None,
+        },
+        dropped: api.shared.dropped.subscribe(),
+        cut: cut.map(|after| Instant::now() + after),
         deadline: call.number("timeoutSeconds").map(|s| Instant::now() + Duration::from_secs(s)),
         first: Vec::new(),
         ended: false,
@@ -112,13 +121,14 @@ impl Watch {
             if !lines.is_empty() {
                 return Some(lines);
             }
-            let Self { changes, down, closing, deadline, .. } = self;
-            let timeout = async {
-                match deadline {
-                    Some(at) => tokio::time::sleep_until(*at).await,
+            let Self { changes, down, closing, dropped, cut, deadline, .. } = self;
+            let at = |moment: Option<Instant>| async move {
+                match moment {
+                    Some(at) => tokio::time::sleep_until(at).await,
                     None => std::future::pending().await,
                 }
             };
+            let (timeout, end) = (at(*deadline), at(*cut));
             let closed = async {
                 match closing {
                     Some(closing) => drop(closing.wait_for(|c| *c).await),
@@ -128,6 +138,8 @@ impl Watch {
             tokio::select! {
                 biased;
                 () = closed => return None,
+                _ = dropped.changed() => return None,
+                () = end => return None,
                 changed = changes.changed() => changed.ok()?,
                 down = down.changed() => down.ok()?,
                 () = timeout => {

@@ -12,6 +12,7 @@ use super::{
 };
 use crate::{
     json, patch as patches,
+    requests::Asked,
     status::{ApiError, ApiResult, FieldError},
     write::{DeleteOptions, Options, Propagation},
 };
@@ -50,9 +51,15 @@ pub(super) fn replace(api: &Api, call: &Call, address: &Address) -> ApiResult<Re
     Ok(reply(api, call, address, &new, false, decoded.warnings))
 }
 
-pub(super) fn patch(api: &Api, call: &Call, address: &Address) -> ApiResult<Reply> {
+pub(super) fn patch(api: &Api, call: &Call, address: &Address, asked: &Asked) -> ApiResult<Reply> {
     let options = call.options(subresource(address))?;
     if matches!(call.media_type(), "application/apply-patch+yaml" | "application/apply-patch+cbor") {
+        let exists =
+            api.shared.core.transact(|tx| tx.get(&address.kind.resource, &address.ns, &address.name));
+        if exists.is_none() {
+            // An apply that creates needs both permissions.
+            api.authorize(&call.identity, &Asked { verb: "create".to_owned(), ..asked.clone() })?;
+        }
         return apply(api, call, address, &options);
     }
     let body = call.body_value()?;

@@ -296,6 +296,11 @@ impl Tx<'_> {
         Some(last)
     }
 
+    /// Forgets the log of changes.
+    pub(crate) fn compact(&mut self) {
+        self.state.log.clear();
+    }
+
     /// The changes after `version`.
     pub(crate) fn changes_since(&self, version: u64) -> Result<Vec<Change>, TooOld> {
         if version >= self.state.version {

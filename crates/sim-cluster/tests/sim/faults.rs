@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use futures::StreamExt as _;
 use k8s_openapi::api::{apps::v1::Deployment, core::v1::ConfigMap};
 use kube::{
     Api,
@@ -82,4 +83,92 @@ async fn requests_are_recorded_in_order_without_secrets() {
     assert!(writes[1].summary.contains("web:2"));
     assert!(!writes[2].summary.contains("hush"), "{}", writes[2].summary);
     assert_eq!(cluster.requests().len(), 4);
+}
+
+#[tokio::test(start_paused = true)]
+async fn from_a_certain_write_on_the_cluster_has_vanished() {
+    let (cluster, client) = cluster().await;
+    let api: Api<ConfigMap> = Api::namespaced(client, "dev");
+    let map = |name: &str| typed(json!({"metadata": {"name": name}}));
+    cluster.inject(Fault::unreachable().on_writes().in_namespace("dev").after(1).forever());
+    api.create(&PostParams::default(), &map("a")).await.unwrap();
+    for _ in 0..2 {
+        let error = api.create(&PostParams::default(), &map("b")).await.unwrap_err();
+        assert!(matches!(error, kube::Error::Service(_)), "{error:?}");
+    }
+    api.get("a").await.unwrap();
+    assert_eq!(cluster.requests()[1].status, 0, "the client got no answer");
+    cluster.clear_faults();
+    api.create(&PostParams::default(), &map("b")).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_webhook_denies_and_a_throttled_client_is_told_when_to_come_back() {
+    let (cluster, client) = cluster().await;
+    let api: Api<Deployment> = Api::namespaced(client.clone(), "dev");
+    cluster
+        .inject(Fault::webhook("policy.example.com", "images must be signed").on_resource("deployments.*"));
+    let denied = refused(api.create(&PostParams::default(), &typed(web("web:1", 1))).await);
+    assert_eq!(
+        (denied.code, denied.message.as_str()),
+        (403, "admission webhook \"policy.example.com\" denied the request: images must be signed")
+    );
+    cluster.inject(Fault::webhook_down("policy.example.com"));
+    let down = refused(api.create(&PostParams::default(), &typed(web("web:1", 1))).await);
+    assert_eq!((down.code, down.reason.as_str()), (500, "InternalError"));
+    cluster.inject(Fault::throttle(7).on_verb("list"));
+    let throttled = refused(api.list(&kube::api::ListParams::default()).await);
+    assert_eq!((throttled.code, throttled.details.unwrap().retry_after_seconds), (429, 7));
+}
+
+#[tokio::test(start_paused = true)]
+async fn watches_are_cut_dropped_and_told_that_they_are_too_late() {
+    let (cluster, client) = cluster().await;
+    let api: Api<ConfigMap> = Api::namespaced(client, "dev");
+    let version =
+        api.list(&kube::api::ListParams::default()).await.unwrap().metadata.resource_version.unwrap();
+    let start = tokio::time::Instant::now();
+    cluster.inject(Fault::cut_watch(Duration::from_secs(3)));
+    let params = kube::api::WatchParams::default();
+    assert_eq!(api.watch(&params, &version).await.unwrap().count().await, 0);
+    assert_eq!(start.elapsed().as_secs(), 3);
+    let open = api.watch(&params, &version).await.unwrap();
+    cluster.drop_watches();
+    assert_eq!(open.count().await, 0);
+    api.create(&PostParams::default(), &typed(json!({"metadata": {"name": "m"}}))).await.unwrap();
+    cluster.compact();
+    let late: Vec<_> = api.watch(&params, &version).await.unwrap().collect().await;
+    assert!(matches!(&late[..], [Ok(kube::api::WatchEvent::Error(e))] if e.code == 410), "{late:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_record_tells_verbs_resources_and_selectors() {
+    let (cluster, client) = cluster().await;
+    let api: Api<Deployment> = Api::namespaced(client, "dev");
+    api.list(&kube::api::ListParams::default()).await.unwrap();
+    api.list(&kube::api::ListParams::default().labels("app=web")).await.unwrap();
+    api.list(&kube::api::ListParams::default().fields("metadata.name=web")).await.unwrap();
+    refused(api.get_scale("web").await);
+    let shown: Vec<_> = cluster
+        .requests()
+        .iter()
+        .map(|r| {
+            format!(
+                "{} {} {} {}/{} {} {}",
+                r.verb, r.resource, r.subresource, r.namespace, r.name, r.label_selector, r.field_selector
+            )
+        })
+        .collect();
+    assert_eq!(
+        shown,
+        [
+            "list deployments.apps  dev/  ",
+            "list deployments.apps  dev/ app=web ",
+            "list deployments.apps  dev/  metadata.name=web",
+            "get deployments.apps scale dev/web  "
+        ]
+    );
+    assert_eq!(cluster.count_requests(pilothouse_sim_cluster::RequestRecord::is_unselective), 1);
+    cluster.clear_requests();
+    assert_eq!(cluster.requests().len(), 0);
 }

@@ -1,5 +1,6 @@
 //! The simulated cluster through the real client, in process and on paused time.
 
+mod access;
 mod apply;
 mod crud;
 mod faults;
