@@ -44,6 +44,8 @@ mod simulation;
 #[cfg(test)]
 mod sizes;
 #[cfg(test)]
+mod stage_types;
+#[cfg(test)]
 mod stages;
 #[cfg(test)]
 mod steps;
