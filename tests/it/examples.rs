@@ -43,6 +43,7 @@ fn every_example_can_be_saved_as_it_is() -> anyhow::Result<()> {
         names,
         [
             "ci-webhook.yaml",
+            "conditions.yaml",
             "gates.yaml",
             "ledger-undo.yaml",
             "ledger.yaml",

@@ -18,6 +18,8 @@ mod drafts;
 mod examples;
 mod gates;
 #[cfg(test)]
+mod generic_stages;
+#[cfg(test)]
 mod histories;
 #[cfg(test)]
 mod intake;

@@ -76,11 +76,36 @@ impl Cluster {
         self.selected_pods(namespace, &selector.join(",")).await
     }
 
+    /// The pods that carry all of these labels, by their value of the label `by`; those without it are left out.
+    ///
+    /// # Errors
+    /// [`ClusterError`].
+    pub async fn labelled_pods_by(
+        &self,
+        namespace: &str,
+        labels: &BTreeMap<String, String>,
+        by: &str,
+    ) -> Result<BTreeMap<String, Endpoints>, ClusterError> {
+        let equal = labels.iter().map(|(key, value)| format!("{key}={value}"));
+        let selector: Vec<String> = equal.chain([by.to_owned()]).collect();
+        let pods = self.list_pods(namespace, &selector.join(",")).await?;
+        let mut groups: BTreeMap<String, Vec<&Value>> = BTreeMap::new();
+        for pod in &pods {
+            if let Some(value) = pod["metadata"]["labels"][by].as_str() {
+                groups.entry(value.to_owned()).or_default().push(pod);
+            }
+        }
+        Ok(groups.into_iter().map(|(value, pods)| (value, by_readiness(pods))).collect())
+    }
+
     async fn selected_pods(&self, namespace: &str, selector: &str) -> Result<Endpoints, ClusterError> {
+        Ok(by_readiness(&self.list_pods(namespace, selector).await?))
+    }
+
+    async fn list_pods(&self, namespace: &str, selector: &str) -> Result<Vec<Value>, ClusterError> {
         let operation = format!("list the pods with {selector} in {namespace}");
         let path = self.served_kind(&operation, "v1", "Pod").await?.collection(Some(namespace));
-        let pods = self.list(&operation, &path, &[("labelSelector", selector.to_owned())]).await?;
-        Ok(by_readiness(&pods))
+        self.list(&operation, &path, &[("labelSelector", selector.to_owned())]).await
     }
 
     /// Waits until `enough` holds of the Service's endpoints, at most for `within`; gives them as they were seen last.

@@ -252,3 +252,16 @@ async fn the_ledger_goes_back_by_its_own_pipeline_when_people_say_no() {
     let note = object(&world.sim, "ConfigMap", "prod", "ledger-went-back")["data"].clone();
     assert_eq!(note, json!({ "WHY": "rejected by admin", "BACK_TO": first }));
 }
+
+#[tokio::test(start_paused = true)]
+async fn conditions_hold_prod_back_until_dev_is_well() {
+    let world = world(&["web.yaml", "conditions.yaml"]).await;
+    let release = start(&world, "conditions", &[("web", "1.1.0")]).await;
+    let view = comes_to(&world, &release, "failed").await;
+    let reason = attempt(&view, "prod", 1)["stages"][1]["reason"].as_str().unwrap().to_owned();
+    assert_eq!(reason, "Deployment dev/web does not exist, expected >= 2");
+    deployed_web(&world).await;
+    let release = start(&world, "conditions", &[("web", "1.1.0")]).await;
+    comes_to(&world, &release, "succeeded").await;
+    assert!(image(&world, "prod", "web").contains(":1.1.0"));
+}

@@ -13,6 +13,7 @@ use pilothouse_serve_api::api::{
 use super::approvals;
 use super::describe::proof;
 use super::gates::of_gate;
+use super::outputs;
 use super::time::elapsed;
 use super::waits::{hint, quoted};
 
@@ -71,6 +72,10 @@ pub(crate) fn lines(view: &ReleaseView, now: Timestamp) -> Vec<Line> {
                     lines.extend(
                         hint(view, &environment.name, stage, now).map(|note| below(&key, stage, note)),
                     );
+                    lines.extend(outputs::shown(stage).map(|note| Line {
+                        key: format!("{key}/{}/output", stage.name),
+                        ..below(&key, stage, note)
+                    }));
                 }
             }
             lines.extend(gates(GateSide::After).flat_map(|gate| of_gate(&key, gate, now)));

@@ -6,6 +6,7 @@ mod gates;
 mod lanes;
 mod lines;
 mod live;
+mod outputs;
 #[cfg(test)]
 pub(crate) mod samples;
 mod time;

@@ -215,7 +215,13 @@ fn attempt(number: u32, status: AttemptStatus, operation_status: OperationStatus
     }
 }
 
-fn stage(name: &str, status: StageState, reason: Option<&str>, from: i64, to: Option<i64>) -> StageView {
+pub(crate) fn stage(
+    name: &str,
+    status: StageState,
+    reason: Option<&str>,
+    from: i64,
+    to: Option<i64>,
+) -> StageView {
     StageView {
         name: name.to_owned(),
         stage_type: "deploy-manifest".to_owned(),

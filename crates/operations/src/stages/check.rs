@@ -69,6 +69,19 @@ pub(crate) fn has_expression(text: &str) -> bool {
     text.contains("${")
 }
 
+/// What is wrong with a text that is to be one expression and nothing else; what is wrong inside it is said elsewhere.
+pub(crate) fn single(path: &str, text: &str) -> Option<Problem> {
+    let template = Template::parse(text).ok()?;
+    if template.is_single() {
+        return None;
+    }
+    let hint = match template.has_expressions() {
+        true => "write nothing around it".to_owned(),
+        false => format!("write `${{ {} }}`", text.trim()),
+    };
+    Some(Problem::new(path, "what must hold is exactly one `${ … }`").with_hint(hint))
+}
+
 /// What is wrong with one reference, as far as names are known before a release.
 pub(crate) fn reference(path: &str, reference: &Reference, scope: &StageScope<'_>) -> Option<Problem> {
     let name = reference.name().filter(|_| !reference.tested)?;

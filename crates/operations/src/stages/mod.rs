@@ -5,9 +5,11 @@ pub mod deploy_manifest;
 pub mod manual_judgment;
 pub mod patch_image;
 pub mod pipeline;
+pub mod precondition;
 mod rollout;
 pub mod steps;
 pub mod undo;
+pub mod variables;
 pub mod wait;
 pub mod webhook;
 
@@ -310,7 +312,9 @@ impl StageRegistry {
             Box::new(manual_judgment::ManualJudgment),
             Box::new(patch_image::PatchImage),
             Box::new(pipeline::Pipeline),
+            Box::new(precondition::Precondition),
             Box::new(undo::Undo),
+            Box::new(variables::Variables),
             Box::new(wait::Wait),
             Box::new(webhook::Webhook),
         ])

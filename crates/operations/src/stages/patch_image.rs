@@ -54,7 +54,8 @@ pub enum WorkloadKind {
 }
 
 impl WorkloadKind {
-    fn object(self, namespace: &str, name: &str) -> ObjectRef {
+    /// The workload of that kind and name.
+    pub(super) fn object(self, namespace: &str, name: &str) -> ObjectRef {
         let (api_version, kind) = match self {
             Self::Deployment => ("apps/v1", "Deployment"),
             Self::StatefulSet => ("apps/v1", "StatefulSet"),
