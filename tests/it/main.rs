@@ -9,6 +9,8 @@ mod bare;
 #[cfg(test)]
 mod cancel;
 #[cfg(test)]
+mod clusters;
+#[cfg(test)]
 mod control;
 #[cfg(test)]
 mod crash;

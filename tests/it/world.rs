@@ -92,6 +92,19 @@ impl World {
         Self { system, sim, clock, token }
     }
 
+    /// One more cluster, with the same namespaces, registered under that name in this process.
+    pub(crate) async fn add_cluster(&self, name: &str) -> SimCluster {
+        let sim = SimCluster::builder()
+            .clock(Arc::new(Told(Arc::clone(&self.clock))))
+            .namespaces(["dev", "prod", "staging"])
+            .build()
+            .await
+            .unwrap();
+        let client = kube::Client::new(sim.service(), "default");
+        self.system.context().clusters.register(name, pilothouse_cluster::Cluster::new(client));
+        sim
+    }
+
     /// The same records and cluster under a new process; the old one is gone without having said goodbye.
     pub(crate) async fn restarted(self, seed: u64) -> Self {
         let remains = self.die();

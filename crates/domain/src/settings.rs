@@ -92,23 +92,23 @@ impl LineStop {
         self.until.is_some_and(|until| until <= now)
     }
 
-    /// Whether it keeps that attempt to that cluster account from beginning. A rollback, or a deployment that was started
+    /// Whether it keeps that attempt to these cluster accounts from beginning. A rollback, or a deployment that was started
     /// in spite of it, is not held.
     #[must_use]
-    pub fn covers(&self, attempt: &Attempt, cluster: &str, now: Timestamp) -> bool {
+    pub fn covers(&self, attempt: &Attempt, clusters: &[&str], now: Timestamp) -> bool {
         let here = self.application.as_ref().is_none_or(|name| *name == attempt.application)
             && self.environment.as_ref().is_none_or(|name| *name == attempt.at.environment)
-            && self.cluster.as_ref().is_none_or(|name| *name == cluster);
+            && self.cluster.as_ref().is_none_or(|name| clusters.contains(&name.as_str()));
         here && !self.is_over(now) && !attempt.is_urgent()
     }
 }
 
 impl Settings {
-    /// What keeps the attempt to that cluster account from beginning, if anything does: of several the one that lasts the
+    /// What keeps the attempt to these cluster accounts from beginning, if anything does: of several the one that lasts the
     /// longest.
     #[must_use]
-    pub fn freeze_of(&self, attempt: &Attempt, cluster: &str, now: Timestamp) -> Option<&LineStop> {
-        let covering = self.freezes.iter().filter(|freeze| freeze.covers(attempt, cluster, now));
+    pub fn freeze_of(&self, attempt: &Attempt, clusters: &[&str], now: Timestamp) -> Option<&LineStop> {
+        let covering = self.freezes.iter().filter(|freeze| freeze.covers(attempt, clusters, now));
         covering.max_by_key(|freeze| (freeze.until.is_none(), freeze.until))
     }
 }
@@ -195,17 +195,20 @@ mod tests {
     #[test]
     fn a_freeze_holds_what_it_names_until_it_is_over() {
         let attempt = attempt();
-        assert!(freeze(1, None, None).covers(&attempt, "west", at(10)));
-        assert!(freeze(1, Some("prod"), Some(11)).covers(&attempt, "west", at(10)));
-        assert!(!freeze(1, Some("prod"), Some(10)).covers(&attempt, "west", at(10)));
-        assert!(!freeze(1, Some("dev"), None).covers(&attempt, "west", at(10)));
+        assert!(freeze(1, None, None).covers(&attempt, &["west"], at(10)));
+        assert!(freeze(1, Some("prod"), Some(11)).covers(&attempt, &["west"], at(10)));
+        assert!(!freeze(1, Some("prod"), Some(10)).covers(&attempt, &["west"], at(10)));
+        assert!(!freeze(1, Some("dev"), None).covers(&attempt, &["west"], at(10)));
         let other = LineStop { application: Some("bank".to_owned()), ..freeze(1, None, None) };
-        assert!(!other.covers(&attempt, "west", at(10)));
+        assert!(!other.covers(&attempt, &["west"], at(10)));
         let on = |name: &str| LineStop { cluster: Some(name.to_owned()), ..freeze(1, None, None) };
-        assert!(on("west").covers(&attempt, "west", at(10)) && !on("east").covers(&attempt, "west", at(10)));
+        assert!(
+            on("west").covers(&attempt, &["west"], at(10)) && !on("east").covers(&attempt, &["west"], at(10))
+        );
+        assert!(on("east").covers(&attempt, &["west", "east"], at(10)));
         let urgent = FreezeOverride { by: "ann".to_owned(), reason: "the fix".to_owned() };
         let urgent = Attempt { freeze_override: Some(urgent), ..attempt };
-        assert!(!freeze(1, None, None).covers(&urgent, "west", at(10)));
+        assert!(!freeze(1, None, None).covers(&urgent, &["west"], at(10)));
     }
 
     #[test]
@@ -213,7 +216,7 @@ mod tests {
         let attempt = attempt();
         let named = |freezes: &[LineStop]| {
             let settings = Settings { freezes: freezes.to_vec(), ..Settings::default() };
-            settings.freeze_of(&attempt, "west", at(1)).map(|freeze| freeze.id.clone())
+            settings.freeze_of(&attempt, &["west"], at(1)).map(|freeze| freeze.id.clone())
         };
         let (short, long, open) = (freeze(1, None, Some(5)), freeze(2, None, Some(9)), freeze(3, None, None));
         assert_eq!(named(&[short.clone(), long.clone()]), Some(long.id.clone()));

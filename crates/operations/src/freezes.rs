@@ -11,7 +11,7 @@ use pilothouse_domain::settings::{FreezeOverride, LineStop};
 use pilothouse_domain::timeline::Happening;
 use pilothouse_store::{Record as _, Transaction, Versioned};
 
-use crate::advance::cluster;
+use crate::advance::clusters;
 use crate::gates::resuming;
 use crate::lanes::frozen_place;
 use crate::set_limit::change;
@@ -152,7 +152,7 @@ pub(crate) async fn check_override(
     }
     let settings = context.settings().await?;
     let free = Attempt { freeze_override: None, ..attempt.clone() };
-    match settings.freeze_of(&free, cluster(release, attempt), context.now()) {
+    match settings.freeze_of(&free, &clusters(release, attempt), context.now()) {
         Some(_) => Ok(()),
         None => Err(OperationError::Conflicting(format!(
             "cannot override: no freeze covers `{}`; deploy without it",

@@ -31,6 +31,7 @@ pub(crate) fn new_attempt(
         held: Held::default(),
         losses: Losses::default(),
         fence: None,
+        slots: Vec::new(),
         restarts: 0,
         rolled_back_by: None,
         frozen: None,

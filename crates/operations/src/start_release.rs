@@ -122,7 +122,7 @@ pub(crate) async fn following(
 }
 
 impl StartRelease {
-    /// The release's record; the revision is copied into it.
+    /// The release's record; the revision is copied into it, with each stage over several clusters written out (X9).
     pub(crate) fn release(self, id: ReleaseId, status: ReleaseStatus, now: Timestamp) -> Release {
         let revision = Arc::unwrap_or_clone(self.revision);
         Release {
@@ -130,7 +130,7 @@ impl StartRelease {
             application: revision.spec.application.clone(),
             pipeline: revision.spec.pipeline.clone(),
             revision: revision.revision,
-            spec: revision.spec,
+            spec: revision.spec.over_clusters(),
             status,
             artifacts: self.artifacts,
             parameters: self.parameters,

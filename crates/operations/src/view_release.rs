@@ -251,6 +251,7 @@ fn stage(records: &ReleaseRecords, attempt: &Attempt, spec: &StageSpec) -> Stage
         depends_on: spec.depends_on.clone(),
         requires: Some(spec.requires.clone()).filter(|requires| *requires != Requires::All),
         always_run: spec.always_run,
+        cluster: spec.cluster.clone(),
         // What has not begun when the attempt is at its end never will.
         status: if attempt.state.is_terminal() { StageState::NotRun } else { StageState::NotStarted },
         reason: None,

@@ -15,7 +15,7 @@ use crate::advance::{is_over, not_run, run_it};
 use crate::control_deployment::after_run_ended;
 use crate::lanes::wake_line_of;
 use crate::load::{SYSTEM, outcomes};
-use crate::stage_steps::is_answered;
+use crate::stage_steps::{is_answered, is_ended_by_another};
 use crate::{Context, OperationError};
 
 /// Wakes whatever of the attempt waits for what has come already. Whoever ends a wait wakes it, but may die in between:
@@ -51,7 +51,10 @@ async fn has_come(context: &Context, attempt: &Attempt, awaited: &Awaited) -> Re
         // It was let through, and a pause came in between.
         None => Ok(attempt.admission() != Admission::Held),
         Some(_) if attempt.is_canceling() => Ok(true),
-        Some(run) => Ok(!run.record.status.is_terminal() && is_answered(context, &run).await?),
+        Some(run) if run.record.status.is_terminal() => Ok(false),
+        Some(run) => {
+            Ok(is_answered(context, &run).await? || is_ended_by_another(context, attempt, stage).await?)
+        }
     }
 }
 
@@ -136,6 +139,7 @@ pub(crate) async fn pass_over(
         plan: Value::Null,
         action: Value::Null,
         output: Value::Null,
+        cluster: stage.cluster.clone(),
         carried_from: None,
         has_snapshot: false,
     };

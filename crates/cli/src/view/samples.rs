@@ -230,6 +230,7 @@ pub(crate) fn stage(
         always_run: false,
         status,
         reason: reason.map(str::to_owned),
+        cluster: None,
         evidence: None,
         progress: None,
         started_at: Some(at(from)),

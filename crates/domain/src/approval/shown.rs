@@ -99,7 +99,9 @@ impl Shown {
             artifacts: release.artifacts.clone(),
             parameters: release.parameters.clone(),
             environment: attempt.at.environment.clone(),
-            cluster: environment.map(|e| e.cluster.clone()).unwrap_or_default(),
+            cluster: environment
+                .map(|e| e.clusters().into_iter().collect::<Vec<_>>().join(", "))
+                .unwrap_or_default(),
             namespace: environment.map(|e| e.namespace.clone()).unwrap_or_default(),
             attempt: attempt.at.number,
             kind: attempt.kind.name().to_owned(),

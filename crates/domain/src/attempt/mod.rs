@@ -181,6 +181,9 @@ pub struct Attempt {
     /// What it passed on its way to its stages.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub passed: Vec<Hurdle>,
+    /// The clusters of which it has a slot already, while it waits for one of another (X9).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub slots: Vec<String>,
     /// Who paused, stopped or resumed it last (N12-N14).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub controlled_by: Option<String>,
@@ -345,6 +348,7 @@ impl Attempt {
     pub fn without_room(&self) -> Self {
         let mut next = self.clone();
         next.passed.retain(|hurdle| !matches!(hurdle, Hurdle::Limit | Hurdle::Slot));
+        next.slots.clear();
         next
     }
 

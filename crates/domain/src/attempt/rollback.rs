@@ -19,7 +19,8 @@ pub const ROLLBACK_TIMEOUT: Span = Span::from_secs(900);
 /// One stage to take back.
 ///
 /// Written as the stage's name alone when it belongs to the attempt that the rollback undoes, as
-/// `{"stage": …, "attempt": …}` when it belongs to an earlier attempt of the same release.
+/// `{"stage": …, "attempt": …}` when it belongs to an earlier attempt of the same release, and with its `cluster` when
+/// that is not the environment's.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(from = "UndoStepWritten", into = "UndoStepWritten")]
 #[schemars(with = "UndoStepWritten")]
@@ -28,6 +29,8 @@ pub struct UndoStep {
     pub stage: String,
     /// The attempt it ran in; `None`: the one that the rollback undoes.
     pub attempt: Option<u32>,
+    /// The cluster account that it acted on; `None`: the environment's.
+    pub cluster: Option<String>,
 }
 
 /// How [`UndoStep`] is stored.
@@ -37,6 +40,16 @@ pub struct UndoStep {
 enum UndoStepWritten {
     /// A stage of the attempt that is undone.
     Name(String),
+    /// A stage that acted on another cluster than the environment's.
+    On {
+        /// The stage's name.
+        stage: String,
+        /// The cluster account.
+        cluster: String,
+        /// The attempt's number, if it is an earlier one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        attempt: Option<u32>,
+    },
     /// A stage of an earlier attempt.
     Of {
         /// The stage's name.
@@ -49,8 +62,11 @@ enum UndoStepWritten {
 impl From<UndoStepWritten> for UndoStep {
     fn from(written: UndoStepWritten) -> Self {
         match written {
-            UndoStepWritten::Name(stage) => Self { stage, attempt: None },
-            UndoStepWritten::Of { stage, attempt } => Self { stage, attempt: Some(attempt) },
+            UndoStepWritten::Name(stage) => Self { stage, attempt: None, cluster: None },
+            UndoStepWritten::On { stage, cluster, attempt } => {
+                Self { stage, attempt, cluster: Some(cluster) }
+            }
+            UndoStepWritten::Of { stage, attempt } => Self { stage, attempt: Some(attempt), cluster: None },
         }
     }
 }
@@ -58,15 +74,16 @@ impl From<UndoStepWritten> for UndoStep {
 impl From<UndoStep> for UndoStepWritten {
     fn from(step: UndoStep) -> Self {
         match step {
-            UndoStep { stage, attempt: None } => Self::Name(stage),
-            UndoStep { stage, attempt: Some(attempt) } => Self::Of { stage, attempt },
+            UndoStep { stage, attempt, cluster: Some(cluster) } => Self::On { stage, cluster, attempt },
+            UndoStep { stage, attempt: None, cluster: None } => Self::Name(stage),
+            UndoStep { stage, attempt: Some(attempt), cluster: None } => Self::Of { stage, attempt },
         }
     }
 }
 
 impl From<&str> for UndoStep {
     fn from(stage: &str) -> Self {
-        Self { stage: stage.to_owned(), attempt: None }
+        Self { stage: stage.to_owned(), attempt: None, cluster: None }
     }
 }
 
@@ -162,10 +179,18 @@ mod tests {
         let old: Vec<UndoStep> = serde_json::from_str(r#"["Deploy", "Config"]"#).unwrap();
         assert_eq!(old, [UndoStep::from("Deploy"), UndoStep::from("Config")]);
         assert_eq!(serde_json::to_string(&old).unwrap(), r#"["Deploy","Config"]"#);
-        let chain = vec![UndoStep { stage: "Deploy".to_owned(), attempt: Some(1) }];
+        let chain = vec![UndoStep { stage: "Deploy".to_owned(), attempt: Some(1), cluster: None }];
         let text = serde_json::to_string(&chain).unwrap();
         assert_eq!(text, r#"[{"stage":"Deploy","attempt":1}]"#);
         assert_eq!(serde_json::from_str::<Vec<UndoStep>>(&text).unwrap(), chain);
+        let there =
+            |attempt| UndoStep { attempt, cluster: Some("eu".to_owned()), ..UndoStep::from("Deploy (eu)") };
+        let text = serde_json::to_string(&[there(None), there(Some(2))]).unwrap();
+        assert_eq!(
+            text,
+            r#"[{"stage":"Deploy (eu)","cluster":"eu"},{"stage":"Deploy (eu)","cluster":"eu","attempt":2}]"#
+        );
+        assert_eq!(serde_json::from_str::<Vec<UndoStep>>(&text).unwrap(), [there(None), there(Some(2))]);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 mod approval;
 mod catalog;
 mod check;
+mod clusters;
 mod environment;
 mod gate;
 mod graph;
@@ -23,6 +24,7 @@ mod trigger;
 
 pub use approval::{ApprovalPolicy, Approvals, Approver, MOST_APPROVERS, OnExpiry, Order};
 pub use catalog::{ChannelTypeInfo, GivenApproval, StageCatalog, StageScope, StageTypeInfo, ValidateStage};
+pub use clusters::{ClusterOrder, name_in_cluster, over_clusters};
 pub use environment::{EnvironmentSpec, RollbackCause, RollbackMode, RollbackPolicy, Start};
 pub use gate::{CheckSpec, GateFailure, GateOrder, GatePolicy, Gates, MOST_SAMPLES};
 pub use graph::{environment_order, environments_after, first_environments, topological_order, upstreams};

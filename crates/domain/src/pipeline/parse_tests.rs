@@ -356,7 +356,7 @@ fn a_misspelt_key_is_not_missing_too() {
     line 9: environments[0].stages[0].tpye: unknown key; did you mean `type`?
     line 10: environments[0].stages[1]: the key `type` is missing
     line 11: environments[0].stages[2].timout: unknown key; did you mean `timeout`?
-    line 11: environments[0].stages[2].x: unknown key; other keys are `dependsOn`, `requires`, `alwaysRun`, `onFailure`, `timeout`, `if`, `rollback`, `trafficGuard`, `notify`
+    line 11: environments[0].stages[2].x: unknown key; other keys are `dependsOn`, `requires`, `alwaysRun`, `onFailure`, `timeout`, `if`, `rollback`, `trafficGuard`, `notify`, `cluster`, `clusters`, `clusterOrder`
     "#);
     insta::assert_snapshot!(with("triggers: [{ name: t, hook: h }, { name: u, tyep: cron, schedule: \"* * * * *\" }]\n"), @r#"
     line 8: triggers[0]: the key `type` is missing; it is one of `registry`, `webhook`, `cron`
@@ -370,7 +370,7 @@ fn an_unknown_stage_type_hides_no_key_that_no_type_has() {
     let lines = "- { name: A, type: wiat, duration: 1s, instructions: x, colour: red, onFialure: ignore }";
     insta::assert_snapshot!(stages(lines), @r"
     line 9: environments[0].stages[0].type: `wiat` is not known here: expected one of `deploy-manifest`, `manual-judgment`, `patch-image`, `wait`, `webhook`; did you mean `wait`?
-    line 9: environments[0].stages[0].colour: unknown key; other keys are `dependsOn`, `requires`, `alwaysRun`, `onFailure`, `timeout`, `if`, `rollback`, `trafficGuard`, `notify`
+    line 9: environments[0].stages[0].colour: unknown key; other keys are `dependsOn`, `requires`, `alwaysRun`, `onFailure`, `timeout`, `if`, `rollback`, `trafficGuard`, `notify`, `cluster`, `clusters`, `clusterOrder`
     line 9: environments[0].stages[0].onFialure: unknown key; did you mean `onFailure`?
     ");
 }

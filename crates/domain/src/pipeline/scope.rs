@@ -87,8 +87,23 @@ impl StageScope<'_> {
             let hint = if name == self.stage { "a stage cannot read itself".to_owned() } else { hint };
             return Some(Problem::new(path, message).with_hint(hint));
         }
+        if let Some(problem) = self.runs_in_clusters(name, path).filter(|_| what == "stage") {
+            return Some(problem);
+        }
         let hint = did_you_mean(name, known.iter().map(String::as_str));
         Some(Problem::new(path, format!("there is no {what} `{name}`")).with_optional_hint(hint))
+    }
+
+    /// What to read instead of a stage that runs once in each of several clusters (X9); nothing when it is no such stage.
+    #[must_use]
+    pub fn runs_in_clusters(&self, name: &str, path: &str) -> Option<Problem> {
+        let in_one = |stage: &&String| {
+            let rest = stage.strip_prefix(name).and_then(|rest| rest.strip_prefix(" ("));
+            rest.is_some_and(|rest| rest.ends_with(')'))
+        };
+        let first = self.stages.iter().find(in_one)?;
+        let message = format!("the stage `{name}` runs once in each of its clusters");
+        Some(Problem::new(path, message).with_hint(format!("read one of them: `stages[\"{first}\"]`")))
     }
 
     /// `approvals.before.input`: the approval must have been asked for, and the answer too.

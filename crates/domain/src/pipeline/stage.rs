@@ -4,6 +4,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::ClusterOrder;
+use super::clusters::MOST_CLUSTERS;
 use super::schema::{DNS_LABEL, FREE_NAME};
 use crate::duration::Span;
 use crate::traffic_guard::TrafficGuard;
@@ -48,6 +50,23 @@ pub struct StageSpec {
     /// person (T32).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notify: Vec<String>,
+    /// The cluster account that it acts on; the environment's when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = DNS_LABEL), length(max = 63))]
+    pub cluster: Option<String>,
+    /// The cluster accounts that it runs in, once in each: as `NAME (CLUSTER)`, with a run, a snapshot and an undo of its
+    /// own (X9). What depends on it waits for all of them; where its failure fails the deployment, a failure in one ends
+    /// it in the others.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = MOST_CLUSTERS), inner(regex(pattern = DNS_LABEL), length(max = 63)))]
+    pub clusters: Vec<String>,
+    /// In which order it runs in its `clusters`; in all at once when absent.
+    #[serde(default, skip_serializing_if = "ClusterOrder::is_default")]
+    pub cluster_order: ClusterOrder,
+    /// In a release: the stage of the pipeline that was written out to this one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(skip)]
+    pub each_of: Option<String>,
     /// The keys of the stage's type.
     #[serde(flatten)]
     #[schemars(skip)]

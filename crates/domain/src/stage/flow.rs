@@ -42,7 +42,7 @@ pub fn readiness(
         if let Admission::Closed { reason } = admission {
             return Readiness::Never { reason: reason.clone() };
         }
-        if let Some(failed) = failed {
+        if let Some(failed) = failed.or_else(|| aborted_by(stages, outcomes, stage)) {
             return Readiness::Never { reason: format!("stage `{failed}` failed") };
         }
         if let Some(reason) = unmet(stages, outcomes, stage) {
@@ -53,6 +53,21 @@ pub fn readiness(
     let held = *admission == Admission::Held && failed.is_none();
     let over = |name: &&str| outcomes.get(*name).is_some_and(StageStatus::is_terminal);
     if held || !upstreams(stages, &stage.name).iter().all(over) { Readiness::Wait } else { Readiness::Ready }
+}
+
+/// The stage that is the same as `stage` in another cluster, and whose failure ends this one too (X9).
+#[must_use]
+pub fn aborted_by<'a>(
+    stages: &'a [StageSpec],
+    outcomes: &StageOutcomes,
+    stage: &StageSpec,
+) -> Option<&'a str> {
+    if stage.always_run || !stage.aborts_together() {
+        return None;
+    }
+    let failed = |other: &&StageSpec| matches!(outcomes.get(&other.name), Some(StageStatus::Failed { .. }));
+    let same = stages.iter().filter(|other| other.each_of == stage.each_of && other.name != stage.name);
+    same.filter(failed).map(|other| other.name.as_str()).next()
 }
 
 /// The stage whose failure lets nothing new start.
@@ -112,10 +127,12 @@ fn unmet(stages: &[StageSpec], outcomes: &StageOutcomes, stage: &StageSpec) -> O
 /// failed with `stop_branch`, leaves the verdict to the others.
 #[must_use]
 pub fn verdict(stages: &[StageSpec], outcomes: &StageOutcomes) -> StagesVerdict {
-    if let Some(reason) = stages.iter().find_map(|stage| failure(stage, outcomes.get(&stage.name))) {
+    let failed = |stage: &&StageSpec| matches!(outcomes.get(&stage.name), Some(StageStatus::Failed { .. }));
+    // What failed says more than what was canceled because of it.
+    let first = stages.iter().filter(failed).chain(stages.iter().filter(|stage| !failed(stage)));
+    if let Some(reason) = first.into_iter().find_map(|stage| failure(stage, outcomes.get(&stage.name))) {
         return StagesVerdict::Failed { reason };
     }
-    let failed = |stage: &&StageSpec| matches!(outcomes.get(&stage.name), Some(StageStatus::Failed { .. }));
     match stages.iter().filter(failed).any(|stage| stage.on_failure == FailurePolicy::Ignore) {
         true => StagesVerdict::PartiallySucceeded,
         false => StagesVerdict::Succeeded,

@@ -307,3 +307,37 @@ proptest! {
         }
     }
 }
+
+/// One stage in two clusters, as a release has it (X9).
+fn in_two_clusters(on_failure: FailurePolicy) -> Vec<StageSpec> {
+    let mut written = stage("Deploy", &[], on_failure);
+    written.clusters = vec!["eu".to_owned(), "us".to_owned()];
+    crate::pipeline::over_clusters(&[written, stage("other", &[], FailurePolicy::FailPipeline)])
+}
+
+#[test]
+fn a_failure_in_one_cluster_ends_the_stage_in_the_others_where_it_fails_the_deployment() {
+    let aborted = |policy| {
+        let stages = in_two_clusters(policy);
+        let now = outcomes(&[("Deploy (us)", failed()), ("Deploy (eu)", StageStatus::Running)]);
+        let by = aborted_by(&stages, &now, &stages[0]).map(str::to_owned);
+        assert_eq!(aborted_by(&stages, &now, &stages[1]), None, "it does not end itself");
+        let late = outcomes(&[("Deploy (us)", failed())]);
+        (by, never(&readiness(&stages, &late, &Admission::Open, &stages[0])).is_some())
+    };
+    let us = || Some("Deploy (us)".to_owned());
+    assert_eq!(aborted(FailurePolicy::FailPipeline), (us(), true));
+    assert_eq!(aborted(FailurePolicy::FailBranch), (us(), true));
+    assert_eq!(aborted(FailurePolicy::StopBranch), (None, false));
+    assert_eq!(aborted(FailurePolicy::Ignore), (None, false));
+}
+
+#[test]
+fn the_verdict_names_what_failed_and_not_what_was_canceled_for_it() {
+    let stages = in_two_clusters(FailurePolicy::FailBranch);
+    let canceled = StageStatus::Canceled { by: "the failure of `Deploy (us)`".to_owned(), left: None };
+    let end =
+        outcomes(&[("Deploy (eu)", canceled), ("Deploy (us)", failed()), ("other", StageStatus::Succeeded)]);
+    let reason = "stage `Deploy (us)` failed: no".to_owned();
+    assert_eq!(verdict(&stages, &end), StagesVerdict::Failed { reason });
+}

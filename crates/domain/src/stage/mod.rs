@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-pub use flow::{Readiness, StageOutcomes, readiness, verdict};
+pub use flow::{Readiness, StageOutcomes, aborted_by, readiness, verdict};
 pub use plan::{UNDO, stages_of, undo_names};
 pub use transition::{StageEvent, StageRefused};
 
@@ -113,6 +113,9 @@ pub struct StageRun {
     /// The stage's type.
     #[serde(rename = "type")]
     pub stage_type: String,
+    /// The cluster account that it acts on; the environment's when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cluster: Option<String>,
     /// Where it stands.
     #[serde(flatten)]
     pub status: StageStatus,

@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use crate::attempt::{Attempt, AttemptKind, ROLLBACK_TIMEOUT, UndoStep};
 use crate::duration::Span;
-use crate::pipeline::{FailurePolicy, Requires, StageSpec};
+use crate::pipeline::{ClusterOrder, FailurePolicy, Requires, StageSpec};
 use crate::release::Release;
 
 /// The stage type that takes back what another stage changed.
@@ -68,6 +68,10 @@ fn undo_stage(step: &UndoStep, name: &str, previous: Option<String>, timeout: Sp
         rollback: None,
         traffic_guard: None,
         notify: Vec::new(),
+        cluster: step.cluster.clone(),
+        clusters: Vec::new(),
+        cluster_order: ClusterOrder::Parallel,
+        each_of: None,
         options,
     }
 }
@@ -78,7 +82,7 @@ mod tests {
 
     #[test]
     fn every_step_has_a_name_of_its_own_and_follows_the_one_before() {
-        let of = |stage: &str, attempt| UndoStep { stage: stage.to_owned(), attempt };
+        let of = |stage: &str, attempt| UndoStep { stage: stage.to_owned(), attempt, cluster: None };
         let steps = [of("Deploy", None), of("Deploy (attempt 1)", None), of("Deploy", Some(1))];
         let stages = undo_stages(&steps, ROLLBACK_TIMEOUT);
         let names: Vec<&str> = stages.iter().map(|s| s.name.as_str()).collect();

@@ -29,6 +29,7 @@ pub async fn complete(context: &Context, input: &ExecutionInput) -> Result<(), O
         }
         forget_tokens(context, &attempt.record).await?;
         let lanes = lanes_held(context, &attempt.record).await?;
+        let_go_of_many(context, &attempt.record, &lanes).await?;
         let Some(started) = write(context, &attempt, &lanes).await? else { continue };
         wake(context, &lanes).await?;
         for attempt in &started {
@@ -42,6 +43,24 @@ pub async fn complete(context: &Context, input: &ExecutionInput) -> Result<(), O
 async fn wake(context: &Context, lanes: &[LaneName]) -> Result<(), OperationError> {
     for lane in lanes {
         wake_lane(context, lane).await?;
+    }
+    Ok(())
+}
+
+/// The most lanes that are let go of in the transaction that completes an attempt: it starts up to forty others, and takes
+/// a hundred items.
+const LANES_AT_ONCE: usize = 3;
+
+/// Lets go of the slots of many clusters one by one: nothing of the attempt runs any more.
+async fn let_go_of_many(
+    context: &Context,
+    attempt: &Attempt,
+    lanes: &[LaneName],
+) -> Result<(), OperationError> {
+    for lane in lanes.iter().skip(LANES_AT_ONCE) {
+        let tx = letting_go(context, attempt, std::slice::from_ref(lane), Transaction::new()).await?;
+        // Who was faster leaves it to the transaction that follows.
+        context.commit(tx).await?;
     }
     Ok(())
 }

@@ -12,7 +12,7 @@ use super::lane::LANE_PATIENCE;
 use super::next::commit_or_reload;
 use super::pass::course;
 use crate::gates::resuming;
-use crate::lanes::{Stand, frozen_place, wake_lane};
+use crate::lanes::{Stand, frozen_place, letting_go, slots_held, wake_lane};
 use crate::load::SYSTEM;
 use crate::{Context, OperationError};
 
@@ -51,7 +51,7 @@ pub(super) async fn hold(context: &Context, attempt: &Versioned<Attempt>) -> Res
         return Ok(Hold::Free);
     }
     let release = context.release(&record.at.release).await?.record;
-    let freeze = settings.freeze_of(record, cluster(&release, record), context.now());
+    let freeze = settings.freeze_of(record, &clusters(&release, record), context.now());
     let course = course(&release, record, &settings.limits);
     let begins = hurdle(&record.state).filter(|hurdle| {
         let passed: Vec<Hurdle> = record.passed.iter().copied().chain([*hurdle]).collect();
@@ -84,7 +84,8 @@ async fn begin(
     let record = &attempt.record;
     // One freeze may follow another: it is held since the first of them.
     let since = record.frozen.as_ref().map_or_else(|| context.now(), |held| held.since);
-    let next = Attempt { frozen: Some(Frozen::by(freeze, since)), ..record.clone() };
+    let next = Attempt { frozen: Some(Frozen::by(freeze, since)), slots: Vec::new(), ..record.clone() };
+    let slots = slots_held(record);
     let what = Happening::DeploymentFrozen {
         by: freeze.by.clone(),
         reason: freeze.reason.clone(),
@@ -94,26 +95,28 @@ async fn begin(
         .replace(attempt, &next)
         .put(&frozen_place(context, record))
         .event(context.event(&record.at, SYSTEM, what));
-    let mut left = None;
+    tx = letting_go(context, record, &slots, tx).await?;
+    let mut left = slots;
     if let Some(stand) = stand.filter(|stand| stand.at_once.is_some()) {
         let place = stand.place(context, record);
         if stand.hurdle != Hurdle::Lane {
             tx = tx.delete_key(place.key());
-            left = Some(stand.lane);
+            left.push(stand.lane);
         } else if context.store.place_in_line(&place).await?.is_none() {
             tx = tx.put(&place);
         }
     }
     commit_or_reload(context, tx).await?;
-    if let Some(lane) = left {
+    for lane in left {
         wake_lane(context, &lane).await?;
     }
     Ok(Hold::Changed)
 }
 
-/// The cluster account that an attempt deploys to.
-pub(crate) fn cluster<'a>(release: &'a Release, attempt: &Attempt) -> &'a str {
-    release.environment(&attempt.at.environment).map_or("", |spec| spec.cluster.as_str())
+/// The cluster accounts that an attempt deploys to.
+pub(crate) fn clusters<'a>(release: &'a Release, attempt: &Attempt) -> Vec<&'a str> {
+    let spec = release.environment(&attempt.at.environment);
+    spec.map(|spec| spec.clusters().into_iter().collect()).unwrap_or_default()
 }
 
 async fn let_go(context: &Context, attempt: &Versioned<Attempt>) -> Result<Hold, OperationError> {
@@ -134,6 +137,6 @@ pub(crate) async fn is_frozen(context: &Context, attempt: &Attempt) -> Result<bo
     let Some(held) = &attempt.frozen else { return Ok(false) };
     let settings = context.settings().await?;
     let release = context.release(&attempt.at.release).await?.record;
-    let freeze = settings.freeze_of(attempt, cluster(&release, attempt), context.now());
+    let freeze = settings.freeze_of(attempt, &clusters(&release, attempt), context.now());
     Ok(freeze.is_some_and(|freeze| freeze.id == held.freeze))
 }

@@ -17,7 +17,7 @@ use super::pass::{course, pass};
 use super::settle::ended;
 use crate::control_deployment::gives_room_back;
 use crate::holds::held_meanwhile;
-use crate::lanes::{Stand, wake_lane};
+use crate::lanes::{Stand, pass_free_clusters, wake_lane};
 use crate::load::SYSTEM;
 use crate::retry::outdated;
 use crate::wake::{answer, wake_waits};
@@ -42,8 +42,7 @@ pub(super) async fn enter_lane(
     if stand.hurdle != Hurdle::Lane && stand.at_once.is_none() {
         // The limit was lifted meanwhile: there is nothing to hold.
         let tx = Transaction::new().delete_key(stand.place(context, record).key());
-        commit_or_reload(context, pass(context, attempt, record, stand.hurdle, tx).await?).await?;
-        return Ok(None);
+        return found_room(context, attempt, &stand, tx).await.map(|()| None);
     }
     let found = look(context, &stand, record).await?;
     match found.entry {
@@ -238,12 +237,28 @@ async fn take(
     let record = &attempt.record;
     let tx = holding(head, held, &stand.place(context, record), Transaction::new());
     if stand.hurdle != Hurdle::Lane {
-        return commit_or_reload(context, pass(context, attempt, record, stand.hurdle, tx).await?).await;
+        return found_room(context, attempt, stand, tx).await;
     }
     let fence = held.held_by(&record.at).map_or(held.fence, |holder| holder.fence);
     let entering = Attempt { fence: Some(fence), ..record.clone() };
     let tx = tx.event(context.event(&record.at, SYSTEM, Happening::LaneEntered { fence }));
     commit_or_reload(context, pass(context, attempt, &entering, Hurdle::Lane, tx).await?).await
+}
+
+/// Commits that an attempt found room at a limit: it passes it, or asks for the slots of its next cluster.
+async fn found_room(
+    context: &Context,
+    attempt: &Versioned<Attempt>,
+    stand: &Stand,
+    tx: Transaction,
+) -> Result<(), OperationError> {
+    let release = context.release(&attempt.record.at.release).await?.record;
+    let (next, all) = stand.entered(&release, &attempt.record, &context.limits().await?);
+    let tx = match all {
+        true => pass(context, attempt, &next, stand.hurdle, tx).await?,
+        false => tx.replace(attempt, &next),
+    };
+    commit_or_reload(context, tx).await
 }
 
 /// Lets an attempt that waits for room again after a pause go on, as far as there is room (A26, A27); whether it got
@@ -286,7 +301,10 @@ async fn cleared_again(
     let release = context.release(&attempt.record.at.release).await?.record;
     let limits = context.limits().await?;
     let course = course(&release, &attempt.record, &limits);
-    let next = attempt.record.clear(stand.hurdle, course, SYSTEM, context.now())?;
+    let next = match stand.entered(&release, &attempt.record, &limits) {
+        (next, true) => next.clear(stand.hurdle, course, SYSTEM, context.now())?,
+        (next, false) => next,
+    };
     let mut tx = tx.replace(attempt, &next);
     let further = next.in_line_for();
     if let Some(stand) = further.and_then(|hurdle| Stand::at(&release, &next, hurdle, &limits)) {
@@ -321,6 +339,10 @@ pub(crate) async fn coming_back(
         && next.in_line_for() != Some(hurdle)
     {
         next = next.apply(AttemptEvent::Requeued { hurdle }, SYSTEM, context.now())?;
+    }
+    if let (Some(Hurdle::Slot), Some(spec)) = (next.in_line_for(), release.environment(&next.at.environment))
+    {
+        pass_free_clusters(spec, &mut next.slots, &limits);
     }
     let stand = next.in_line_for().and_then(|hurdle| Stand::at(&release, &next, hurdle, &limits));
     // Whom a freeze holds stands in no line but its environment's: others pass it elsewhere.

@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 
 pub use complete::complete;
 pub use expire::expire;
-pub(crate) use freeze::{cluster, is_frozen};
+pub(crate) use freeze::{clusters, is_frozen};
 pub(crate) use lane::{LANE_PATIENCE, coming_back, regain};
 pub use next::advance;
 pub use settle::{fail, settle};

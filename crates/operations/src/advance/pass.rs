@@ -23,7 +23,7 @@ pub(crate) fn course(release: &Release, attempt: &Attempt, limits: &Limits) -> C
     // Who a stage waits for must not wait for the room that this stage's deployment holds (T36).
     let counted = release.cause.parent().is_none_or(|parent| !parent.waited);
     let limit = counted && limits.deployments.is_some();
-    let slot = counted && limits.clusters.contains_key(&spec.cluster);
+    let slot = counted && spec.clusters().into_iter().any(|name| limits.clusters.contains_key(name));
     let approval = spec.approvals.as_ref().is_some_and(|a| a.before.is_some());
     let policy = gates::policy(release, attempt, GateSide::Before);
     let gates_after_approval = policy.is_some_and(|p| p.order == GateOrder::AfterApproval);

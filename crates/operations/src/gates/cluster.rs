@@ -19,6 +19,9 @@ const ROOTS: [&str; 1] = ["object"];
 struct Options {
     /// The object to look at.
     object: Object,
+    /// The cluster account to look in, if not the environment's (X9).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    cluster: Option<String>,
     /// For a Deployment, StatefulSet or DaemonSet: all the pods that it wants must be available, at its latest version.
     #[serde(default)]
     available: bool,
@@ -60,7 +63,8 @@ impl CheckType for ClusterCheck {
         Box::pin(async move {
             let options: Options = check.options()?;
             let address = address(&options.object, &check.environment.namespace)?;
-            let cluster = check.context.clusters.get(&check.environment.cluster).await;
+            let account = options.cluster.as_deref().unwrap_or(&check.environment.cluster);
+            let cluster = check.context.clusters.get(account).await;
             let cluster = cluster.map_err(|error| error.to_string())?;
             let object = cluster.get(&address).await.map_err(|error| error.to_string())?;
             let Some(object) = object else {

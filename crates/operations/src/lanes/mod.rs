@@ -5,7 +5,7 @@ mod wake;
 
 use pilothouse_domain::attempt::{Attempt, Hurdle};
 use pilothouse_domain::lane::{LaneName, Waiting};
-use pilothouse_domain::pipeline::LanePolicy;
+use pilothouse_domain::pipeline::{EnvironmentSpec, LanePolicy};
 use pilothouse_domain::release::Release;
 use pilothouse_domain::settings::{Limits, Settings};
 use pilothouse_store::{Record, Transaction};
@@ -41,11 +41,28 @@ impl Stand {
                 return Some(Self { hurdle, lane, policy: rules.policy, at_once: rules.at_once() });
             }
             Hurdle::Limit => LaneName::Installation {},
-            Hurdle::Slot => LaneName::Cluster { name: spec?.cluster.clone() },
+            Hurdle::Slot => LaneName::Cluster { name: next_cluster(spec?, &attempt.slots)?.to_owned() },
             Hurdle::Schedule | Hurdle::Gates | Hurdle::Approval => return None,
         };
         let at_once = limits.of(&lane);
         Some(Self { hurdle, lane, policy: LanePolicy::Sequential, at_once })
+    }
+
+    /// The attempt once it has found room there; whether it has all the room that the hurdle asks for. The slots of
+    /// several clusters are taken one after the other, by name: so two that want the same never wait for each other.
+    pub(crate) fn entered(&self, release: &Release, attempt: &Attempt, limits: &Limits) -> (Attempt, bool) {
+        let spec = release.environment(&attempt.at.environment);
+        let (Hurdle::Slot, LaneName::Cluster { name }, Some(spec)) = (self.hurdle, &self.lane, spec) else {
+            return (attempt.clone(), true);
+        };
+        let mut next = attempt.clone();
+        next.slots.push(name.clone());
+        pass_free_clusters(spec, &mut next.slots, limits);
+        let all = spec.clusters().iter().all(|cluster| next.slots.iter().any(|slot| slot == cluster));
+        if all {
+            next.slots.clear();
+        }
+        (next, all)
     }
 
     /// The attempt's place in line there.
@@ -57,6 +74,26 @@ impl Stand {
             urgent: attempt.is_urgent(),
             at_once: self.at_once.filter(|_| self.hurdle == Hurdle::Lane),
             since: context.now(),
+        }
+    }
+}
+
+/// The first cluster of which there is no slot yet; when there is one of each, any of them.
+fn next_cluster<'s>(spec: &'s EnvironmentSpec, slots: &[String]) -> Option<&'s str> {
+    let clusters = spec.clusters();
+    let missing = clusters.iter().find(|cluster| !slots.iter().any(|slot| slot == *cluster));
+    missing.or(clusters.last()).copied()
+}
+
+/// Notes those that come next and are not limited as passed: nobody waits there.
+pub(crate) fn pass_free_clusters(spec: &EnvironmentSpec, slots: &mut Vec<String>, limits: &Limits) {
+    let missing = |slots: &[String], cluster: &str| !slots.iter().any(|slot| slot == cluster);
+    for cluster in spec.clusters() {
+        if missing(slots, cluster) {
+            if limits.clusters.contains_key(cluster) {
+                return;
+            }
+            slots.push(cluster.to_owned());
         }
     }
 }
@@ -138,10 +175,20 @@ pub(crate) async fn limits_held(
     }
     if attempt.passed.contains(&Hurdle::Slot) {
         let release = context.release(&attempt.at.release).await?.record;
-        let spec = release.environment(&attempt.at.environment);
-        lanes.extend(spec.map(|spec| LaneName::Cluster { name: spec.cluster.clone() }));
+        let clusters = release.environment(&attempt.at.environment).map(EnvironmentSpec::clusters);
+        lanes.extend(clusters.unwrap_or_default().into_iter().map(slots_of));
     }
+    lanes.extend(slots_held(attempt));
     Ok(lanes)
+}
+
+fn slots_of(cluster: &str) -> LaneName {
+    LaneName::Cluster { name: cluster.to_owned() }
+}
+
+/// The clusters of which an attempt that waits for a slot of another has one.
+pub(crate) fn slots_held(attempt: &Attempt) -> Vec<LaneName> {
+    attempt.slots.iter().map(|cluster| slots_of(cluster)).collect()
 }
 
 /// Adds to `tx` that the attempt lets go of each of the lanes that it holds.

@@ -90,7 +90,11 @@ async fn wake_head(
             break;
         }
         let attempt = context.store.attempt(&waiting.record.attempt).await?;
-        match attempt.filter(|attempt| waits_in(&attempt.record, lane)) {
+        let here = match &attempt {
+            Some(attempt) => waits_in(context, &attempt.record, lane).await?,
+            None => false,
+        };
+        match attempt.filter(|_| here) {
             // Its stages are held back; nobody but whoever wakes it lets it in.
             Some(attempt) if attempt.record.state.status() == AttemptStatus::InProgress => {
                 changed |= regain(context, &attempt.record.at).await?;
@@ -111,14 +115,20 @@ async fn wake_head(
 }
 
 /// Whether the attempt wants to come into the lane, and may. Who is paused comes back to the place when resumed.
-fn waits_in(attempt: &Attempt, lane: &LaneName) -> bool {
+async fn waits_in(context: &Context, attempt: &Attempt, lane: &LaneName) -> Result<bool, OperationError> {
     let here = match lane {
         LaneName::Environment { .. } => Hurdle::Lane,
         LaneName::Installation {} => Hurdle::Limit,
         LaneName::Cluster { .. } => Hurdle::Slot,
-        LaneName::Freeze {} => return false,
+        LaneName::Freeze {} => return Ok(false),
     };
-    attempt.in_line_for() == Some(here) && attempt.control == Control::Running
+    if attempt.in_line_for() != Some(here) || attempt.control != Control::Running {
+        return Ok(false);
+    }
+    // It may have this cluster's slot already, and wait for another's.
+    let other =
+        here == Hurdle::Slot && context.stand_of(attempt).await?.is_some_and(|stand| stand.lane != *lane);
+    Ok(!other)
 }
 
 /// Frees a lease of those holders whose attempts are completed or gone: how many they were.

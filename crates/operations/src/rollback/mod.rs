@@ -154,11 +154,13 @@ fn changes(
     let changed = |name: &str| runs.iter().find(|r| r.record.stage == name && r.record.has_snapshot);
     let mut undo: Vec<_> = topological_order(&stages)
         .into_iter()
-        .filter_map(|i| Some((changed(&stages[i].name)?.record.started_at, stages[i].name.clone())))
+        .filter_map(|i| Some(&changed(&stages[i].name)?.record))
         .collect();
     undo.reverse();
-    undo.sort_by_key(|(started, _)| std::cmp::Reverse(*started));
-    undo.into_iter().map(|(_, stage)| UndoStep { stage, attempt: number }).collect()
+    undo.sort_by_key(|run| std::cmp::Reverse(run.started_at));
+    let step =
+        |run: &StageRun| UndoStep { stage: run.stage.clone(), attempt: number, cluster: run.cluster.clone() };
+    undo.into_iter().map(step).collect()
 }
 
 /// What must not come back by itself from now on.

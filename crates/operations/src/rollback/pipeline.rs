@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use pilothouse_domain::attempt::{Attempt, RollbackPipeline};
-use pilothouse_domain::pipeline::{EnvironmentSpec, PipelineSpec, StageSpec, topological_order};
+use pilothouse_domain::pipeline::{
+    EnvironmentSpec, PipelineSpec, StageSpec, over_clusters, topological_order,
+};
 use pilothouse_domain::problem::Problem;
 use pilothouse_domain::release::Release;
 use pilothouse_domain::stage::{StageRun, StageStatus};
@@ -59,14 +61,15 @@ pub(super) async fn way(
     let Some(its) = environment_for(&revision.spec, &undone.at.environment) else {
         return note(&format!("has several environments and none of them is `{}`", undone.at.environment));
     };
-    if size(&its.stages) > MOST_BYTES {
+    let stages = over_clusters(&its.stages);
+    if size(&stages) > MOST_BYTES {
         return note("has become too large to be run as a rollback");
     }
     let previous = context.release(&previous.at.release).await?.record;
     Ok(Way::Pipeline(Box::new(RollbackPipeline {
         name: name.clone(),
         revision: revision.revision,
-        stages: its.stages.clone(),
+        stages,
         parameters: parameters(&revision.spec, release),
         release: previous.id,
         artifacts: previous.artifacts,
@@ -159,11 +162,11 @@ fn misfits(
             Problem::new(path, format!("the pipeline `{name}` has no environment `{}`", environment.name))
                 .with_hint("give it an environment of that name, or only one environment"),
         ),
-        Some(its) if size(&its.stages) > MOST_BYTES => problems.push(
+        Some(its) if size(&over_clusters(&its.stages)) > MOST_BYTES => problems.push(
             Problem::new(path, format!("the stages of `{name}` are too large to be run as a rollback"))
                 .with_hint(format!(
                     "they may have {MOST_BYTES} bytes as JSON, and have {}",
-                    size(&its.stages)
+                    size(&over_clusters(&its.stages))
                 )),
         ),
         Some(_) => {}

@@ -13,7 +13,7 @@ use pilothouse_domain::timeline::Happening;
 use pilothouse_store::{Transaction, Versioned};
 use serde_json::{Map, Value};
 
-use super::cancel::{cancels, end_canceled, too_late};
+use super::cancel::{cancel_of, end_canceled, too_late};
 use super::end::{end_run, not_allowed, start_and_end, told_again};
 use super::wait::seconds_left;
 use super::{Loaded, StageInput, StageNext, scope};
@@ -63,7 +63,7 @@ async fn resume(
     run: &Versioned<StageRun>,
 ) -> Result<Option<StageNext>, OperationError> {
     let attempt = &loaded.attempt.record;
-    if let Some(cancel) = cancels(context, attempt, spec, &run.record) {
+    if let Some(cancel) = cancel_of(context, loaded, attempt, spec, &run.record).await? {
         return end_canceled(context, loaded, run, &cancel).await.map(Some);
     }
     Ok(match &run.record.status {
@@ -115,7 +115,10 @@ async fn open(
     }
     let before = given_before(context, loaded).await?;
     let runs = runs.iter().map(|r| &r.record);
-    let scope = scope(&loaded.release, &loaded.attempt.record, runs, before.as_ref());
+    let mut scope = scope(&loaded.release, &loaded.attempt.record, runs, before.as_ref());
+    if let Some(cluster) = &spec.cluster {
+        scope["environment"]["cluster"] = Value::from(cluster.as_str());
+    }
     let mut run = blank(context, loaded, spec);
     match evaluate(spec, kind, &loaded.release.artifacts, &scope) {
         Ok(Evaluated::Skip(reason)) => {
@@ -170,6 +173,7 @@ pub(super) fn blank(context: &Context, loaded: &Loaded, spec: &StageSpec) -> Sta
         plan: Value::Null,
         action: Value::Null,
         output: Value::Null,
+        cluster: spec.cluster.clone(),
         carried_from: None,
         has_snapshot: false,
     }
@@ -230,7 +234,7 @@ async fn act(
         };
     }
     let attempt = context.check_fence(&loaded.attempt.record).await?;
-    if let Some(cancel) = cancels(context, &attempt, spec, &run.record) {
+    if let Some(cancel) = cancel_of(context, loaded, &attempt, spec, &run.record).await? {
         return end_canceled(context, loaded, &run, &cancel).await;
     }
     let begun = match kind.begin(&loaded.stage(context, &run.record)?).await {

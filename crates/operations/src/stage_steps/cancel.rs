@@ -9,6 +9,7 @@ use pilothouse_domain::stage::{StageRun, StageStatus, stages_of};
 use pilothouse_store::Versioned;
 
 use super::end::end_run;
+use super::together::ended_by;
 use super::{Loaded, StageInput, StageNext};
 use crate::{Context, OperationError};
 
@@ -54,12 +55,7 @@ fn last_seen(run: &StageRun) -> Option<String> {
 }
 
 /// The cancel that ends `run` now, if there is one.
-pub(super) fn cancels(
-    context: &Context,
-    attempt: &Attempt,
-    spec: &StageSpec,
-    run: &StageRun,
-) -> Option<Cancel> {
+fn cancels(context: &Context, attempt: &Attempt, spec: &StageSpec, run: &StageRun) -> Option<Cancel> {
     Cancel::of(attempt).filter(|cancel| cancel.ends(spec, run, context.now()))
 }
 
@@ -67,6 +63,21 @@ pub(super) fn cancels(
 pub(super) fn deadline(attempt: &Attempt, run: &StageRun) -> Timestamp {
     let until = Cancel::of(attempt).and_then(|cancel| cancel.until);
     until.map_or(run.deadline, |until| until.min(run.deadline))
+}
+
+/// The same for a run whose stage may be ended by a failure in another cluster, too (X9).
+pub(super) async fn cancel_of(
+    context: &Context,
+    loaded: &Loaded,
+    attempt: &Attempt,
+    spec: &StageSpec,
+    run: &StageRun,
+) -> Result<Option<Cancel>, OperationError> {
+    if let Some(cancel) = cancels(context, attempt, spec, run) {
+        return Ok(Some(cancel));
+    }
+    let by = ended_by(context, attempt, &loaded.stages, spec).await?;
+    Ok(by.map(|by| Cancel { by, until: None }))
 }
 
 /// Why a stage that has not begun never will, because the cancel's time is over.
@@ -79,6 +90,7 @@ pub(super) fn too_late(context: &Context, attempt: &Attempt) -> Option<String> {
 pub(super) async fn asked_to_end(
     context: &Context,
     input: &StageInput,
+    loaded: &Loaded,
     spec: &StageSpec,
     run: &StageRun,
     interval: Duration,
@@ -87,7 +99,7 @@ pub(super) async fn asked_to_end(
         tokio::time::sleep(interval).await;
         // What cannot be read now is read in the next round; what is at its end is the caller's to find out.
         let Ok(attempt) = context.current(&input.execution).await else { continue };
-        if cancels(context, &attempt.record, spec, run).is_some() {
+        if let Ok(Some(_)) = cancel_of(context, loaded, &attempt.record, spec, run).await {
             return;
         }
     }

@@ -8,11 +8,12 @@ use serde_json::Value;
 
 use super::begin::blank;
 use super::cancel::broken;
+use super::together::ends_others;
 use super::{Loaded, StageInput, StageNext};
 use crate::control_deployment::after_run_ended;
 use crate::load::SYSTEM;
 use crate::stages::StageEnd;
-use crate::wake::wake_stages;
+use crate::wake::{wake_stages, wake_waits};
 use crate::{Context, OperationError};
 
 /// Ends a run, unless it has ended; wakes its dependents in either case.
@@ -45,13 +46,22 @@ pub(crate) async fn end_run(
         }
     }
     let attempt = context.attempt(&run.record.at).await?.record;
-    after(context, &attempt).await
+    after(context, &attempt, &seen.record.stage, &status).await
 }
 
-/// What follows a stage's end: a deployment that was pausing may be paused now, and others may begin.
-async fn after(context: &Context, attempt: &Attempt) -> Result<(), OperationError> {
+/// What follows a stage's end: a deployment that was pausing may be paused now, others may begin, and those that are the
+/// same in other clusters may have to end.
+async fn after(
+    context: &Context,
+    attempt: &Attempt,
+    stage: &str,
+    status: &StageStatus,
+) -> Result<(), OperationError> {
     if attempt.control == Control::Pausing {
         after_run_ended(context, &attempt.at).await?;
+    }
+    if ends_others(context, attempt, stage, status).await? {
+        return wake_waits(context, attempt).await;
     }
     wake_stages(context, attempt).await
 }
@@ -78,7 +88,9 @@ pub(crate) async fn close_question(
 
 /// The end of a stage that ended in an earlier step, or call of this one: that may have died before it woke those that wait.
 pub(super) async fn told_again(context: &Context, loaded: &Loaded) -> Result<StageNext, OperationError> {
-    after(context, &loaded.attempt.record).await?;
+    if let Some(run) = &loaded.run {
+        after(context, &loaded.attempt.record, &run.record.stage, &run.record.status).await?;
+    }
     Ok(StageNext::Ended)
 }
 

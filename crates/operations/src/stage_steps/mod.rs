@@ -5,6 +5,7 @@ mod cancel;
 mod end;
 mod observe;
 pub(crate) mod scope;
+mod together;
 mod wait;
 
 use pilothouse_domain::attempt::Attempt;
@@ -20,6 +21,7 @@ pub use end::fail;
 pub(crate) use end::{close_question, event};
 pub use observe::observe;
 pub(crate) use scope::scope;
+pub(crate) use together::is_ended_by_another;
 pub(crate) use wait::is_answered;
 pub use wait::{answered, await_answer};
 

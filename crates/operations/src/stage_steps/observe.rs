@@ -5,7 +5,7 @@ use pilothouse_domain::stage::{StageRun, StageStatus};
 use pilothouse_store::{Transaction, Versioned};
 
 use super::begin::verdict;
-use super::cancel::{asked_to_end, cancels, end_canceled};
+use super::cancel::{asked_to_end, cancel_of, end_canceled};
 use super::end::{end_run, told_again};
 use super::{Loaded, StageInput, StageNext};
 use crate::load::SYSTEM;
@@ -33,7 +33,8 @@ pub async fn observe(context: &Context, input: &StageInput) -> Result<StageNext,
             return told_again(context, &loaded).await;
         }
         let spec = loaded.spec(&input.stage)?;
-        if let Some(cancel) = cancels(context, &loaded.attempt.record, spec, &run.record) {
+        let attempt = &loaded.attempt.record;
+        if let Some(cancel) = cancel_of(context, &loaded, attempt, spec, &run.record).await? {
             return end_canceled(context, &loaded, run, &cancel).await;
         }
         let kind = context.stages.get(&run.record.stage_type)?;
@@ -41,7 +42,7 @@ pub async fn observe(context: &Context, input: &StageInput) -> Result<StageNext,
         let observed = tokio::select! {
             observed = kind.observe(&stage, LOOK_UP) => observed,
             // A call that takes longer does not keep a cancel waiting.
-            () = asked_to_end(context, input, spec, &run.record, LOOK_UP.as_duration()) => continue,
+            () = asked_to_end(context, input, &loaded, spec, &run.record, LOOK_UP.as_duration()) => continue,
         };
         let observed = match observed {
             Ok(observed) => observed,

@@ -49,7 +49,7 @@ pub(crate) fn scope<'a>(
     if let (Some(trigger), Some(first)) = (trigger.as_object_mut(), release.artifacts.first()) {
         trigger.insert("artifact".to_owned(), artifact(first));
     }
-    let namespace = release.environment(&attempt.at.environment).map(|e| e.namespace.as_str());
+    let spec = release.environment(&attempt.at.environment);
     let mut scope = json!({
         "params": release.parameters,
         "artifacts": artifacts(release),
@@ -62,7 +62,8 @@ pub(crate) fn scope<'a>(
         },
         "environment": {
             "name": attempt.at.environment,
-            "namespace": namespace,
+            "namespace": spec.map(|e| e.namespace.as_str()),
+            "cluster": spec.map(|e| e.cluster.as_str()),
             "attempt": attempt.at.number,
         },
         "stages": stages,

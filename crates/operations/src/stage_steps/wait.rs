@@ -8,7 +8,7 @@ use pilothouse_domain::timeline::Happening;
 use pilothouse_store::{Transaction, Versioned};
 use serde_json::json;
 
-use super::cancel::{cancels, deadline, end_canceled};
+use super::cancel::{Cancel, cancel_of, deadline, end_canceled};
 use super::end::{end_run, told_again};
 use super::{Loaded, StageInput, StageNext};
 use crate::load::{SYSTEM, outcomes};
@@ -38,7 +38,7 @@ pub async fn await_answer(context: &Context, input: &StageInput, token: &str) ->
         None => loaded.attempt.record.state.is_terminal() || !is_held(context, &loaded, &input.stage).await?,
         Some(run) => {
             run.record.status.is_terminal()
-                || cancels(context, &loaded.attempt.record, loaded.spec(&input.stage)?, &run.record).is_some()
+                || asked_to_end(context, &loaded, input, run).await?.is_some()
                 || is_answered(context, run).await?
         }
     };
@@ -46,6 +46,16 @@ pub async fn await_answer(context: &Context, input: &StageInput, token: &str) ->
         context.executions.answer(token, &json!({})).await?;
     }
     Ok(())
+}
+
+async fn asked_to_end(
+    context: &Context,
+    loaded: &Loaded,
+    input: &StageInput,
+    run: &Versioned<StageRun>,
+) -> Result<Option<Cancel>, OperationError> {
+    let spec = loaded.spec(&input.stage)?;
+    cancel_of(context, loaded, &loaded.attempt.record, spec, &run.record).await
 }
 
 /// Whether a stage that was let through, and has not begun, has to wait nevertheless.
@@ -66,7 +76,7 @@ pub async fn answered(context: &Context, input: &StageInput) -> Result<StageNext
     if run.record.status.is_terminal() {
         return told_again(context, &loaded).await;
     }
-    if let Some(cancel) = cancels(context, &loaded.attempt.record, loaded.spec(&input.stage)?, &run.record) {
+    if let Some(cancel) = asked_to_end(context, &loaded, input, run).await? {
         return end_canceled(context, &loaded, run, &cancel).await;
     }
     let kind = context.stages.get(&run.record.stage_type)?;

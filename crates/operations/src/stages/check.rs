@@ -103,6 +103,7 @@ pub(crate) fn reference(path: &str, reference: &Reference, scope: &StageScope<'_
             Problem::new(path, format!("stage `{name}` does not end before this one begins"))
                 .with_hint(format!("add `{name}` to `dependsOn`")),
         ),
+        "stages" if let Some(problem) = scope.runs_in_clusters(name, path) => Some(problem),
         "stages" => {
             let hint = did_you_mean(name, scope.upstream.iter().map(String::as_str));
             Some(

@@ -48,12 +48,18 @@ pub struct StageContext<'a> {
 }
 
 impl StageContext<'_> {
-    /// The environment's cluster.
+    /// The cluster account that the run acts on: its own, or the environment's (X9).
+    #[must_use]
+    pub fn account(&self) -> &str {
+        self.run.cluster.as_deref().unwrap_or(&self.environment.cluster)
+    }
+
+    /// The cluster that the run acts on.
     ///
     /// # Errors
     /// [`OperationError`] when there is no such account or it cannot be read.
     pub async fn cluster(&self) -> Result<Cluster, OperationError> {
-        self.context.clusters.get(&self.environment.cluster).await
+        self.context.clusters.get(self.account()).await
     }
 
     /// What the stage must leave ready behind each Service whose pods it takes away (T15).

@@ -146,7 +146,7 @@ impl Step {
                 stage.run.stage
             )));
         };
-        Ok(Self::new(undoes, &UndoStep { stage: name, attempt }))
+        Ok(Self::new(undoes, &UndoStep { stage: name, attempt, cluster: None }))
     }
 
     fn new(undoes: &AttemptRef, step: &UndoStep) -> Self {
@@ -161,7 +161,9 @@ async fn to_restore(stage: &StageContext<'_>) -> Result<Snapshot, OperationError
     let step = Step::of(stage)?;
     let mut own = snapshot(stage, &step).await?;
     let AttemptKind::Rollback { undoes, stages, .. } = &stage.attempt.kind else { return Ok(own) };
-    let steps: Vec<Step> = stages.iter().map(|s| Step::new(undoes, s)).collect();
+    // An object of that name in another cluster is another object.
+    let here = |s: &&UndoStep| s.cluster == stage.run.cluster;
+    let steps: Vec<Step> = stages.iter().filter(here).map(|s| Step::new(undoes, s)).collect();
     let steps = steps.into_iter().skip_while(|s| *s != step).skip(1);
     let later: Vec<Snapshot> = futures::stream::iter(steps)
         .map(|later| async move { snapshot(stage, &later).await })

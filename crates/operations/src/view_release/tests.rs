@@ -60,6 +60,7 @@ fn attempt(environment: &str, number: u32, state: AttemptState) -> Attempt {
         held: pilothouse_domain::attempt::Held::default(),
         losses: pilothouse_domain::attempt::Losses::default(),
         fence: None,
+        slots: Vec::new(),
         restarts: 0,
         rolled_back_by: None,
         frozen: None,
@@ -107,6 +108,7 @@ fn run(attempt: &Attempt, stage: &str, status: StageStatus) -> StageRun {
         plan: Value::Null,
         action: Value::Null,
         output: Value::Null,
+        cluster: None,
         carried_from: None,
         has_snapshot: true,
     }

@@ -327,6 +327,9 @@ pub struct StageView {
     /// It runs whatever the stages before it came to, also after a failure or a cancel.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub always_run: bool,
+    /// The cluster account that it acts on, if not the environment's (X9).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cluster: Option<String>,
     /// Where it stands.
     pub status: StageState,
     /// Why it failed, was skipped or did not run; who cancelled it.

@@ -85,6 +85,7 @@ pub(crate) fn attempt(n: u128, environment: &str) -> Attempt {
         held: pilothouse_domain::attempt::Held::default(),
         losses: pilothouse_domain::attempt::Losses::default(),
         fence: None,
+        slots: Vec::new(),
         restarts: 0,
         rolled_back_by: None,
         frozen: None,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Names, items, names};
+use super::{Names, clusters, items};
 use crate::pipeline::path::Path;
 use crate::pipeline::report::Report;
 use crate::pipeline::tree::{Data, Node};
@@ -15,7 +15,7 @@ pub(super) fn check(root: &Node, file: &Names, report: &mut Report) {
     for (path, environment) in items(root, "environments", &Path::default()) {
         let Some(approvals) = environment.get("approvals") else { continue };
         let path = path.key("approvals");
-        let all = names(environment.list("stages"));
+        let all = clusters::all_run_names(environment.list("stages"));
         let scope = StageScope {
             stage: "the approval",
             artifacts: &file.artifacts,

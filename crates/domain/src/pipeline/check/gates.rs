@@ -1,7 +1,7 @@
 //! Gates: their times, what follows their failure, and what their check types say.
 
 use super::approvals::given_before;
-use super::{Names, items, names, unique};
+use super::{Names, clusters, items, unique};
 use crate::duration::Span;
 use crate::pipeline::gate::{MOST_CHECKS, MOST_SAMPLES, SHORTEST_INTERVAL};
 use crate::pipeline::path::Path;
@@ -15,7 +15,7 @@ const COMMON: [&str; 2] = ["name", "type"];
 pub(super) fn check(root: &Node, catalog: &StageCatalog, file: &Names, report: &mut Report) {
     for (path, environment) in items(root, "environments", &Path::default()) {
         let Some(gates) = environment.get("gates") else { continue };
-        let stages = names(environment.list("stages"));
+        let stages = clusters::all_run_names(environment.list("stages"));
         for side in ["before", "after"] {
             let Some(policy) = gates.get(side).filter(|policy| policy.data != Data::Null) else { continue };
             let path = path.key("gates").key(side);

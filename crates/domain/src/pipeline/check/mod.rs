@@ -3,6 +3,7 @@
 //! The checks read the tree and not the types, so that they also run on a file whose structure is wrong elsewhere.
 
 mod approvals;
+mod clusters;
 mod environments;
 mod gates;
 mod graph;

@@ -1,6 +1,6 @@
 //! Stages: their graph, their conditions, and what their types say.
 
-use super::{Names, approvals, graph, items, names, unique};
+use super::{Names, approvals, clusters, graph, items, unique};
 use crate::pipeline::path::Path;
 use crate::pipeline::report::Report;
 use crate::pipeline::tree::{Data, Node};
@@ -8,7 +8,7 @@ use crate::pipeline::{StageCatalog, StageScope};
 use crate::problem::did_you_mean;
 
 /// The keys that every stage has; the others are its type's.
-const COMMON: [&str; 10] = [
+const COMMON: [&str; 14] = [
     "name",
     "type",
     "dependsOn",
@@ -18,23 +18,32 @@ const COMMON: [&str; 10] = [
     "timeout",
     "if",
     "rollback",
+    "trafficGuard",
     "notify",
+    "cluster",
+    "clusters",
+    "clusterOrder",
 ];
 
 pub(super) fn check(root: &Node, catalog: &StageCatalog, file: &Names, report: &mut Report) {
     for (path, environment) in items(root, "environments", &Path::default()) {
         let stages = environment.list("stages");
+        clusters::check(environment, &path, report);
         let path = path.key("stages");
         unique(stages, "stage", &path, report);
         graph::check(stages, "dependsOn", "stage", &path, report);
-        let all = names(stages);
+        let all = clusters::all_run_names(stages);
         let waits = graph::graph_of(stages, "dependsOn");
         let approval = approvals::given_before(environment);
         for (index, stage) in stages.iter().enumerate() {
             let name = stage.text_at("name").unwrap_or_default();
-            let upstream: Vec<String> = waits.ancestors(name).into_iter().map(ToOwned::to_owned).collect();
+            // The options are the same in each cluster: they can read what ended before the first.
+            let before = waits.ancestors(name);
+            let named = |other: &&Node| other.text_at("name").is_some_and(|name| before.contains(&name));
+            let upstream: Vec<String> = stages.iter().filter(named).flat_map(clusters::run_names).collect();
+            let runs_as = clusters::run_names(stage);
             let scope = StageScope {
-                stage: name,
+                stage: runs_as.first().map_or(name, String::as_str),
                 artifacts: &file.artifacts,
                 parameters: &file.parameters,
                 upstream: &upstream,

@@ -71,6 +71,7 @@ impl Scene {
             held: pilothouse_domain::attempt::Held::default(),
             losses: pilothouse_domain::attempt::Losses::default(),
             fence: None,
+            slots: Vec::new(),
             restarts: 0,
             rolled_back_by: None,
             frozen: None,
@@ -125,6 +126,7 @@ impl Scene {
             plan: Value::Null,
             action: Value::Null,
             output: Value::Null,
+            cluster: None,
             carried_from: None,
             has_snapshot: false,
         }
