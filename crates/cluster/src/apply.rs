@@ -11,7 +11,7 @@ use crate::cluster::Cluster;
 use crate::discovery::Served;
 use crate::error::ClusterError;
 use crate::manifest::Manifest;
-use crate::marks::{self, Marks};
+use crate::marks::{self, Marks, RESTARTED_AT};
 use crate::object::ObjectRef;
 use crate::order;
 use crate::owned_fields;
@@ -105,6 +105,7 @@ impl Cluster {
         let before = self.read(&operation, &served, &object).await?;
         if let Some(before) = &before {
             keep_replicas(&mut content, before);
+            keep_restart(&mut content, before);
         }
         let flags = ApplyFlags { dry_run: options.dry_run, force: options.force, strict: true };
         let after = self.apply_as(FIELD_MANAGER, &operation, &served, &object, content, flags).await?;
@@ -159,6 +160,21 @@ fn keep_replicas(content: &mut Value, live: &Value) {
         && live["spec"]["replicas"].is_u64()
     {
         content["spec"]["replicas"] = live["spec"]["replicas"].clone();
+    }
+}
+
+/// A manifest leaves a restart as it is: taking its annotation out of the pods' template would restart them once more, by
+/// itself and whatever else the manifest says.
+fn keep_restart(content: &mut Value, live: &Value) {
+    let at = &live["spec"]["template"]["metadata"]["annotations"][RESTARTED_AT];
+    let owned = owned_fields::owned_by(live, FIELD_MANAGER);
+    let ours = &owned["f:spec"]["f:template"]["f:metadata"]["f:annotations"][format!("f:{RESTARTED_AT}")];
+    if !content["spec"]["template"].is_object() || ours.is_null() || !at.is_string() {
+        return;
+    }
+    let annotations = &mut content["spec"]["template"]["metadata"]["annotations"];
+    if annotations.is_null() || annotations.is_object() {
+        annotations[RESTARTED_AT] = at.clone();
     }
 }
 

@@ -36,6 +36,7 @@ mod recreate;
 mod refusal;
 mod restore;
 mod retry;
+mod select;
 mod selector;
 mod snapshot;
 mod transport;
@@ -54,7 +55,7 @@ pub use kubeconfig::KubeconfigOrigin;
 pub use manifest::{Manifest, ManifestError, parse_manifests};
 pub use marks::{
     ANNOTATION_PREFIX, APP_NAME_LABEL, APPLICATION_LABEL, CLUSTER_LABEL, DETAIL_LABEL, MANAGED_BY, Marks,
-    SEQUENCE_LABEL, STACK_LABEL, server_group_labels,
+    RESTARTED_AT, SEQUENCE_LABEL, STACK_LABEL, STOPPED_REPLICAS, server_group_labels,
 };
 pub use object::ObjectRef;
 pub use observe::{ObserveOptions, Rollout, Watched};

@@ -23,6 +23,11 @@ pub const SEQUENCE_LABEL: &str = "pilothouse.dev/sequence";
 /// The label of the cluster that a server group is a version of: `shop-prod-canary` (T7).
 pub const CLUSTER_LABEL: &str = "pilothouse.dev/cluster";
 
+/// The annotation of a pod template that says when its pods were restarted last, as `kubectl rollout restart` has one (N5).
+pub const RESTARTED_AT: &str = "pilothouse.dev/restartedAt";
+/// The annotation of a workload that was stopped: how many pods it had before (N5).
+pub const STOPPED_REPLICAS: &str = "pilothouse.dev/stoppedReplicas";
+
 /// The labels of a server group, for it and for its pods: a cluster's server groups and their pods are found by them.
 #[must_use]
 pub fn server_group_labels(name: &ServerGroupName) -> BTreeMap<&'static str, String> {

@@ -81,6 +81,9 @@ fn deployment(live: &Value) -> Progress {
         Progress::Waiting(format!("{updated} of {} updated", pods(wanted)))
     } else if all > updated {
         Progress::Waiting(format!("{} of the previous version still to end", pods(all - updated)))
+    } else if updated > wanted {
+        // It was scaled down, and its ReplicaSet has not followed yet.
+        Progress::Waiting(format!("{} too many still to end", pods(updated - wanted)))
     } else if available < updated {
         Progress::Waiting(format!("{available} of {} available", pods(updated)))
     } else {
@@ -93,6 +96,10 @@ fn stateful_set(live: &Value) -> Progress {
     let (ready, updated) = (number(live, "/status/readyReplicas"), number(live, "/status/updatedReplicas"));
     if ready < wanted {
         return Progress::Waiting(format!("{ready} of {} ready, {updated} updated", pods(wanted)));
+    }
+    let all = number(live, "/status/replicas");
+    if all > wanted {
+        return Progress::Waiting(format!("{} too many still to end", pods(all - wanted)));
     }
     let strategy = &live["spec"]["updateStrategy"];
     if strategy["type"] == "OnDelete" {
@@ -129,10 +136,14 @@ fn daemon_set(live: &Value) -> Progress {
 }
 
 fn replica_set(live: &Value) -> Progress {
-    let (wanted, available) = (replicas(live), number(live, "/status/availableReplicas"));
-    match available >= wanted {
-        true => Progress::Ready(format!("{} ready", pods(wanted))),
-        false => Progress::Waiting(format!("{available} of {} available", pods(wanted))),
+    let (wanted, all) = (replicas(live), number(live, "/status/replicas"));
+    let available = number(live, "/status/availableReplicas");
+    if available < wanted {
+        Progress::Waiting(format!("{available} of {} available", pods(wanted)))
+    } else if all > wanted {
+        Progress::Waiting(format!("{} too many still to end", pods(all - wanted)))
+    } else {
+        Progress::Ready(format!("{} ready", pods(wanted)))
     }
 }
 

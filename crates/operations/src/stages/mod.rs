@@ -6,12 +6,17 @@ pub mod manual_judgment;
 pub mod patch_image;
 pub mod pipeline;
 pub mod precondition;
+pub mod restart;
 mod rollout;
+pub mod scale;
+pub mod start;
 pub mod steps;
+pub mod stop;
 pub mod undo;
 pub mod variables;
 pub mod wait;
 pub mod webhook;
+pub mod workload;
 
 use std::collections::BTreeMap;
 
@@ -319,6 +324,10 @@ impl StageRegistry {
             Box::new(patch_image::PatchImage),
             Box::new(pipeline::Pipeline),
             Box::new(precondition::Precondition),
+            Box::new(restart::Restart),
+            Box::new(scale::Scale),
+            Box::new(start::Start),
+            Box::new(stop::Stop),
             Box::new(undo::Undo),
             Box::new(variables::Variables),
             Box::new(wait::Wait),

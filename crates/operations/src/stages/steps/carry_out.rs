@@ -77,6 +77,10 @@ async fn act(
             Ok(Outcome::Done(format!("{object} scaled to {replicas}")))
         }
         Step::Ready { object } => ready(stage, &cluster, object, within).await,
+        Step::Emptied { object } => Ok(match cluster.running_pods(object, within.as_duration()).await? {
+            0 => Outcome::Done(format!("{object} has no pod that runs")),
+            left => Outcome::pending(format!("{left} still run")),
+        }),
         Step::Serving { namespace, service, labels, least } => {
             serving(&cluster, (namespace, service), labels, *least, within).await
         }

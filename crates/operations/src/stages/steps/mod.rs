@@ -78,6 +78,11 @@ pub enum Step {
         /// Which one.
         object: ObjectRef,
     },
+    /// Waits until none of a workload's pods runs, those on their way out included.
+    Emptied {
+        /// Which one.
+        object: ObjectRef,
+    },
     /// Waits until a Service has so many ready endpoints, all of them with these labels.
     Serving {
         /// Where.
@@ -177,7 +182,11 @@ impl Step {
             Self::Set { object, .. } | Self::Scale { object, .. } | Self::Delete { object, .. } => {
                 Some(object.clone())
             }
-            Self::Guard { .. } | Self::Ready { .. } | Self::Serving { .. } | Self::Hold { .. } => None,
+            Self::Guard { .. }
+            | Self::Ready { .. }
+            | Self::Emptied { .. }
+            | Self::Serving { .. }
+            | Self::Hold { .. } => None,
         }
     }
 
@@ -199,6 +208,7 @@ impl Step {
             Self::Set { what, .. } => what.clone(),
             Self::Scale { object, replicas } => format!("scale {object} to {replicas}"),
             Self::Ready { object } => format!("wait until {object} is ready"),
+            Self::Emptied { object } => format!("wait until the last pod of {object} has ended"),
             Self::Serving { namespace, service, least, .. } => {
                 format!("wait until Service {namespace}/{service} has {least} ready endpoints, new ones only")
             }

@@ -3,6 +3,7 @@
 mod rollouts;
 mod waiting;
 mod webhooks;
+mod workloads;
 
 use std::sync::Arc;
 

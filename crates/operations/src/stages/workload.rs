@@ -1,0 +1,179 @@
+//! The workload that a stage acts on, as its options name it, and numbers of pods.
+
+use pilothouse_cluster::ObjectRef;
+use pilothouse_domain::problem::Problem;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::check::has_expression;
+use super::steps::Planned;
+use super::{StageContext, check};
+use crate::OperationError;
+
+/// Which workload: its name, if it is a Deployment of the environment's namespace, or `{kind, name, namespace}`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Workload {
+    /// The name of a Deployment. May have `${ … }`.
+    Name(String),
+    /// Any workload.
+    Full(WorkloadRef),
+}
+
+/// A workload by kind and name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct WorkloadRef {
+    /// Its kind; a Deployment when absent.
+    #[serde(default)]
+    pub kind: Kind,
+    /// Its name. May have `${ … }`.
+    pub name: String,
+    /// Its namespace; the environment's when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub namespace: Option<String>,
+}
+
+/// The kinds of workloads that stages act on.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum Kind {
+    /// A Deployment.
+    #[default]
+    Deployment,
+    /// A StatefulSet.
+    StatefulSet,
+    /// A DaemonSet: one pod on each of its nodes.
+    DaemonSet,
+    /// A ReplicaSet that no Deployment owns.
+    ReplicaSet,
+    /// A CronJob.
+    CronJob,
+    /// A Job.
+    Job,
+}
+
+impl Kind {
+    /// Kind and API version as the cluster knows them.
+    pub(crate) fn names(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Deployment => ("apps/v1", "Deployment"),
+            Self::StatefulSet => ("apps/v1", "StatefulSet"),
+            Self::DaemonSet => ("apps/v1", "DaemonSet"),
+            Self::ReplicaSet => ("apps/v1", "ReplicaSet"),
+            Self::CronJob => ("batch/v1", "CronJob"),
+            Self::Job => ("batch/v1", "Job"),
+        }
+    }
+}
+
+impl Workload {
+    /// Its kind.
+    pub(super) fn kind(&self) -> Kind {
+        match self {
+            Self::Name(_) => Kind::default(),
+            Self::Full(full) => full.kind,
+        }
+    }
+
+    /// Where it is, for a stage of an environment.
+    pub(super) fn object(&self, stage: &StageContext<'_>) -> ObjectRef {
+        let (name, namespace) = match self {
+            Self::Name(name) => (name, None),
+            Self::Full(full) => (&full.name, full.namespace.as_deref()),
+        };
+        let namespace = namespace.unwrap_or(&stage.environment.namespace);
+        let (api_version, kind) = self.kind().names();
+        ObjectRef::namespaced(api_version, kind, namespace, name.trim())
+    }
+
+    /// What is wrong with it for a stage that acts on these kinds; `otherwise` says what to do with another.
+    pub(super) fn problems(&self, able: &[Kind], otherwise: fn(Kind) -> &'static str) -> Vec<Problem> {
+        let (name, path) = match self {
+            Self::Name(name) => (name, "workload"),
+            Self::Full(full) => (&full.name, "workload.name"),
+        };
+        let mut problems = Vec::new();
+        if name.trim().is_empty() {
+            problems.push(Problem::new(path, "the name is empty"));
+        }
+        let kind = self.kind();
+        if !able.contains(&kind) {
+            let names: Vec<&str> = able.iter().map(|kind| kind.names().1).collect();
+            let message = format!("a {} is none of {}", kind.names().1, names.join(", "));
+            problems.push(Problem::new("workload.kind", message).with_hint(otherwise(kind)));
+        }
+        problems
+    }
+}
+
+/// The workload as the cluster has it; what ends the stage if it is not there.
+pub(super) async fn live(
+    stage: &StageContext<'_>,
+    object: &ObjectRef,
+) -> Result<Result<Value, Planned>, OperationError> {
+    Ok(match stage.cluster().await?.get(object).await? {
+        None => Err(Planned::refused(format!(
+            "{object} does not exist: deploy it first, or correct `workload` (its kind, name and namespace)"
+        ))),
+        Some(live) if !live["metadata"]["deletionTimestamp"].is_null() => {
+            Err(Planned::refused(format!("{object} is being deleted: deploy it anew when it is gone")))
+        }
+        Some(live) => Ok(live),
+    })
+}
+
+/// How many pods a workload has by its specification.
+pub(super) fn replicas(live: &Value) -> u32 {
+    live["spec"]["replicas"].as_u64().and_then(|count| u32::try_from(count).ok()).unwrap_or(1)
+}
+
+/// A whole number in an option: as it is, or one `${ … }` that gives one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Number {
+    /// As it is.
+    Whole(i64),
+    /// An expression, or a number as text.
+    Text(String),
+}
+
+impl Number {
+    /// The number of pods that it says.
+    ///
+    /// # Errors
+    /// In words, when it is none.
+    pub(super) fn pods(&self) -> Result<u32, String> {
+        let number = match self {
+            Self::Whole(number) => Some(*number),
+            Self::Text(text) => text.trim().parse().ok(),
+        };
+        number
+            .and_then(|number| u32::try_from(number).ok())
+            .filter(|count| *count <= MOST_PODS)
+            .ok_or_else(|| format!("{} is no number of pods: write 0 to {MOST_PODS}", self.shown()))
+    }
+
+    /// What is wrong with it before its expression is evaluated.
+    pub(super) fn problem(&self, path: &str) -> Option<Problem> {
+        match self {
+            Self::Text(text) if has_expression(text) => None,
+            _ => self.pods().err().map(|message| Problem::new(path, message)),
+        }
+    }
+
+    fn shown(&self) -> String {
+        match self {
+            Self::Whole(number) => number.to_string(),
+            Self::Text(text) => format!("`{text}`"),
+        }
+    }
+}
+
+/// More is a slip of the finger: Kubernetes itself is made for 150,000 pods in a whole cluster.
+pub(super) const MOST_PODS: u32 = 10_000;
+
+/// The options as their type; checked when the pipeline was saved, and once more now that expressions are evaluated.
+pub(super) fn refused(problem: impl Into<String>, key: &str) -> Planned {
+    Planned::refused(format!("{}: {}", check::step("", key), problem.into()))
+}
