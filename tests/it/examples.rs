@@ -47,6 +47,7 @@ fn every_example_can_be_saved_as_it_is() -> anyhow::Result<()> {
             "gates.yaml",
             "ledger-undo.yaml",
             "ledger.yaml",
+            "maintenance.yaml",
             "nightly.yaml",
             "office-hours.yaml",
             "together.yaml",

@@ -50,7 +50,7 @@ impl Cluster {
         Ok(found)
     }
 
-    /// The pods of a workload.
+    /// The pods of a workload, without those that are on their way out or have ended.
     ///
     /// # Errors
     /// [`ClusterError`]; a workload that does not exist has none.
@@ -63,7 +63,7 @@ impl Cluster {
         self.selected_pods(workload.namespace.as_deref().unwrap_or_default(), &selector).await
     }
 
-    /// The pods that carry all of these labels.
+    /// The pods that carry all of these labels, without those that are on their way out or have ended.
     ///
     /// # Errors
     /// [`ClusterError`].
@@ -158,8 +158,12 @@ impl Cluster {
 fn by_readiness<'a>(pods: impl IntoIterator<Item = &'a Value>) -> Endpoints {
     let mut found = Endpoints::default();
     for pod in pods {
-        let ready = object::condition(pod, "Ready").is_some_and(|c| c["status"] == "True")
-            && pod["metadata"]["deletionTimestamp"].is_null();
+        // Those on their way out, and those that have ended, are not counted by their controllers either.
+        let over = matches!(pod["status"]["phase"].as_str(), Some("Succeeded" | "Failed"));
+        if over || !pod["metadata"]["deletionTimestamp"].is_null() {
+            continue;
+        }
+        let ready = object::condition(pod, "Ready").is_some_and(|c| c["status"] == "True");
         let into = if ready { &mut found.ready } else { &mut found.not_ready };
         into.insert(object::name(pod).to_owned());
     }

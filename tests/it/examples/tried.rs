@@ -104,6 +104,19 @@ async fn nightly_puts_dev_back_to_the_stable_image() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn maintenance_stops_and_starts_what_web_deployed() {
+    let world = world(&["web.yaml", "maintenance.yaml"]).await;
+    deployed_web(&world).await;
+    let replicas = || object(&world.sim, "Deployment", "prod", "web")["spec"]["replicas"].as_u64().unwrap();
+    let before = replicas();
+    let release = start(&world, "maintenance", &[("web", "1.0.0")]).await;
+    let view = comes_to(&world, &release, "succeeded").await;
+    assert_eq!(replicas(), (before * 3).div_ceil(2), "{view:#}");
+    let template = object(&world.sim, "Deployment", "prod", "web")["spec"]["template"].clone();
+    assert!(template["metadata"]["annotations"]["pilothouse.dev/restartedAt"].is_string(), "{template:#}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn office_hours_are_kept_in_each_environment() {
     let world = world(&["office-hours.yaml"]).await;
     let release = start(&world, "prices", &[("prices", "1.0.0")]).await;

@@ -60,5 +60,17 @@ fn what_cannot_be_meant_is_told_on_save() {
         json!({"workload": "web", "replicas": "${ params.count }"}),
     ];
     let shown: Vec<String> = all.iter().map(|options| problems(&Scale, options)).collect();
-    insta::assert_snapshot!(shown.join("\n"), @"");
+    insta::assert_snapshot!(shown.join("\n"), @r"
+    there must be exactly one of `replicas`, `by` and `to`; write `replicas: 5`, `by: 50%` or `to: maximum`
+    workload: the name is empty
+    there must be exactly one of `replicas`, `by` and `to`; write `replicas: 5`, `by: 50%` or `to: maximum`
+    workload.kind: a DaemonSet is none of Deployment, StatefulSet, ReplicaSet; a DaemonSet has a pod on each of its nodes: change its `nodeSelector`
+    replicas: -1 is no number of pods: write 0 to 10000
+    replicas: `many` is no number of pods: write 0 to 10000
+    by: `half` is no change of a number of pods: write `2`, `-1`, `50%` or `-25%`
+    by: `-150%` is no change of a number of pods: write `2`, `-1`, `50%` or `-25%`
+    min: 3 is more than `max`, which is 2
+    max: 4000000 is no number of pods: write 0 to 10000
+    replicas: the pipeline has no parameter `count`
+    ");
 }

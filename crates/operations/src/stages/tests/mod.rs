@@ -13,6 +13,7 @@ use pilothouse_domain::attempt::{
 };
 use pilothouse_domain::duration::Span;
 use pilothouse_domain::ids::{AttemptId, StageRunId};
+use pilothouse_domain::lane::Lease;
 use pilothouse_domain::release::Release;
 use pilothouse_domain::snapshot::SnapshotRecord;
 use pilothouse_domain::stage::{StageRun, StageStatus};
@@ -71,7 +72,7 @@ impl Scene {
             resume_by: None,
             held: pilothouse_domain::attempt::Held::default(),
             losses: pilothouse_domain::attempt::Losses::default(),
-            fence: None,
+            fence: Some(1),
             slots: Vec::new(),
             restarts: 0,
             rolled_back_by: None,
@@ -146,12 +147,29 @@ impl Scene {
         }
     }
 
+    /// Stores the attempt, and that it holds its environment, unless it does.
+    async fn hold(&self) {
+        let (store, attempt) = (&self.test.context.store, &self.attempt);
+        if store.attempt(&attempt.at).await.unwrap().is_some() {
+            return;
+        }
+        let (lane, now) = (crate::lanes::lane_of_environment(attempt), self.test.context.now());
+        let held = Lease::vacant(lane.clone(), now).acquire(&attempt.at, None, now).unwrap();
+        let tx = Transaction::new().create(attempt);
+        let tx = match store.lease(&lane).await.unwrap() {
+            Some(lease) => tx.replace(&lease, &held),
+            None => tx.create(&held),
+        };
+        store.commit(tx).await.unwrap();
+    }
+
     /// Stores the run, takes the snapshot and begins, as the step does; the run as it is stored then.
     async fn begin(
         &self,
         kind: &dyn StageType,
         mut run: StageRun,
     ) -> Result<Result<StageRun, StageEnd>, OperationError> {
+        self.hold().await;
         let store = &self.test.context.store;
         let targets = match kind.plan(&self.stage(&run)).await? {
             Planned::Acts => kind.targets(&self.stage(&run)).await?,

@@ -179,7 +179,8 @@ async fn a_restart_gives_every_pod_a_successor_and_survives_the_next_deployment(
         deploy(&mut scene, &text).await;
         let uids = |scene: &Scene| {
             let pods = scene.sim.list("Pod", "dev");
-            pods.iter().map(|pod| pod["metadata"]["uid"].to_string()).collect::<Vec<_>>()
+            let stay = pods.iter().filter(|pod| pod["metadata"]["deletionTimestamp"].is_null());
+            stay.map(|pod| pod["metadata"]["uid"].to_string()).collect::<Vec<_>>()
         };
         let before = uids(&scene);
         let end = twice(&scene, &Restart, json!({"workload": {"kind": kind, "name": "web"}})).await;
