@@ -34,6 +34,8 @@ mod main_story;
 #[cfg(test)]
 mod notifications;
 #[cfg(test)]
+mod previews;
+#[cfg(test)]
 mod proof;
 #[cfg(test)]
 mod races;

@@ -19,7 +19,8 @@ use serde_json::{Value, json};
 
 use crate::bare::each_seed;
 use crate::world::{World, attempt};
-use cluster::{apply_as_somebody, state};
+pub(crate) use cluster::apply_as_somebody;
+use cluster::state;
 
 /// Types that are shown elsewhere: they are not written in a pipeline, or change nothing in a cluster.
 const ELSEWHERE: [(&str, &str); 5] = [

@@ -34,6 +34,7 @@ mod patch_image;
 mod pod_spec;
 mod recreate;
 mod refusal;
+mod rehearsal;
 mod restore;
 mod retry;
 mod select;
@@ -59,6 +60,7 @@ pub use marks::{
 };
 pub use object::ObjectRef;
 pub use observe::{ObserveOptions, Rollout, Watched};
+pub use rehearsal::{Rehearsal, Rehearsed};
 pub use restore::{KeptField, RestoreOptions, RestoreOutcome, Restored};
 pub use retry::RetryPolicy;
 pub use snapshot::{Snapshot, SnapshotObject, SnapshotState};

@@ -14,6 +14,7 @@ use serde_json::Value;
 
 use crate::error::ClusterError;
 use crate::refusal;
+use crate::rehearsal::Rehearsal;
 use crate::retry::RetryPolicy;
 
 /// A request to the API server, without the server's address.
@@ -75,6 +76,26 @@ impl Call {
         self
     }
 
+    /// Whether it asks for a change that is not a dry run already.
+    fn changes(&self) -> bool {
+        let dry = self.query.iter().any(|(key, _)| *key == "dryRun")
+            || self.body.as_ref().is_some_and(|body| body["dryRun"].is_array());
+        self.method != Method::GET && !dry
+    }
+
+    /// The same as a dry run. The server reads the options of a delete from its body, if there is one.
+    fn dry_run(mut self) -> Self {
+        match &self.body {
+            Some(body) if self.method == Method::DELETE => {
+                let mut options = Value::clone(body);
+                options["dryRun"] = serde_json::json!(["All"]);
+                self.body = Some(Arc::new(options));
+                self
+            }
+            _ => self.query("dryRun", "All"),
+        }
+    }
+
     fn request(&self, operation: &str) -> Result<http::Request<Vec<u8>>, ClusterError> {
         let mut uri = self.path.clone();
         for (index, (key, value)) in self.query.iter().enumerate() {
@@ -101,16 +122,44 @@ impl Call {
 pub(crate) struct Transport {
     client: kube::Client,
     pub(crate) retry: RetryPolicy,
+    /// Where writes are kept instead of being carried out.
+    pub(crate) rehearsal: Option<Rehearsal>,
 }
 
 impl Transport {
     pub(crate) fn new(client: kube::Client, retry: RetryPolicy) -> Self {
-        Self { client, retry }
+        Self { client, retry, rehearsal: None }
     }
 
     /// Sends the call, repeating it as the retry policy says, and returns the JSON of the answer.
     pub(crate) async fn call(&self, operation: &str, call: &Call) -> Result<Value, ClusterError> {
-        self.retry.run(operation, || self.send(operation, call)).await
+        match &self.rehearsal {
+            Some(rehearsal) if call.changes() => self.rehearse(rehearsal, operation, call).await,
+            _ => self.retry.run(operation, || self.send(operation, call)).await,
+        }
+    }
+
+    async fn rehearse(
+        &self,
+        rehearsal: &Rehearsal,
+        operation: &str,
+        call: &Call,
+    ) -> Result<Value, ClusterError> {
+        let dry = call.clone().dry_run();
+        let read = Call::get(call.path.clone()).sensitive(call.sensitive);
+        let before = match call.method {
+            // The path is that of the collection, and there is no object yet.
+            Method::POST => None,
+            _ => match self.retry.run(operation, || self.send(operation, &read)).await {
+                Ok(before) => Some(before),
+                Err(ClusterError::NotFound { .. }) => None,
+                Err(error) => return Err(error),
+            },
+        };
+        let answer = self.retry.run(operation, || self.send(operation, &dry)).await?;
+        let after = (call.method != Method::DELETE).then(|| answer.clone());
+        rehearsal.note(before, after);
+        Ok(answer)
     }
 
     /// As [`Transport::call`], with "does not exist" as `None`.

@@ -123,6 +123,9 @@ pub enum Happening {
         /// The hash of what they are shown (X6).
         #[serde(default, skip_serializing_if = "Option::is_none")]
         shown: Option<String>,
+        /// Why it is asked for once more, when it was given before (X6).
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        again: Option<String>,
         /// Until when.
         deadline: Timestamp,
     },

@@ -17,6 +17,7 @@ pub mod intake;
 pub mod lanes;
 mod load;
 pub mod outbound;
+pub mod preview;
 pub mod random;
 mod reads;
 pub mod request;

@@ -28,7 +28,7 @@ const KINDS: [&str; 15] = [
 ];
 
 /// Applies manifests as a person with kubectl does.
-pub(super) async fn apply_as_somebody(sim: &SimCluster, manifests: &str) {
+pub(crate) async fn apply_as_somebody(sim: &SimCluster, manifests: &str) {
     let objects: Vec<Value> = match manifests.trim().is_empty() {
         true => Vec::new(),
         false => serde_saphyr::from_multiple(manifests).unwrap(),

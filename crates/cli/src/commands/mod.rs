@@ -14,6 +14,7 @@ pub(crate) mod lane;
 pub(crate) mod limit;
 pub(crate) mod notifications;
 pub(crate) mod pipeline;
+mod preview;
 pub(crate) mod proof;
 pub(crate) mod release;
 pub(crate) mod skip;

@@ -14,7 +14,7 @@ use pilothouse_serve_api::api::{
     StartedRelease,
 };
 
-use super::{Session, draft, known, proof, watch};
+use super::{Session, draft, known, preview, proof, watch};
 use crate::args::{artifact, pair};
 use crate::client::{Reply, Request};
 use crate::failure::Failure;
@@ -27,6 +27,8 @@ use crate::view::{ago, elapsed, lines, outcome_in_words, timeline, whole};
 pub(crate) enum ReleaseCommand {
     /// Start a release by hand, or make a draft of one.
     Start(StartArgs),
+    /// Tell what a release would do, without starting it: every change, asked of the clusters as a dry run.
+    Preview(preview::PreviewArgs),
     /// Change a draft: what it carries, its parameters, what it skips.
     Edit(draft::EditArgs),
     /// Start a draft.
@@ -119,6 +121,7 @@ pub(crate) struct HistoryArgs {
 pub(crate) async fn run(session: &Session, command: ReleaseCommand) -> Result<ExitCode, Failure> {
     match command {
         ReleaseCommand::Start(args) => return start(session, args).await,
+        ReleaseCommand::Preview(args) => return preview::run(session, args).await,
         ReleaseCommand::Edit(args) => draft::edit(session, args).await?,
         ReleaseCommand::Activate(args) => return draft::activate(session, args).await,
         ReleaseCommand::Abandon(args) => draft::abandon(session, args).await?,

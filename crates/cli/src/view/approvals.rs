@@ -14,10 +14,11 @@ use super::time::{ago, elapsed};
 /// What happened to an approval; `by` did it.
 pub(super) fn in_words(by: &str, what: &Happening) -> String {
     match what {
-        Happening::ApprovalRequested { approvers, after, in_sequence, deadline, .. } => {
+        Happening::ApprovalRequested { approvers, after, in_sequence, deadline, again, .. } => {
             let what = if *after { "approval of the deployment" } else { "approval" };
+            let why = again.as_ref().map(|why| format!("{why}: ")).unwrap_or_default();
             let asked = if *in_sequence { approvers.replace(", ", ", then ") } else { approvers.clone() };
-            format!("{what} asked of {asked}, until {deadline:.0}")
+            format!("{why}{what} asked of {asked}, until {deadline:.0}")
         }
         Happening::ApprovalDecided { approve, comment, input, defer_until, via, standing, .. } => {
             let mut text = format!("{by} {}", if *approve { "approved" } else { "rejected" });

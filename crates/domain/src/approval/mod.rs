@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 pub use decision::{Decision, Via};
 pub use link::{ApprovalLink, LinkAction, LinkRefused, LinkUse};
-pub use shown::{Shown, ShownStage};
+pub use shown::{Shown, ShownPlan, ShownStage};
 pub use transition::{ApprovalEvent, DecisionRefused};
 
 use crate::attempt::AttemptRef;

@@ -46,9 +46,22 @@ pub struct Shown {
     /// What to look at first, with its expressions evaluated.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub instructions: Option<String>,
+    /// What the deployment would do, where its approval is bound to that (X6).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan: Option<ShownPlan>,
     /// Which checks of the gate on that side did not pass, and why, when it asks nevertheless (A35, A37).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gates_failed: Option<String>,
+}
+
+/// What a deployment would do, as an approver is shown it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ShownPlan {
+    /// The hash of the plan: another one means another plan.
+    pub hash: String,
+    /// One line for each change, and for each problem.
+    pub lines: Vec<String>,
 }
 
 /// A stage as an approver is shown it.
@@ -107,6 +120,7 @@ impl Shown {
             kind: attempt.kind.name().to_owned(),
             stages: stages.collect(),
             instructions,
+            plan: None,
             gates_failed: match &attempt.state {
                 AttemptState::GatesFailedBefore { reason, .. }
                 | AttemptState::GatesFailedAfter { reason, .. } => Some(reason.clone()),
@@ -131,6 +145,9 @@ impl Shown {
         facts.extend(self.artifacts.iter().map(|a| ("artifact", format!("{} = {}", a.name, a.reference()))));
         facts.extend(self.parameters.iter().map(|(name, value)| ("parameter", format!("{name} = {value}"))));
         facts.push(("stages", self.stages.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")));
+        if let Some(plan) = &self.plan {
+            facts.extend(plan.lines.iter().map(|line| ("plan", line.clone())));
+        }
         facts.extend(self.instructions.iter().map(|text| ("instructions", text.clone())));
         facts
     }

@@ -68,6 +68,7 @@ pub fn events() -> Vec<AttemptEvent> {
         E::Cleared { next: None },
         E::Approved,
         E::Deferred { until: Timestamp::UNIX_EPOCH },
+        E::PlanChanged,
         E::Rejected { by: by() },
         E::GatesPassed { needs_approval: false },
         E::GatesPassed { needs_approval: true },

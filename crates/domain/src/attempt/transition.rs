@@ -5,6 +5,7 @@
 //! | Scheduled, Queued, `QueuedForPipeline`, `EvaluatingGates` before, Approved, Deferred, `QueuedForAgent` | `Cleared` | what waits for the next hurdle (A13-A20, A34), or `PhaseInProgress` (A22) |
 //! | Pending or `GatesFailed` before, when approval is asked | `Approved`, `Rejected` | Approved (A16), Rejected (A17, final) |
 //! | Approved | `Deferred` | Deferred (A18) |
+//! | Approved, Deferred | `PlanChanged` | Pending (A15): what was approved is not what would be done (X6) |
 //! | `EvaluatingGates` before | `GatesFailed` | `GatesFailed` (A35), final unless approval is asked |
 //! | `PhaseInProgress` | `InterventionOpened` | `ManualInterventionPending` (A24) |
 //! | `ManualInterventionPending` | `InterventionAnswered` | `PhaseInProgress` |
@@ -63,6 +64,8 @@ pub enum AttemptEvent {
         /// When it starts.
         until: Timestamp,
     },
+    /// What it would do is not what was approved: it is asked again (X6).
+    PlanChanged,
     /// The approval that it waits for was refused, or expired.
     Rejected {
         /// By whom.
@@ -137,6 +140,7 @@ impl AttemptEvent {
             Self::Cleared { .. } => "move on",
             Self::Approved => "approve",
             Self::Deferred { .. } => "defer",
+            Self::PlanChanged => "ask again",
             Self::Rejected { .. } => "reject",
             Self::GatesPassed { .. } => "pass the gates",
             Self::GatesFailed { .. } => "fail the gates",
@@ -178,6 +182,7 @@ impl AttemptState {
                 Self::RejectedBefore { by }
             }
             (Self::ApprovedBefore, E::Deferred { until }) => Self::Deferred { until },
+            (Self::ApprovedBefore | Self::Deferred { .. }, E::PlanChanged) => Self::PendingBefore,
             (Self::EvaluatingGatesBefore, E::GatesFailed { reason, asks }) => {
                 Self::GatesFailedBefore { reason, asks }
             }

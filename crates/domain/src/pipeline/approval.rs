@@ -40,6 +40,10 @@ pub struct ApprovalPolicy {
     /// What it comes to when nobody decided in time.
     #[serde(default, skip_serializing_if = "OnExpiry::is_default")]
     pub on_expiry: OnExpiry,
+    /// Show the approvers what the deployment would do, asked of its cluster as a dry run, and bind their yes to that: when the
+    /// plan is another one by the time it was approved, they are asked again (X6). Only before a deployment.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub preview: bool,
     /// What the approvers are told. May have `${ … }`, evaluated when the approval is opened.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub instructions: Option<String>,

@@ -7,6 +7,7 @@ use pilothouse_store::{Transaction, Versioned};
 use super::Next;
 use super::next::commit_or_reload;
 use super::pass::pass;
+use super::planned::ask_again;
 use super::settle::finish;
 use crate::approvals::attempt_event;
 use crate::load::SYSTEM;
@@ -42,6 +43,9 @@ pub(super) async fn approved(context: &Context, attempt: &Versioned<Attempt>) ->
         Some(Verdict::Approved { defer_until, .. }) => defer_until,
         _ => None,
     };
+    if ask_again(context, attempt).await? {
+        return Ok(());
+    }
     let now = context.now();
     if let Some(until) = wanted.filter(|until| *until > now) {
         let next = attempt.record.apply(AttemptEvent::Deferred { until }, SYSTEM, now)?;

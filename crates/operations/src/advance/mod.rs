@@ -8,6 +8,7 @@ mod freeze;
 mod lane;
 mod next;
 pub(crate) mod pass;
+mod planned;
 pub(crate) mod settle;
 mod upstream;
 mod wait;

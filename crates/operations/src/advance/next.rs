@@ -14,6 +14,7 @@ use super::carry_over::carry_over;
 use super::freeze::{Hold, hold};
 use super::lane::enter_lane;
 use super::pass::{opening, pass};
+use super::planned::ask_again;
 use super::settle::finish;
 use super::{LONGEST_SECONDS, Next};
 use crate::control_deployment::end_overdue_pause;
@@ -96,6 +97,9 @@ async fn at_time(
 ) -> Result<Option<Next>, OperationError> {
     if at > context.now() {
         return Ok(Some(Next::Time { timeout_seconds: context.seconds_until(at) }));
+    }
+    if hurdle == Hurdle::Approval && ask_again(context, attempt).await? {
+        return Ok(None);
     }
     let tx = pass(context, attempt, &attempt.record, hurdle, Transaction::new()).await?;
     commit_or_reload(context, tx).await.map(|()| None)

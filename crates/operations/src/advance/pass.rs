@@ -9,6 +9,7 @@ use pilothouse_domain::stage::StageRun;
 use pilothouse_domain::timeline::Happening;
 use pilothouse_store::{Transaction, Versioned};
 
+use super::planned::planned;
 use crate::approvals::{approval_after, approval_before};
 use crate::gates;
 use crate::load::SYSTEM;
@@ -57,7 +58,8 @@ pub(super) async fn opening(
     match &next.state {
         AttemptState::PendingBefore | AttemptState::GatesFailedBefore { asks: true, .. } => {
             let policy = approvals.and_then(|a| a.before.clone()).ok_or_else(missing)?;
-            let (approval, asked) = approval_before(context, release, next, &policy);
+            let plan = planned(context, release, next, &policy).await?;
+            let (approval, asked) = approval_before(context, release, next, &policy, plan, None);
             Ok(tx.create(&approval).event(asked))
         }
         AttemptState::PendingAfter { .. } | AttemptState::GatesFailedAfter { .. } => {

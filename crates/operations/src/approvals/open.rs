@@ -1,7 +1,7 @@
 //! Opening an approval: who is asked, until when, and what they are shown (X7).
 
 use jiff::Timestamp;
-use pilothouse_domain::approval::{Approval, Shown, Subject, names_of};
+use pilothouse_domain::approval::{Approval, Shown, ShownPlan, Subject, names_of};
 use pilothouse_domain::attempt::Attempt;
 use pilothouse_domain::expression::Template;
 use pilothouse_domain::ids::ApprovalId;
@@ -19,16 +19,19 @@ use crate::stages::Question;
 /// An approval that is to be written, with the event that tells of it.
 pub(crate) type Opened = (Approval, EventDraft);
 
-/// The approval before a deployment (A15), as the environment's policy asks for it.
+/// The approval before a deployment (A15), as the environment's policy asks for it; bound to `plan`, and asked for once more
+/// for the reason `again` (X6).
 pub(crate) fn approval_before(
     context: &Context,
     release: &Release,
     attempt: &Attempt,
     policy: &ApprovalPolicy,
+    plan: Option<ShownPlan>,
+    again: Option<String>,
 ) -> Opened {
     let scope = || scope(release, attempt, std::iter::empty(), None);
     let approval = by_policy(context, attempt, Subject::BeforeDeployment, policy, scope);
-    opened(context, release, attempt, &[], approval)
+    opened(context, release, attempt, &[], approval, Asked { plan, again })
 }
 
 /// The approval after a deployment (A25); its instructions may read what the stages came to.
@@ -42,7 +45,7 @@ pub(crate) fn approval_after(
 ) -> Opened {
     let scope = || scope(release, attempt, runs, before);
     let approval = by_policy(context, attempt, Subject::AfterDeployment, policy, scope);
-    opened(context, release, attempt, runs, approval)
+    opened(context, release, attempt, runs, approval, Asked::default())
 }
 
 /// The judgment that a stage asks for (A24, T35), open as long as the stage may take.
@@ -65,7 +68,7 @@ pub(crate) fn approval_of_stage(
         instructions: question.instructions,
         ..asking
     };
-    opened(context, release, attempt, &[], approval)
+    opened(context, release, attempt, &[], approval, Asked::default())
 }
 
 fn by_policy(
@@ -114,14 +117,23 @@ fn worked_out(text: &str, scope: impl FnOnce() -> Value) -> String {
     }
 }
 
+/// What an approval is bound to, and why it is asked for again.
+#[derive(Default)]
+struct Asked {
+    plan: Option<ShownPlan>,
+    again: Option<String>,
+}
+
 fn opened(
     context: &Context,
     release: &Release,
     attempt: &Attempt,
     runs: &[StageRun],
     approval: Approval,
+    asked: Asked,
 ) -> Opened {
-    let shown = Shown::of(release, attempt, runs, approval.instructions.clone());
+    let shown =
+        Shown { plan: asked.plan, ..Shown::of(release, attempt, runs, approval.instructions.clone()) };
     let approval = Approval {
         application: release.application.clone(),
         started_by: started_by(release, attempt),
@@ -130,6 +142,7 @@ fn opened(
         ..approval
     };
     let asked = Happening::ApprovalRequested {
+        again: asked.again,
         approvers: names_of(&approval.approvers),
         after: approval.subject == Subject::AfterDeployment,
         in_sequence: approval.order == Order::InSequence,

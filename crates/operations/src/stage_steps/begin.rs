@@ -179,13 +179,16 @@ pub(super) fn blank(context: &Context, loaded: &Loaded, spec: &StageSpec) -> Sta
     }
 }
 
-enum Evaluated {
+/// What a stage's expressions came to.
+pub(crate) enum Evaluated {
+    /// Its options.
     Options(Value),
+    /// Its condition is false.
     Skip(String),
 }
 
 /// The condition (T31) and the options, each expression evaluated once (X11); undefined is a failure (T30).
-fn evaluate(
+pub(crate) fn evaluate(
     spec: &StageSpec,
     kind: &dyn StageType,
     artifacts: &[Artifact],

@@ -16,6 +16,7 @@ use pilothouse_store::Versioned;
 use serde::{Deserialize, Serialize};
 
 pub use begin::begin;
+pub(crate) use begin::{Evaluated, evaluate};
 pub(crate) use cancel::end_overdue;
 pub use end::fail;
 pub(crate) use end::{close_question, event};
@@ -99,6 +100,7 @@ impl Loaded {
             environment: self.environment()?,
             spec: self.spec(&run.stage)?,
             run,
+            rehearsal: None,
         })
     }
 }

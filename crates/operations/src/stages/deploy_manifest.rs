@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use pilothouse_cluster::{
-    ApplyOptions, Bound, Cluster, ClusterError, Manifest, ManifestError, ObjectRef, bind_artifacts,
-    parse_manifests,
+    ApplyOptions, Bound, Cluster, ClusterError, Manifest, ManifestError, ObjectRef, Rehearsal,
+    bind_artifacts, parse_manifests,
 };
 use pilothouse_domain::artifact::Artifact;
 use pilothouse_domain::duration::Span;
@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::rollout::{self, Action};
-use super::{Begun, Observed, StageContext, StageType, Stepped, check};
+use super::{Begun, Observed, StageContext, StageEnd, StageType, Stepped, check};
 use crate::OperationError;
 
 /// The name in `type:`.
@@ -177,12 +177,33 @@ async fn begin(stage: &StageContext<'_>) -> Result<Begun, OperationError> {
     if !refusals.is_empty() {
         return Ok(Begun::Ended(rollout::refused(&refusals)));
     }
+    if let Some(rehearsal) = stage.rehearsal {
+        return rehearsed(&cluster, &manifests, &apply, rehearsal).await;
+    }
     let applied = match cluster.apply(&manifests, &apply).await {
         Ok(applied) => applied,
         Err(error) if error.is_retryable() => return Err(error.into()),
         Err(error) => return Ok(Begun::Ended(rollout::refused(&[error]))),
     };
     Action::new(applied, bound.into_iter().map(|bound| bound.to)).watch()
+}
+
+/// What applying would change. What lies in a namespace, or is of a kind, that the same manifests create cannot be asked about:
+/// it is taken to be created.
+async fn rehearsed(
+    cluster: &Cluster,
+    manifests: &[Manifest],
+    apply: &ApplyOptions,
+    rehearsal: &Rehearsal,
+) -> Result<Begun, OperationError> {
+    for manifest in manifests {
+        match cluster.apply(std::slice::from_ref(manifest), apply).await {
+            Ok(_) => {}
+            Err(error) if error.is_retryable() => return Err(error.into()),
+            Err(_) => rehearsal.assume(&manifest.content),
+        }
+    }
+    Ok(Begun::Ended(StageEnd::succeeded(Value::Null)))
 }
 
 /// Asks the server about every object before any is changed: admission, validation, owners of fields. Gives all refusals.

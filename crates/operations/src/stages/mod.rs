@@ -21,7 +21,7 @@ pub mod workload;
 use std::collections::BTreeMap;
 
 use futures::future::BoxFuture;
-use pilothouse_cluster::{Cluster, ObjectRef};
+use pilothouse_cluster::{Cluster, ObjectRef, Rehearsal};
 use pilothouse_domain::artifact::Artifact;
 use pilothouse_domain::attempt::Attempt;
 use pilothouse_domain::duration::Span;
@@ -50,6 +50,8 @@ pub struct StageContext<'a> {
     pub spec: &'a StageSpec,
     /// The stage's run: its options are evaluated, and `action` is what `begin` left.
     pub run: &'a StageRun,
+    /// Where changes are kept instead of being made, when it is only asked what the stage would do (X6).
+    pub rehearsal: Option<&'a Rehearsal>,
 }
 
 impl StageContext<'_> {
@@ -64,7 +66,11 @@ impl StageContext<'_> {
     /// # Errors
     /// [`OperationError`] when there is no such account or it cannot be read.
     pub async fn cluster(&self) -> Result<Cluster, OperationError> {
-        self.context.clusters.get(self.account()).await
+        let cluster = self.context.clusters.get(self.account()).await?;
+        Ok(match self.rehearsal {
+            Some(rehearsal) => cluster.rehearsing(rehearsal),
+            None => cluster,
+        })
     }
 
     /// What the stage must leave ready behind each Service whose pods it takes away (T15).
@@ -254,6 +260,12 @@ pub trait StageType: Send + Sync {
 
     /// What a rollback makes of what it did, for the manual: one sentence.
     fn undone(&self) -> &'static str;
+
+    /// What it would do, in words, where that is more than its changes to a cluster tell; for the preview (X6).
+    fn would(&self, options: &Value) -> Option<String> {
+        let _ = options;
+        None
+    }
 
     /// What it is going to do, step by step, where that is more than one: decided before anything is changed, from its
     /// options and the cluster as it is, and stored with the snapshot of all that the steps touch. Then `begin`, `observe` and

@@ -11,6 +11,7 @@ mod hook;
 mod lane;
 mod notification;
 mod pipeline;
+mod preview;
 mod release;
 mod system;
 mod token;
@@ -32,10 +33,12 @@ pub use lane::{
     WaitingView,
 };
 pub use notification::{DeliveryOutcome, DeliveryStanding, ListNotifications, NotificationView};
+pub use pilothouse_operations::preview::{Change, ChangeKind, Field, Preview, StagePreview};
 pub use pipeline::{
     Enable, GetPipeline, ListPipelines, ListRevisions, PipelineSummary, PipelineView, RevisionSummary,
     SavedPipeline, ValidPipeline,
 };
+pub use preview::{PreviewOf, Previews};
 pub use release::{
     AbandonRelease, ArtifactChoice, AttemptPurpose, AttemptView, EditRelease, EnvironmentStanding,
     EnvironmentView, EventPage, ExecutionName, FollowEvents, ListReleases, Outcome, ReleaseSummary,

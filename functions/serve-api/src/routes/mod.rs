@@ -12,6 +12,7 @@ mod link_page;
 mod links;
 mod notifications;
 mod pipelines;
+mod previews;
 mod release_list;
 mod releases;
 mod system;
@@ -24,6 +25,7 @@ pub(crate) fn all() -> Vec<Route> {
     [
         pipelines::routes(),
         releases::routes(),
+        previews::routes(),
         drafts::routes(),
         deployments::routes(),
         gates::routes(),

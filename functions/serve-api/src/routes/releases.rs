@@ -77,7 +77,22 @@ async fn start(
     Caller(who): Caller,
     JsonBody(ask): JsonBody<StartRelease>,
 ) -> Result<Created, Failure> {
-    let head = head(&context, &ask.application, &ask.pipeline).await?;
+    let asked = asked_for(&context, &ask, Cause::Manual { by: who.name }).await?;
+    if ask.draft {
+        return Ok(created(create_draft(&context, asked).await?));
+    }
+    let (Admitted::Started(id) | Admitted::Before(id)) = start_release(&context, asked).await?;
+    let release = context.store.release(&id).await?.ok_or_else(|| gone(&id))?;
+    Ok(created(release.record))
+}
+
+/// What is asked for, checked and complete, of the newest revision of its pipeline.
+pub(super) async fn asked_for(
+    context: &Context,
+    ask: &StartRelease,
+    cause: Cause,
+) -> Result<pilothouse_operations::StartRelease, Failure> {
+    let head = head(context, &ask.application, &ask.pipeline).await?;
     if !head.enabled {
         let name = format!("{}/{}", ask.application, ask.pipeline);
         return Err(Failure::conflict(format!("the pipeline `{name}` is disabled; enable it first")));
@@ -86,20 +101,14 @@ async fn start(
     let revision = found.ok_or_else(|| {
         Failure::not_found(&format!("revision {} of the pipeline", head.revision), "save the pipeline again")
     })?;
-    let inputs = inputs(&revision, &ask)?;
-    let asked = pilothouse_operations::StartRelease {
+    let inputs = inputs(&revision, ask)?;
+    Ok(pilothouse_operations::StartRelease {
         revision,
         artifacts: inputs.artifacts,
         parameters: inputs.parameters,
         skipped: inputs.skipped,
-        cause: Cause::Manual { by: who.name },
-    };
-    if ask.draft {
-        return Ok(created(create_draft(&context, asked).await?));
-    }
-    let (Admitted::Started(id) | Admitted::Before(id)) = start_release(&context, asked).await?;
-    let release = context.store.release(&id).await?.ok_or_else(|| gone(&id))?;
-    Ok(created(release.record))
+        cause,
+    })
 }
 
 /// What a release is started with, complete.

@@ -30,6 +30,11 @@ pub(super) fn check(root: &Node, file: &Names, report: &mut Report) {
         if let Some(after) = approvals.get("after") {
             let scope = StageScope { upstream: &all, approval: given_before(environment), ..scope };
             check_policy(after, &scope, &path.key("after"), report);
+            if let Some(preview) = after.get("preview") {
+                let message = "what a deployment would do is known only before it";
+                let hint = "leave it out, or move it to `before`".to_owned();
+                report.add(preview.at, &path.key("after").key("preview"), message.to_owned(), Some(hint));
+            }
         }
     }
 }

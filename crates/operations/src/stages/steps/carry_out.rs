@@ -52,6 +52,23 @@ pub(super) async fn carry_out(
     }
 }
 
+/// What a step would come to: those that change something are rehearsed, the traffic guard counts, and the others have nothing
+/// to wait for. `Err` says why the stage would fail there.
+pub(crate) async fn rehearse(
+    stage: &StageContext<'_>,
+    step: &Step,
+) -> Result<Result<Option<String>, String>, OperationError> {
+    let guards = matches!(step, Step::Guard { .. });
+    if step.touches().is_none() && !guards {
+        return Ok(Ok(None));
+    }
+    Ok(match carry_out(stage, step, stage.context.now(), Span::from_millis(0)).await? {
+        Outcome::Done(said) => Ok(guards.then_some(said)),
+        Outcome::Pending { .. } => Ok(None),
+        Outcome::Ended(end) => Err(end.status.explanation().unwrap_or_default()),
+    })
+}
+
 async fn act(
     stage: &StageContext<'_>,
     step: &Step,
@@ -59,7 +76,7 @@ async fn act(
     within: Span,
 ) -> Result<Outcome, OperationError> {
     let cluster = stage.cluster().await?;
-    if step.touches().is_some() {
+    if step.touches().is_some() && stage.rehearsal.is_none() {
         // Just before the change, as for every other (invariant 6).
         stage.context.check_fence(stage.attempt).await?;
     }

@@ -16,6 +16,7 @@ use pilothouse_domain::traffic_guard::TrafficGuard;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+pub(crate) use carry_out::rehearse;
 pub(crate) use walk::{begin, left, look};
 
 use super::StageEnd;

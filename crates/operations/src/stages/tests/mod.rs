@@ -144,6 +144,7 @@ impl Scene {
             attempt: &self.attempt,
             environment,
             run,
+            rehearsal: None,
         }
     }
 
