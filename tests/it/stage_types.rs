@@ -34,6 +34,11 @@ const ELSEWHERE: [(&str, &str); 5] = [
 /// The most writes of one scenario that are refused in turn.
 const MOST_WRITES: u32 = 40;
 
+/// The most requests of one scenario, whatever its stages are.
+const MOST_REQUESTS: usize = 400;
+/// The most times that one thing is read within ten seconds: for the change itself, and while it is watched.
+const MOST_READS_IN_TEN_SECONDS: usize = 16;
+
 /// A file of `stage_types/`.
 #[derive(Clone)]
 struct Scenario {
@@ -137,6 +142,26 @@ fn check_after(scenario: &Scenario, world: &World) {
     }
 }
 
+/// What was asked of the API server is bounded: nothing is listed without a selector, and nothing is polled more often than every
+/// second. A step that waits looks at its records every two seconds, and opens its watches anew.
+fn check_requests(scenario: &Scenario, world: &World) {
+    let requests = world.sim.requests();
+    let whole: Vec<_> = requests.iter().filter(|r| r.is_unselective()).map(|r| &r.path).collect();
+    assert!(whole.is_empty(), "{}: lists without a selector: {whole:?}", scenario.name);
+    assert!(requests.len() <= MOST_REQUESTS, "{}: {} requests", scenario.name, requests.len());
+    let mut reads: BTreeMap<String, Vec<i64>> = BTreeMap::new();
+    for request in requests.iter().filter(|r| matches!(r.verb.as_str(), "get" | "list")) {
+        let read = format!("{}?{}", request.path, request.query);
+        reads.entry(read).or_default().push(request.at.as_second());
+    }
+    for (read, times) in &reads {
+        for window in times.windows(MOST_READS_IN_TEN_SECONDS + 1) {
+            let took = window[MOST_READS_IN_TEN_SECONDS] - window[0];
+            assert!(took >= 10, "{}: {read} is polled: {times:?}", scenario.name);
+        }
+    }
+}
+
 /// Takes the deployment back, if it changed anything; the cluster then is as it was.
 async fn check_taken_back(
     scenario: &Scenario,
@@ -183,11 +208,13 @@ fn every_stage_type_has_a_file() {
 fn what_a_stage_did_is_there_and_can_be_taken_back() {
     each(async |scenario| {
         let (world, before) = world(scenario, false, no_faults()).await;
+        world.sim.clear_requests();
         let release = world.start("1.1.0").await;
         let view = world.at_rest(&release).await;
         let attempt = attempt(&view, "dev", 1);
         assert_eq!(attempt["status"], "Succeeded", "{}: {attempt:#}", scenario.name);
         check_after(scenario, &world);
+        check_requests(scenario, &world);
         check_taken_back(scenario, &world, &release, &before).await;
     });
 }

@@ -156,6 +156,7 @@ fn run(context: &Context, attempt: &Attempt, spec: &StageSpec, options: Value) -
         at: attempt.at.clone(),
         stage: spec.name.clone(),
         stage_type: spec.stage_type.clone(),
+        cluster: spec.cluster.clone(),
         status: StageStatus::Running,
         started_at: now,
         deadline: now,
