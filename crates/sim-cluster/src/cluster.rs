@@ -1,7 +1,7 @@
 //! A running simulated cluster and how it is built.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     net::SocketAddr,
     path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -181,15 +181,17 @@ impl SimCluster {
     /// The object of a kind (`Deployment`) as it is stored now, without a request. `ns` is "" for cluster-scoped kinds.
     #[must_use]
     pub fn get(&self, kind: &str, ns: &str, name: &str) -> Option<Value> {
-        let kind = kinds::named(kind)?;
-        self.shared.core.transact(|tx| tx.get(&kind.resource, ns, name)).map(|o| Value::clone(&o))
+        let found = self.shared.core.transact(|tx| tx.get(&tx.named(kind)?.resource, ns, name));
+        found.map(|o| Value::clone(&o))
     }
 
     /// The objects of a kind as they are stored now, ordered by namespace and name; of all namespaces when `ns` is "".
     #[must_use]
     pub fn list(&self, kind: &str, ns: &str) -> Vec<Value> {
-        let Some(kind) = kinds::named(kind) else { return Vec::new() };
-        let objects = self.shared.core.transact(|tx| tx.list(&kind.resource, ns));
+        let objects = self
+            .shared
+            .core
+            .transact(|tx| tx.named(kind).map_or_else(Vec::new, |kind| tx.list(&kind.resource, ns)));
         objects.iter().map(|o| Value::clone(o)).collect()
     }
 
@@ -229,6 +231,8 @@ pub struct SimClusterBuilder {
     seed: u64,
     tokens: HashMap<String, Identity>,
     history: usize,
+    absent: BTreeSet<String>,
+    nodes: usize,
 }
 
 impl Default for SimClusterBuilder {
@@ -242,6 +246,8 @@ impl Default for SimClusterBuilder {
             seed: 0,
             tokens: HashMap::new(),
             history: 4096,
+            absent: BTreeSet::new(),
+            nodes: 1,
         }
     }
 }
@@ -304,6 +310,20 @@ impl SimClusterBuilder {
         self
     }
 
+    /// Leaves a resource out, by its plural with its group, as in a cluster without those definitions: `httproutes.gateway.networking.k8s.io`.
+    #[must_use]
+    pub fn without(mut self, resource: impl Into<String>) -> Self {
+        self.absent.insert(resource.into());
+        self
+    }
+
+    /// How many nodes there are, `sim-node-1` and so on; one when not given.
+    #[must_use]
+    pub fn nodes(mut self, count: usize) -> Self {
+        self.nodes = count;
+        self
+    }
+
     /// How many changes a watch may lie behind before it is told 410 Gone; 4,096 when not given.
     #[must_use]
     pub fn watch_history(mut self, changes: usize) -> Self {
@@ -321,14 +341,14 @@ impl SimClusterBuilder {
     )]
     pub async fn build(self) -> Result<SimCluster, SimError> {
         let clock = self.clock.unwrap_or_else(|| Arc::new(TokioClock::from_system_time()));
-        let core = Arc::new(Core::open(self.file.as_deref(), clock, self.seed, self.history)?);
+        let core = Arc::new(Core::open(self.file.as_deref(), clock, self.seed, self.history, self.absent)?);
         let names = ["default", "kube-system"].into_iter().map(str::to_owned).chain(self.namespaces);
         for name in names {
             ensure(&core, &json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": name } }))
                 .map_err(|e| SimError::Namespace { name, message: e.message })?;
         }
         let (rules, receiver) = watch::channel(self.rules);
-        let settings = Settings { speed: self.speed, rules: receiver };
+        let settings = Settings { speed: self.speed, nodes: self.nodes, rules: receiver };
         let controllers = controllers::start(Arc::clone(&core), settings);
         let (down, _) = watch::channel(false);
         let shared = Shared {

@@ -8,7 +8,12 @@ use k8s_openapi::api::{
     rbac::v1 as rbac, scheduling::v1 as scheduling, storage::v1 as storage,
 };
 
-use crate::typed::{self, Typed};
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1 as extensions;
+
+use crate::{
+    custom::{self, Custom},
+    typed::{self, Typed},
+};
 
 /// A kind of object and where it is served.
 #[derive(Debug)]
@@ -27,8 +32,10 @@ pub(crate) struct Kind {
     pub(crate) scale: bool,
     /// Shown by `kubectl get all`.
     pub(crate) in_all: bool,
-    /// Checks field names and types; `None` for kinds that are stored as they come.
+    /// Checks field names and types; `None` for custom resources.
     pub(crate) typed: Option<Typed>,
+    /// What a custom resource has.
+    pub(crate) custom: Option<Custom>,
 }
 
 impl Kind {
@@ -80,7 +87,20 @@ fn kind(
         scale: flags.has('r'),
         in_all: flags.has('a'),
         typed,
+        custom: None,
     }
+}
+
+/// A custom resource that every cluster here has, and the columns of its table.
+fn custom_kind(
+    group_version: (&'static str, &'static str),
+    names: (&'static str, &'static str),
+    short: &'static [&'static str],
+    flags: &'static str,
+    (schema, columns): (Option<&str>, &[&str]),
+) -> Kind {
+    let schema = schema.map(|s| serde_json::from_str(s).expect("the schemas of this crate are JSON"));
+    Kind { custom: Some(Custom::new(schema, columns)), ..kind(group_version, names, short, flags, None) }
 }
 
 const CORE: (&str, &str) = ("", "v1");
@@ -89,10 +109,12 @@ const BATCH: (&str, &str) = ("batch", "v1");
 const NETWORKING: (&str, &str) = ("networking.k8s.io", "v1");
 const RBAC: (&str, &str) = ("rbac.authorization.k8s.io", "v1");
 const GATEWAY: (&str, &str) = ("gateway.networking.k8s.io", "v1");
+const ISTIO: (&str, &str) = ("networking.istio.io", "v1");
 
 static KINDS: LazyLock<Vec<Kind>> = LazyLock::new(|| {
     let mut kinds = core_kinds();
     kinds.extend(group_kinds());
+    kinds.extend(custom_kinds());
     kinds
 });
 
@@ -227,28 +249,76 @@ fn group_kinds() -> Vec<Kind> {
             "c",
             typed::check::<storage::StorageClass>(),
         ),
-        kind(GATEWAY, ("gatewayclasses", "GatewayClass"), &["gc"], "cs", None),
-        kind(GATEWAY, ("gateways", "Gateway"), &["gtw"], "s", None),
-        kind(GATEWAY, ("httproutes", "HTTPRoute"), &[], "s", None),
+        kind(
+            ("apiextensions.k8s.io", "v1"),
+            ("customresourcedefinitions", "CustomResourceDefinition"),
+            &["crd", "crds"],
+            "cs",
+            typed::check::<extensions::CustomResourceDefinition>(),
+        ),
     ]
 }
+
+/// Those of the Gateway API and of Istio.
+fn custom_kinds() -> Vec<Kind> {
+    vec![
+        custom_kind(
+            GATEWAY,
+            ("gatewayclasses", "GatewayClass"),
+            &["gc"],
+            "cs",
+            (None, &["Controller=.spec.controllerName"]),
+        ),
+        custom_kind(
+            GATEWAY,
+            ("gateways", "Gateway"),
+            &["gtw"],
+            "s",
+            (Some(CONDITIONS), &["Class=.spec.gatewayClassName"]),
+        ),
+        custom_kind(
+            GATEWAY,
+            ("httproutes", "HTTPRoute"),
+            &[],
+            "s",
+            (Some(include_str!("custom/httproute.json")), &["Hostnames=.spec.hostnames"]),
+        ),
+        custom_kind(
+            ISTIO,
+            ("virtualservices", "VirtualService"),
+            &["vs"],
+            "s",
+            (None, &["Gateways=.spec.gateways", "Hosts=.spec.hosts"]),
+        ),
+        custom_kind(
+            ISTIO,
+            ("destinationrules", "DestinationRule"),
+            &["dr"],
+            "s",
+            (None, &["Host=.spec.host"]),
+        ),
+        custom_kind(ISTIO, ("gateways", "Gateway"), &["gw"], "s", (None, &[])),
+    ]
+}
+
+/// The part of a Gateway's schema that says how its lists merge.
+const CONDITIONS: &str = r#"{"type": "object", "x-kubernetes-preserve-unknown-fields": true, "properties": {
+    "spec": {"type": "object", "x-kubernetes-preserve-unknown-fields": true, "properties": {
+        "listeners": {"type": "array", "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"],
+            "items": {"type": "object", "x-kubernetes-preserve-unknown-fields": true}}}},
+    "status": {"type": "object", "x-kubernetes-preserve-unknown-fields": true, "properties": {
+        "conditions": {"type": "array", "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"],
+            "items": {"type": "object", "x-kubernetes-preserve-unknown-fields": true}}}}}}"#;
 
 /// Every kind, in the order of discovery.
 pub(crate) fn all() -> &'static [Kind] {
     &KINDS
 }
 
-/// The kind of `resource` (`deployments.apps`). Only for names in this crate's code, which are in the registry.
+/// The kind of `resource` (`deployments.apps`). Only for resources of this crate's code, and those of objects that are stored.
 pub(crate) fn of(resource: &str) -> &'static Kind {
-    KINDS.iter().find(|k| k.resource == resource).expect("the resource is one of the registry's")
-}
-
-/// The kind served at `/apis/{group}/{version}/{plural}`.
-pub(crate) fn served_at(group: &str, version: &str, plural: &str) -> Option<&'static Kind> {
-    KINDS.iter().find(|k| k.group == group && k.version == version && k.plural == plural)
-}
-
-/// The kind of this name (`Deployment`).
-pub(crate) fn named(name: &str) -> Option<&'static Kind> {
-    KINDS.iter().find(|k| k.kind == name)
+    let built_in = KINDS.iter().find(|k| k.resource == resource);
+    built_in
+        .or_else(|| custom::defined(resource))
+        .expect("the resource is one of the registry's, or was defined")
 }

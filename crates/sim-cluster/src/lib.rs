@@ -57,6 +57,7 @@ mod api;
 mod clock;
 mod cluster;
 mod controllers;
+mod custom;
 mod error;
 mod faults;
 mod fields;

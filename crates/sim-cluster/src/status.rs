@@ -13,6 +13,9 @@ pub(crate) struct ApiError {
     pub(crate) details: Value,
 }
 
+/// The reason of refusals that are no `Status` but plain text.
+pub(crate) const PLAIN: &str = "plain";
+
 pub(crate) type ApiResult<T> = Result<T, ApiError>;
 
 /// One thing wrong with a field of an object.
@@ -81,6 +84,11 @@ impl ApiError {
     /// No such resource or path.
     pub(crate) fn no_resource() -> Self {
         Self::new(404, "NotFound", "the server could not find the requested resource")
+    }
+
+    /// No such group or version: what a real server's multiplexer says, in plain text.
+    pub(crate) fn no_path() -> Self {
+        Self::new(404, PLAIN, "404 page not found\n")
     }
 
     pub(crate) fn already_exists(kind: &Kind, name: &str) -> Self {

@@ -4,11 +4,13 @@ use std::collections::HashMap;
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, Uri, header};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde_json::{Value, json};
 
 use super::protobuf;
 use crate::{
     access::Identity,
+    custom::{self, Custom},
     fields::Manager,
     json,
     kinds::Kind,
@@ -230,9 +232,26 @@ impl Call {
 
 /// Prunes what the type of the kind does not know and returns its paths.
 pub(super) fn check_types(kind: &Kind, object: &mut Value) -> Result<Vec<String>, String> {
+    if let Some(custom) = &kind.custom {
+        return check_custom(kind, custom, object);
+    }
     let Some(typed) = kind.typed else { return Ok(Vec::new()) };
     // The types insist on these two, which a request may leave out.
     json::set_default(object, "/apiVersion", kind.api_version());
     json::set_default(object, "/kind", kind.kind);
     typed::prune(typed, object)
+}
+
+/// The metadata of a custom resource is that of every object; the rest is as its schema says.
+fn check_custom(kind: &Kind, custom: &Custom, object: &mut Value) -> Result<Vec<String>, String> {
+    json::set_default(object, "/apiVersion", kind.api_version());
+    json::set_default(object, "/kind", kind.kind);
+    let mut unknown = Vec::new();
+    if let (Some(metadata), Some(typed)) = (object.get_mut("metadata"), typed::check::<ObjectMeta>()) {
+        unknown = typed::prune(typed, metadata)?.into_iter().map(|path| format!("metadata.{path}")).collect();
+    }
+    if let Some(schema) = &custom.schema {
+        unknown.extend(custom::prune(schema, object));
+    }
+    Ok(unknown)
 }

@@ -3,6 +3,7 @@
 mod call;
 mod columns;
 mod discovery;
+mod eviction;
 mod logs;
 mod openapi;
 mod path;
@@ -30,7 +31,7 @@ use crate::{
     cluster::Shared,
     faults::FaultEffect,
     requests::{Asked, RequestRecord},
-    status::{ApiError, ApiResult},
+    status::{ApiError, ApiResult, PLAIN},
 };
 use call::Call;
 use path::{Address, Target};
@@ -94,7 +95,7 @@ async fn handle(State(api): State<Api>, request: Request) -> Response {
         Ok(call) => call,
         Err(error) => return refusal(&error),
     };
-    let target = path::parse(&call.path);
+    let target = api.shared.core.transact(|tx| path::parse(&call.path, &|g, v, p| tx.served_at(g, v, p)));
     let asked = path::asked(&call, target.as_ref());
     let at = api.shared.core.now();
     let response = match api.answer_or_fail(&call, target, &asked).await {
@@ -201,6 +202,18 @@ impl Api {
         Ok(self.answer(call, target, asked, None)?)
     }
 
+    /// The refusal of a path that names nothing: a `Status` within a built-in group, plain text elsewhere.
+    fn nothing_at(&self, path: &str) -> ApiError {
+        let mut parts = path.split('/').filter(|p| !p.is_empty());
+        let group = match (parts.next(), parts.next(), parts.next()) {
+            (Some("api"), Some("v1"), _) => "",
+            (Some("apis"), Some(group), Some(_)) => group,
+            _ => return ApiError::no_path(),
+        };
+        let known = crate::kinds::all().iter().any(|k| k.group == group && k.custom.is_none());
+        if known { ApiError::no_resource() } else { ApiError::no_path() }
+    }
+
     /// Performs the request. A watch is cut off `cut` after its begin.
     fn answer(
         &self,
@@ -212,12 +225,12 @@ impl Api {
         if let Some(why) = self.shared.core.transact(|tx| tx.broken().map(str::to_owned)) {
             return Err(ApiError::new(500, "InternalError", format!("Internal error occurred: {why}")));
         }
-        let target = target.ok_or_else(ApiError::no_resource)?;
+        let target = target.ok_or_else(|| self.nothing_at(&call.path))?;
         self.authorize(&call.identity, &path::authorized(call, asked))?;
         match (&call.method, target) {
             (_, Target::Object(address)) => self.object(call, &address, asked, cut),
             (&Method::POST, Target::Review(plural)) => reviews::answer(self, call, &plural),
-            (&Method::GET, target) => discovery::answer(call, &target),
+            (&Method::GET, target) => discovery::answer(self, call, &target),
             _ => Err(not_allowed()),
         }
     }
@@ -239,7 +252,7 @@ impl Api {
             ("POST", "") if collection && (address.kind.namespaced != address.ns.is_empty()) => {
                 writes::create(self, call, address)
             }
-            ("POST", "eviction") if address.kind.is("pods") => writes::evict(self, call, address),
+            ("POST", "eviction") if address.kind.is("pods") => eviction::evict(self, call, address),
             ("POST", "token") if address.kind.is("serviceaccounts") => {
                 reviews::token(self, call, &address.ns, &address.name)
             }
@@ -264,6 +277,10 @@ fn with_json(code: StatusCode, content_type: &'static str, body: &Value) -> Resp
 
 fn refusal(error: &ApiError) -> Response {
     let code = StatusCode::from_u16(error.code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    if error.reason == PLAIN {
+        return (code, [(header::CONTENT_TYPE, "text/plain; charset=utf-8")], error.message.clone())
+            .into_response();
+    }
     let mut response = with_json(code, "application/json", &error.to_status());
     if let Some(seconds) = error.details["retryAfterSeconds"].as_i64() {
         response.headers_mut().insert(header::RETRY_AFTER, seconds.into());

@@ -2,12 +2,13 @@
 
 use serde_json::{Map, Value, json};
 
+use super::discovery::Group;
 use crate::kinds::Kind;
 
 /// The documents that there are.
-pub(super) fn index(groups: &[(&str, &str)]) -> Value {
+pub(super) fn index(groups: &[Group]) -> Value {
     let mut paths = Map::new();
-    for (group, version) in groups {
+    for (group, version) in groups.iter().flat_map(|g| g.versions.iter().map(move |v| (g.name, v))) {
         let path =
             if group.is_empty() { format!("api/{version}") } else { format!("apis/{group}/{version}") };
         paths.insert(path.clone(), json!({ "serverRelativeURL": format!("/openapi/v3/{path}") }));
@@ -16,7 +17,7 @@ pub(super) fn index(groups: &[(&str, &str)]) -> Value {
 }
 
 /// The document of one group and version.
-pub(super) fn document(kinds: &[&Kind]) -> Value {
+pub(super) fn document(kinds: &[&'static Kind]) -> Value {
     let mut paths = Map::new();
     for kind in kinds {
         let root = if kind.group.is_empty() { "/api".to_owned() } else { format!("/apis/{}", kind.group) };

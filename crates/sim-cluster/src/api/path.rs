@@ -1,10 +1,7 @@
 //! What a request's path names.
 
 use super::{call::Call, reviews};
-use crate::{
-    kinds::{self, Kind},
-    requests::Asked,
-};
+use crate::{kinds::Kind, requests::Asked};
 
 /// A resource, an object or a subresource.
 #[derive(Debug, Clone)]
@@ -38,8 +35,11 @@ pub(super) enum Target {
     Object(Address),
 }
 
+/// Finds the kind served at a group, a version and a plural.
+pub(super) type Registry<'a> = &'a dyn Fn(&str, &str, &str) -> Option<&'static Kind>;
+
 /// What `path` names; `None` when there is no such thing.
-pub(super) fn parse(path: &str) -> Option<Target> {
+pub(super) fn parse(path: &str, registry: Registry<'_>) -> Option<Target> {
     let parts: Vec<String> = path.split('/').filter(|p| !p.is_empty()).map(decode).collect();
     let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
     Some(match parts.as_slice() {
@@ -62,15 +62,15 @@ pub(super) fn parse(path: &str) -> Option<Target> {
         {
             Target::Review((*plural).to_owned())
         }
-        ["api", version, rest @ ..] => Target::Object(address("", version, rest)?),
-        ["apis", group, version, rest @ ..] => Target::Object(address(group, version, rest)?),
+        ["api", version, rest @ ..] => Target::Object(address("", version, rest, registry)?),
+        ["apis", group, version, rest @ ..] => Target::Object(address(group, version, rest, registry)?),
         _ => return None,
     })
 }
 
-fn address(group: &str, version: &str, rest: &[&str]) -> Option<Address> {
+fn address(group: &str, version: &str, rest: &[&str], registry: Registry<'_>) -> Option<Address> {
     let made = |plural: &str, ns: &str, tail: &[&str]| -> Option<Address> {
-        let kind = kinds::served_at(group, version, plural)?;
+        let kind = registry(group, version, plural)?;
         let (name, sub) = match tail {
             [] => ("", ""),
             [name] => (*name, ""),
@@ -168,7 +168,12 @@ mod tests {
     use super::*;
 
     fn shown(path: &str) -> String {
-        match parse(path) {
+        let served = |group: &str, version: &str, plural: &str| {
+            crate::kinds::all()
+                .iter()
+                .find(|k| k.group == group && k.version == version && k.plural == plural)
+        };
+        match parse(path, &served) {
             Some(Target::Object(a)) => format!("{} {}/{} {}", a.kind.resource, a.ns, a.name, a.sub),
             Some(other) => format!("{other:?}"),
             None => "none".to_owned(),

@@ -4,12 +4,30 @@ use serde_json::{Value, json};
 
 use super::{Address, Api, Reply, call::Call, writes};
 use crate::{
+    custom::ScalePaths,
     json,
+    kinds::Kind,
     selector::Labels,
     status::{ApiError, ApiResult, FieldError},
 };
 
-fn scale_of(object: &Value) -> Value {
+/// Where a kind's counts and its selector stand.
+fn paths(kind: &Kind) -> ScalePaths {
+    let custom = kind.custom.as_ref().and_then(|c| c.scale.clone());
+    custom.unwrap_or_else(|| ScalePaths {
+        spec: "/spec/replicas".to_owned(),
+        status: "/status/replicas".to_owned(),
+        selector: String::new(),
+    })
+}
+
+fn scale_of(kind: &Kind, object: &Value) -> Value {
+    let paths = paths(kind);
+    let selector = if kind.custom.is_some() {
+        json::text(object, &paths.selector).to_owned()
+    } else {
+        Labels::from_object(&object["spec"]["selector"]).to_string()
+    };
     let metadata = &object["metadata"];
     let mut kept = json!({});
     for field in ["name", "namespace", "uid", "resourceVersion", "creationTimestamp"] {
@@ -17,10 +35,9 @@ fn scale_of(object: &Value) -> Value {
     }
     json!({
         "kind": "Scale", "apiVersion": "autoscaling/v1", "metadata": kept,
-        "spec": { "replicas": json::count(object, "/spec/replicas") },
+        "spec": { "replicas": json::count(object, &paths.spec) },
         "status": {
-            "replicas": json::count(object, "/status/replicas"),
-            "selector": Labels::from_object(&object["spec"]["selector"]).to_string(),
+            "replicas": json::count(object, &paths.status), "selector": selector,
         },
     })
 }
@@ -28,7 +45,7 @@ fn scale_of(object: &Value) -> Value {
 pub(super) fn get(api: &Api, address: &Address) -> ApiResult<Reply> {
     let object = api.shared.core.transact(|tx| tx.get(&address.kind.resource, &address.ns, &address.name));
     let object = object.ok_or_else(|| ApiError::not_found(address.kind, &address.name))?;
-    Ok(Reply::ok(scale_of(&object)))
+    Ok(Reply::ok(scale_of(address.kind, &object)))
 }
 
 pub(super) fn write(api: &Api, call: &Call, address: &Address) -> ApiResult<Reply> {
@@ -38,8 +55,8 @@ pub(super) fn write(api: &Api, call: &Call, address: &Address) -> ApiResult<Repl
         let live = tx
             .get(&address.kind.resource, &address.ns, &address.name)
             .ok_or_else(|| ApiError::not_found(address.kind, &address.name))?;
-        let before = scale_of(&live);
-        let after = if call.method == http::Method::PUT { body } else { writes::patched(call, &before, &body)? };
+        let before = scale_of(address.kind, &live);
+        let after = if call.method == http::Method::PUT { body } else { writes::patched(call, address.kind, &before, &body)? };
         let replicas = json::int(&after, "/spec/replicas").unwrap_or(0);
         if replicas < 0 {
             let error = FieldError::invalid("spec.replicas", &replicas.into(), "must be greater than or equal to 0");
@@ -49,9 +66,9 @@ pub(super) fn write(api: &Api, call: &Call, address: &Address) -> ApiResult<Repl
             return Err(refused);
         }
         let mut object = Value::clone(&live);
-        json::set(&mut object, "/spec/replicas", replicas);
+        json::set(&mut object, &paths(address.kind).spec, replicas);
         json::set(&mut object, "/metadata/resourceVersion", after["metadata"]["resourceVersion"].clone());
         tx.update(address.kind, &address.ns, &address.name, object, &options)
     })?;
-    Ok(Reply::ok(scale_of(&updated)))
+    Ok(Reply::ok(scale_of(address.kind, &updated)))
 }

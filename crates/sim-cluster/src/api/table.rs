@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::{columns, read};
-use crate::{json, kinds::Kind};
+use crate::{custom::Custom, json, kinds::Kind};
 
 pub(super) struct Options {
     /// For ages.
@@ -17,6 +17,9 @@ pub(super) struct Options {
 
 /// The objects as a Table.
 pub(super) fn of(kind: &Kind, objects: &[Arc<Value>], options: &Options, metadata: &Value) -> Value {
+    if let Some(custom) = &kind.custom {
+        return of_custom(custom, objects, options, metadata);
+    }
     let columns = columns::of(kind);
     let definitions: Vec<_> = columns
         .iter()
@@ -29,16 +32,68 @@ pub(super) fn of(kind: &Kind, objects: &[Arc<Value>], options: &Options, metadat
         .iter()
         .map(|object| {
             let cells: Vec<Value> = columns.iter().map(|c| (c.cell)(object, options.now).into()).collect();
-            let mut row = json!({ "cells": cells });
-            match options.include.as_str() {
-                "None" => {}
-                "Object" => row["object"] = Value::clone(object),
-                _ => row["object"] = read::partial(object),
-            }
-            row
+            row(object, &cells, options)
         })
         .collect();
+    table(&definitions, &rows, metadata)
+}
+
+fn row(object: &Arc<Value>, cells: &[Value], options: &Options) -> Value {
+    let mut row = json!({ "cells": cells });
+    match options.include.as_str() {
+        "None" => {}
+        "Object" => row["object"] = Value::clone(object),
+        _ => row["object"] = read::partial(object),
+    }
+    row
+}
+
+fn table(definitions: &[Value], rows: &[Value], metadata: &Value) -> Value {
     json!({ "kind": "Table", "apiVersion": "meta.k8s.io/v1", "metadata": metadata, "columnDefinitions": definitions, "rows": rows })
+}
+
+/// The table of a custom resource: its name, the columns of its definition, and its age unless that is among them.
+fn of_custom(custom: &Custom, objects: &[Arc<Value>], options: &Options, metadata: &Value) -> Value {
+    let age_column = json!({ "name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp" });
+    let mut columns: Vec<&Value> = custom.columns.iter().collect();
+    if !custom.columns.iter().any(|c| c["name"] == "Age") {
+        columns.push(&age_column);
+    }
+    let mut definitions = vec![
+        json!({ "name": "Name", "type": "string", "format": "name", "description": "Name", "priority": 0 }),
+    ];
+    definitions.extend(columns.iter().map(|c| {
+        json!({ "name": c["name"], "type": "string", "format": "", "description": json::text(c, "/description"), "priority": json::count(c, "/priority") })
+    }));
+    let rows: Vec<Value> = objects
+        .iter()
+        .map(|object| {
+            let mut cells: Vec<Value> = vec![json::name(object).into()];
+            cells.extend(columns.iter().map(|c| cell(c, object, options.now).into()));
+            row(object, &cells, options)
+        })
+        .collect();
+    table(&definitions, &rows, metadata)
+}
+
+/// What stands at a column's path: a dotted one, or one that picks a condition by its type.
+fn cell(column: &Value, object: &Value, now: Timestamp) -> String {
+    let path = json::text(column, "/jsonPath");
+    let pointer = |path: &str| path.replace('.', "/");
+    if column["type"] == "date" {
+        return age(object, &pointer(path), now);
+    }
+    let picked = path.split_once("[?(@.type==").and_then(|(list, rest)| {
+        let (kind, field) = rest.split_once(")]")?;
+        let kind = kind.trim_matches(|c| c == '"' || c == '\'');
+        let item = json::items(object, &pointer(list)).iter().find(|i| json::text(i, "/type") == kind)?;
+        item.pointer(&pointer(field))
+    });
+    match picked.or_else(|| object.pointer(&pointer(path))) {
+        None | Some(Value::Null) => String::new(),
+        Some(Value::String(text)) => text.clone(),
+        Some(other) => other.to_string(),
+    }
 }
 
 /// The time since the timestamp at `pointer`, as `kubectl` shows it.

@@ -11,7 +11,9 @@ use super::{
     read,
 };
 use crate::{
-    json, patch as patches,
+    json,
+    kinds::Kind,
+    patch as patches,
     requests::Asked,
     status::{ApiError, ApiResult, FieldError},
     write::{DeleteOptions, Options, Propagation},
@@ -37,6 +39,15 @@ pub(super) fn create(api: &Api, call: &Call, address: &Address) -> ApiResult<Rep
     Ok(reply(api, call, address, &made, true, decoded.warnings))
 }
 
+/// Kinds that are replaced only with the version that is replaced; the others also without.
+fn needs_version(kind: &Kind) -> bool {
+    kind.custom.is_some()
+        || matches!(
+            kind.plural,
+            "namespaces" | "leases" | "poddisruptionbudgets" | "customresourcedefinitions"
+        )
+}
+
 fn subresource(address: &Address) -> &'static str {
     if address.sub == "status" { "status" } else { "" }
 }
@@ -44,6 +55,11 @@ fn subresource(address: &Address) -> &'static str {
 pub(super) fn replace(api: &Api, call: &Call, address: &Address) -> ApiResult<Reply> {
     let decoded = call.object(address.kind)?;
     let options = call.options(subresource(address))?;
+    if json::text(&decoded.object, "/metadata/resourceVersion").is_empty() && needs_version(address.kind) {
+        let text = "must be specified for an update";
+        let error = FieldError::invalid("metadata.resourceVersion", &0.into(), text);
+        return Err(ApiError::invalid(address.kind, &address.name, &[error]));
+    }
     let new = api
         .shared
         .core
@@ -69,7 +85,7 @@ pub(super) fn patch(api: &Api, call: &Call, address: &Address, asked: &Asked) ->
             let live = tx
                 .get(&address.kind.resource, &address.ns, &address.name)
                 .ok_or_else(|| ApiError::not_found(address.kind, &address.name))?;
-            let patched = patched(call, &live, &body)?;
+            let patched = patched(call, address.kind, &live, &body)?;
             let decoded = call.decode(address.kind, patched)?;
             let new = tx.update(address.kind, &address.ns, &address.name, decoded.object, &options)?;
             Ok((new, decoded.warnings))
@@ -78,11 +94,19 @@ pub(super) fn patch(api: &Api, call: &Call, address: &Address, asked: &Asked) ->
 }
 
 /// `live` after the patch of this request.
-pub(super) fn patched(call: &Call, live: &Value, body: &Value) -> ApiResult<Value> {
+pub(super) fn patched(call: &Call, kind: &Kind, live: &Value, body: &Value) -> ApiResult<Value> {
     match call.media_type() {
         "application/json-patch+json" => patches::json_patch(live, body),
         "application/merge-patch+json" => patches::merge_patch(live, body),
-        "application/strategic-merge-patch+json" => patches::strategic_merge_patch(live, body),
+        "application/strategic-merge-patch+json" if kind.custom.is_none() => {
+            patches::strategic_merge_patch(live, body)
+        }
+        _ if kind.custom.is_some() => Err(ApiError::new(
+            415,
+            "UnsupportedMediaType",
+            "the body of the request was in an unknown format - accepted media types include: application/json-patch+json, \
+             application/merge-patch+json, application/apply-patch+yaml",
+        )),
         _ => Err(ApiError::new(
             415,
             "UnsupportedMediaType",
@@ -124,43 +148,68 @@ fn apply(api: &Api, call: &Call, address: &Address, options: &Options) -> ApiRes
 
 fn delete_options(call: &Call) -> ApiResult<DeleteOptions> {
     let body = call.body_value()?;
-    let from_body = |key: &str| body[key].as_str().unwrap_or_default().to_owned();
-    let policy = [call.param("propagationPolicy").to_owned(), from_body("propagationPolicy")];
-    let policy = policy.into_iter().find(|p| !p.is_empty()).unwrap_or_default();
-    let propagation = match policy.as_str() {
+    let mut options = options_from(&body);
+    let dry_run = call.param("dryRun");
+    if !matches!(dry_run, "" | "All") {
+        let text = format!("dryRun: Unsupported value: {dry_run:?}: supported values: \"All\"");
+        return Err(invalid_delete_options(&text));
+    }
+    options.dry_run = call.dry_run();
+    if let Ok(seconds) = call.param("gracePeriodSeconds").parse() {
+        options.grace_seconds = Some(seconds);
+    }
+    let policy = match call.param("propagationPolicy") {
+        "" => json::text(&body, "/propagationPolicy"),
+        given => given,
+    };
+    if !policy.is_empty() && body.get("orphanDependents").is_some_and(|o| !o.is_null()) {
+        let text =
+            "propagationPolicy: Invalid value: orphanDependents and deletionPropagation cannot be both set";
+        return Err(invalid_delete_options(text));
+    }
+    options.propagation = match policy {
         "Background" => Some(Propagation::Background),
         "Foreground" => Some(Propagation::Foreground),
         "Orphan" => Some(Propagation::Orphan),
         "" if body["orphanDependents"] == json!(true) => Some(Propagation::Orphan),
+        "" if body["orphanDependents"] == json!(false) => Some(Propagation::Background),
         "" => None,
         other => {
-            return Err(ApiError::new(
-                422,
-                "Invalid",
-                format!(
-                    "DeleteOptions.meta.k8s.io \"\" is invalid: propagationPolicy: Unsupported value: {other:?}: supported values: \"Foreground\", \"Background\", \"Orphan\", \"nil\""
-                ),
-            ));
+            return Err(invalid_delete_options(&format!(
+                "propagationPolicy: Unsupported value: {other:?}: supported values: \"Foreground\", \"Background\", \"Orphan\", \"nil\""
+            )));
         }
     };
+    Ok(options)
+}
+
+fn invalid_delete_options(what: &str) -> ApiError {
+    ApiError::new(422, "Invalid", format!("DeleteOptions.meta.k8s.io \"\" is invalid: {what}"))
+}
+
+/// Grace and preconditions of a `DeleteOptions` object.
+pub(super) fn options_from(body: &Value) -> DeleteOptions {
     let text = |pointer: &str| body.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
-    Ok(DeleteOptions {
-        propagation,
-        grace_seconds: call
-            .param("gracePeriodSeconds")
-            .parse()
-            .ok()
-            .or_else(|| body["gracePeriodSeconds"].as_i64()),
+    DeleteOptions {
+        grace_seconds: body["gracePeriodSeconds"].as_i64(),
         uid: text("/preconditions/uid"),
         resource_version: text("/preconditions/resourceVersion"),
-        dry_run: call.dry_run(),
-    })
+        ..DeleteOptions::default()
+    }
 }
 
 pub(super) fn delete(api: &Api, call: &Call, address: &Address) -> ApiResult<Reply> {
     let options = delete_options(call)?;
     let (object, gone) =
         api.shared.core.transact(|tx| tx.delete(address.kind, &address.ns, &address.name, &options))?;
+    let mut warnings = Vec::new();
+    if address.kind.is("jobs.batch") && options.propagation.is_none() {
+        warnings.push(
+            "child pods are preserved by default when jobs are deleted; set propagationPolicy=Background to remove them or set \
+             propagationPolicy=Orphan to suppress this warning"
+                .to_owned(),
+        );
+    }
     let returns_object = matches!(
         address.kind.plural,
         "pods"
@@ -171,15 +220,14 @@ pub(super) fn delete(api: &Api, call: &Call, address: &Address) -> ApiResult<Rep
             | "resourcequotas"
     );
     if !gone || returns_object {
-        return Ok(Reply::ok(read::shown(api, call, address, &object)));
+        return Ok(reply(api, call, address, &object, false, warnings));
     }
     let mut details = json!({ "name": address.name, "kind": address.kind.plural, "uid": json::uid(&object) });
     if !address.kind.group.is_empty() {
         details["group"] = address.kind.group.into();
     }
-    Ok(Reply::ok(
-        json!({ "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": details }),
-    ))
+    let body = json!({ "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": details });
+    Ok(Reply::Json { code: StatusCode::OK, body, warnings })
 }
 
 pub(super) fn delete_collection(api: &Api, call: &Call, address: &Address) -> ApiResult<Reply> {
@@ -199,18 +247,4 @@ pub(super) fn delete_collection(api: &Api, call: &Call, address: &Address) -> Ap
         "kind": format!("{}List", kind.kind), "apiVersion": kind.api_version(),
         "metadata": { "resourceVersion": version.to_string() }, "items": items,
     })))
-}
-
-/// Deletes the pod; disruption budgets are not looked at.
-pub(super) fn evict(api: &Api, call: &Call, address: &Address) -> ApiResult<Reply> {
-    let body = call.body_value()?;
-    let options = DeleteOptions {
-        grace_seconds: body.pointer("/deleteOptions/gracePeriodSeconds").and_then(Value::as_i64),
-        dry_run: call.dry_run(),
-        ..DeleteOptions::default()
-    };
-    api.shared.core.transact(|tx| tx.delete(address.kind, &address.ns, &address.name, &options))?;
-    let body =
-        json!({ "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201 });
-    Ok(Reply::Json { code: StatusCode::CREATED, body, warnings: Vec::new() })
 }

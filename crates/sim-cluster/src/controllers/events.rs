@@ -66,7 +66,7 @@ pub(super) fn record(tx: &mut Tx<'_>, object: &Value, event: Event) {
     }
     let mut source = json!({ "component": event.component });
     if event.component == "kubelet" {
-        source["host"] = super::kubelet::NODE.into();
+        source["host"] = object["spec"]["nodeName"].clone();
     }
     let body = json!({
         "metadata": { "name": name }, "involvedObject": involved, "reason": event.reason, "message": event.message,

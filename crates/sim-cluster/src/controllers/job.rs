@@ -112,15 +112,12 @@ fn step(tx: &mut Tx<'_>, context: &mut Context, job: &Value) -> (Again, Option<V
         Some(at) if at > context.now => (sooner(again, Some(at)), false),
         _ => (again, true),
     };
-    for _ in active..wanted {
-        if !may_create
-            || pods::create(tx, job, pods::from_template(job, &format!("{}-", json::name(job))), COMPONENT)
-                .is_err()
-        {
-            break;
-        }
+    if !may_create {
+        return (again, None);
     }
-    (again, None)
+    let pod = || pods::from_template(job, &format!("{}-", json::name(job)));
+    let failed = (active..wanted).any(|_| pods::create(tx, job, pod(), COMPONENT).is_err());
+    (sooner(again, pods::retry(context, job, failed)), None)
 }
 
 /// After a failed pod the next waits 10 s, 20 s, 40 s, ...

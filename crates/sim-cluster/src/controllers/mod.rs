@@ -4,6 +4,8 @@
 //! in one transaction. A reconciler may ask to be called again after a delay; there is no other timer.
 
 mod agenda;
+mod autoscaler;
+mod budget;
 mod conditions;
 mod daemonset;
 mod deployment;
@@ -14,7 +16,9 @@ mod job;
 mod kubelet;
 mod namespace;
 mod pods;
+mod quota;
 mod replicaset;
+mod revisions;
 mod routes;
 mod statefulset;
 
@@ -34,6 +38,8 @@ use agenda::{Agenda, Work};
 pub(crate) struct Settings {
     /// Divides every delay.
     pub(crate) speed: f64,
+    /// How many nodes there are.
+    pub(crate) nodes: usize,
     /// The rules of builder and handle.
     pub(crate) rules: watch::Receiver<Vec<ImageRule>>,
 }
@@ -95,7 +101,7 @@ const BATCH: u32 = 32;
 
 /// Starts the controllers on the current runtime.
 pub(crate) fn start(core: Arc<Core>, settings: Settings) -> JoinHandle<()> {
-    core.transact(kubelet::register_node);
+    core.transact(|tx| kubelet::register_nodes(tx, settings.nodes));
     tokio::spawn(run(core, settings))
 }
 
@@ -170,8 +176,17 @@ fn reconcile(tx: &mut Tx<'_>, context: &mut Context, work: &Work) -> Again {
                 "statefulsets.apps" => statefulset::reconcile(tx, context, key),
                 "daemonsets.apps" => daemonset::reconcile(tx, context, key),
                 "jobs.batch" => job::reconcile(tx, context, key),
+                "horizontalpodautoscalers.autoscaling" => autoscaler::reconcile(tx, context, key),
                 "services" => {
                     endpoints::reconcile(tx, key);
+                    None
+                }
+                "poddisruptionbudgets.policy" => {
+                    budget::reconcile(tx, key);
+                    None
+                }
+                "resourcequotas" => {
+                    quota::reconcile(tx, key);
                     None
                 }
                 "namespaces" => {

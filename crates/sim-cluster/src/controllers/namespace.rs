@@ -1,7 +1,7 @@
 //! The end of a namespace: its contents first.
 
 use crate::{
-    json, kinds,
+    json,
     store::{Key, Tx},
     write::{DeleteOptions, Propagation},
 };
@@ -12,7 +12,7 @@ pub(super) fn reconcile(tx: &mut Tx<'_>, key: &Key) {
         return;
     }
     let mut left = 0;
-    for kind in kinds::all().iter().filter(|k| k.namespaced) {
+    for kind in tx.kinds().into_iter().filter(|k| k.namespaced) {
         for object in tx.list(&kind.resource, &key.name) {
             if !json::is_deleting(&object) {
                 let options =

@@ -114,6 +114,13 @@ pub(super) fn create(tx: &mut Tx<'_>, owner: &Value, pod: Value, component: &'st
     }
 }
 
+/// When to try again to create pods: after a second, and then each time after as long as it has been failing (a quarter of an hour at most).
+pub(super) fn retry(context: &mut Context, owner: &Value, failed: bool) -> Again {
+    let since = context.since(json::uid(owner), "create", if failed { "failing" } else { "well" });
+    let wait = context.elapsed(since).clamp(1.0, 1000.0);
+    failed.then(|| context.later(context.now, wait))
+}
+
 /// Deletes a pod with its grace period and tells so by an event on the owner.
 pub(super) fn delete(tx: &mut Tx<'_>, owner: &Value, pod: &Value, component: &'static str) {
     let deleted =
@@ -126,7 +133,7 @@ pub(super) fn delete(tx: &mut Tx<'_>, owner: &Value, pod: &Value, component: &'s
 
 /// Writes the status of an object if it is another than before.
 pub(super) fn write_status(tx: &mut Tx<'_>, object: &Value, status: Value) {
-    let Some(kind) = kinds::named(json::text(object, "/kind")) else { return };
+    let Some(kind) = tx.kind_of(object) else { return };
     let key = crate::store::Key::of(&kind.resource, object);
     tx.modify(&key, &Options::by(CONTROLLER).on("status"), |o| json::set(o, "/status", status));
 }

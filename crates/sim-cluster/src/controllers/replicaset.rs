@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::{Again, Context, conditions, pods};
+use super::{Again, Context, conditions, pods, sooner};
 use crate::{
     json,
     selector::Labels,
@@ -38,7 +38,8 @@ pub(super) fn reconcile(tx: &mut Tx<'_>, context: &mut Context, key: &Key) -> Ag
     }
     let left: Vec<_> =
         tx.controlled("pods", json::uid(&set)).into_iter().filter(|p| pods::is_active(p)).collect();
-    write_status(tx, context, &set, &left, failure.as_deref())
+    let again = pods::retry(context, &set, failure.is_some());
+    sooner(again, write_status(tx, context, &set, &left, failure.as_deref()))
 }
 
 /// Adopts pods that nobody controls, and lets go of those whose labels do not fit any more; returns the pods that are controlled.
@@ -102,7 +103,10 @@ fn write_status(
         let condition =
             conditions::Condition { kind: "ReplicaFailure", status: "True", reason: "FailedCreate", message };
         status["conditions"] = set["status"]["conditions"].clone();
-        conditions::set(&mut status, condition, &tx.stamp(), false);
+        // The message names a pod that is another each time: it stays as it was at first.
+        if conditions::get(set, condition.kind).is_none() {
+            conditions::set(&mut status, condition, &tx.stamp(), false);
+        }
     }
     pods::write_status(tx, set, status);
     again

@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::{
     RULES_NAME, RULES_NAMESPACE,
     agenda::{Agenda, Work},
-    key, kubelet,
+    autoscaler, key, kubelet,
 };
 use crate::{
     json, kinds,
@@ -15,7 +15,7 @@ use crate::{
 
 /// After a start, or when the log does not reach back far enough.
 pub(super) fn everything(tx: &mut Tx<'_>, agenda: &mut Agenda) {
-    for kind in kinds::all().iter().filter(|k| !k.is("events")) {
+    for kind in tx.kinds().into_iter().filter(|k| !k.is("events")) {
         for object in tx.list(&kind.resource, "") {
             agenda.add(Work::Object(Key::of(&kind.resource, &object)));
         }
@@ -43,8 +43,26 @@ pub(super) fn route(tx: &Tx<'_>, change: &Change, agenda: &mut Agenda) {
     if change.kind == ChangeKind::Deleted && !ns.is_empty() {
         agenda.add(Work::Object(key("namespaces", "", ns)));
     }
+    if !ns.is_empty() {
+        for quota in tx.list("resourcequotas", ns).iter().filter(|_| change.resource != "resourcequotas") {
+            agenda.add(Work::Object(key("resourcequotas", ns, json::name(quota))));
+        }
+        let scaled = Key::of(change.resource, object);
+        for scaler in tx.list("horizontalpodautoscalers.autoscaling", ns) {
+            if autoscaler::target_of(tx, &scaler).is_some_and(|t| t == scaled) {
+                agenda.add(Work::Object(key(
+                    "horizontalpodautoscalers.autoscaling",
+                    ns,
+                    json::name(&scaler),
+                )));
+            }
+        }
+    }
     match change.resource {
-        "pods" => services_of(tx, object, before, agenda),
+        "pods" => {
+            services_of(tx, object, before, agenda);
+            selecting(tx, "poddisruptionbudgets.policy", object, agenda);
+        }
         "configmaps" | "secrets" => waiting_pods(tx, change, agenda),
         "serviceaccounts" => {
             for resource in ["replicasets.apps", "statefulsets.apps", "daemonsets.apps", "jobs.batch"] {
@@ -59,8 +77,20 @@ pub(super) fn route(tx: &Tx<'_>, change: &Change, agenda: &mut Agenda) {
             for pod in tx.list("pods", ns).into_iter().filter(|p| unscheduled(p)) {
                 agenda.add(Work::Object(key("pods", json::namespace(&pod), json::name(&pod))));
             }
+            for set in tx.list("daemonsets.apps", "").iter().filter(|_| change.resource == "nodes") {
+                agenda.add(Work::Object(key("daemonsets.apps", json::namespace(set), json::name(set))));
+            }
         }
         _ => {}
+    }
+}
+
+/// The objects of a resource whose selector fits the pod.
+fn selecting(tx: &Tx<'_>, resource: &str, pod: &Value, agenda: &mut Agenda) {
+    for object in tx.list(resource, json::namespace(pod)) {
+        if Labels::from_object(&object["spec"]["selector"]).select(pod) {
+            agenda.add(Work::Object(key(resource, json::namespace(pod), json::name(&object))));
+        }
     }
 }
 

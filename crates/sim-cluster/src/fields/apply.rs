@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::{
     compare::{Difference, compare, fields_of},
     managed::{Entry, Manager, entries, store, strip_system},
-    schema::{Shape, element_shape, find, key_of, shape},
+    schema::{Rules, Shape, element_shape, find, key_of},
     set::{self, FieldSet},
 };
 use crate::{
@@ -20,17 +20,18 @@ use crate::{
 /// # Errors
 /// 409 when a field has another value that somebody else owns, unless `force`.
 pub(crate) fn apply(
-    kind: &Kind,
+    kind: &'static Kind,
     live: &Value,
     config: &Value,
     who: &Manager,
     force: bool,
     now: &str,
 ) -> ApiResult<Value> {
+    let rules = Rules::of(kind);
     let mut entries = entries(live);
-    let mut wanted = fields_of(config);
+    let mut wanted = fields_of(rules, config);
     strip_system(&mut wanted);
-    let mut merged = merge_maps(live, config);
+    let mut merged = merge(rules, live, config, "", "");
 
     let mut owned = wanted.clone();
     for entry in entries.iter().filter(|e| !e.is(who, true)) {
@@ -39,11 +40,11 @@ pub(crate) fn apply(
     if let Some(last) = entries.iter().find(|e| e.is(who, true)) {
         let mut gone = last.fields.clone();
         gone.subtract(&owned);
-        remove_fields(&mut merged, "", "", &gone, &owned);
+        remove_fields(rules, &mut merged, "", "", &gone, &owned);
     }
     json::drop_nulls(&mut merged);
 
-    let Difference { mut written, .. } = compare(live, &merged);
+    let Difference { mut written, .. } = compare(rules, live, &merged);
     strip_system(&mut written);
     let conflicts: Vec<(&Entry, FieldSet)> = entries
         .iter()
@@ -62,7 +63,7 @@ pub(crate) fn apply(
     Ok(merged)
 }
 
-fn set_mine(kind: &Kind, entries: &mut Vec<Entry>, who: &Manager, wanted: FieldSet, now: &str) {
+fn set_mine(kind: &'static Kind, entries: &mut Vec<Entry>, who: &Manager, wanted: FieldSet, now: &str) {
     if let Some(mine) = entries.iter_mut().find(|e| e.is(who, true)) {
         if mine.fields != wanted {
             now.clone_into(&mut mine.time);
@@ -74,23 +75,19 @@ fn set_mine(kind: &Kind, entries: &mut Vec<Entry>, who: &Manager, wanted: FieldS
     }
 }
 
-fn merge_maps(live: &Value, config: &Value) -> Value {
-    merge(live, config, "", "")
-}
-
 /// `config` over `live`, the field `name` within `parent`.
-fn merge(live: &Value, config: &Value, parent: &str, name: &str) -> Value {
-    match (shape(parent, name, config), live, config) {
+fn merge(rules: Rules, live: &Value, config: &Value, parent: &str, name: &str) -> Value {
+    match (rules.shape(parent, name, config), live, config) {
         (Shape::Granular, Value::Object(before), Value::Object(wanted)) => {
             let mut out = before.clone();
             for (key, value) in wanted {
                 let old = before.get(key).unwrap_or(&Value::Null);
-                out.insert(key.clone(), merge(old, value, name, key));
+                out.insert(key.clone(), merge(rules, old, value, name, key));
             }
             Value::Object(out)
         }
         (Shape::Keyed(keys), Value::Array(before), Value::Array(wanted)) => {
-            merge_keyed(before, wanted, keys, name)
+            merge_keyed(rules, before, wanted, keys, name)
         }
         (Shape::Set, Value::Array(before), Value::Array(wanted)) => {
             let mut out = before.clone();
@@ -101,10 +98,10 @@ fn merge(live: &Value, config: &Value, parent: &str, name: &str) -> Value {
     }
 }
 
-fn merge_keyed(before: &[Value], wanted: &[Value], keys: &[&str], name: &str) -> Value {
+fn merge_keyed(rules: Rules, before: &[Value], wanted: &[Value], keys: &[&str], name: &str) -> Value {
     let merged = |item: &Value| -> Value {
         match find(before, keys, &key_of(item, keys)) {
-            Some(old) if element_shape(name) == Shape::Granular => merge(old, item, "", name),
+            Some(old) if element_shape(name) == Shape::Granular => merge(rules, old, item, "", name),
             _ => item.clone(),
         }
     };
@@ -122,9 +119,16 @@ fn merge_keyed(before: &[Value], wanted: &[Value], keys: &[&str], name: &str) ->
 }
 
 /// Removes the fields in `gone` from `value`; an element with something owned in it stays. Maps and lists that become empty go as well.
-fn remove_fields(value: &mut Value, parent: &str, name: &str, gone: &FieldSet, owned: &FieldSet) {
+fn remove_fields(
+    rules: Rules,
+    value: &mut Value,
+    parent: &str,
+    name: &str,
+    gone: &FieldSet,
+    owned: &FieldSet,
+) {
     let nothing = FieldSet::default();
-    match (shape(parent, name, value), value) {
+    match (rules.shape(parent, name, value), value) {
         (_, Value::Object(map)) => map.retain(|key, child| {
             let element = set::field(key);
             let Some(gone) = gone.children.get(&element) else { return true };
@@ -132,7 +136,7 @@ fn remove_fields(value: &mut Value, parent: &str, name: &str, gone: &FieldSet, o
             if gone.member && owned.is_empty() {
                 return false;
             }
-            remove_fields(child, name, key, gone, owned);
+            remove_fields(rules, child, name, key, gone, owned);
             owned.member || !is_hollow(child)
         }),
         (Shape::Keyed(keys), Value::Array(list)) => list.retain_mut(|item| {
@@ -142,7 +146,7 @@ fn remove_fields(value: &mut Value, parent: &str, name: &str, gone: &FieldSet, o
             if gone.member && owned.is_empty() {
                 return false;
             }
-            remove_fields(item, "", name, gone, owned);
+            remove_fields(rules, item, "", name, gone, owned);
             true
         }),
         (Shape::Set, Value::Array(list)) => {

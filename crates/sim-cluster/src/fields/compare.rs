@@ -3,35 +3,35 @@
 use serde_json::{Map, Value};
 
 use super::{
-    schema::{Shape, element_shape, find, key_of, shape},
+    schema::{Rules, Shape, element_shape, find, key_of},
     set::{self, FieldSet},
 };
 
 /// The fields of an object, as an applied configuration owns them.
-pub(super) fn fields_of(object: &Value) -> FieldSet {
+pub(super) fn fields_of(rules: Rules, object: &Value) -> FieldSet {
     let mut set = FieldSet::default();
     if let Value::Object(map) = object {
-        map_fields(map, "", &mut set);
+        map_fields(rules, map, "", &mut set);
     }
     set
 }
 
-fn map_fields(map: &Map<String, Value>, field: &str, set: &mut FieldSet) {
+fn map_fields(rules: Rules, map: &Map<String, Value>, field: &str, set: &mut FieldSet) {
     for (name, value) in map {
-        value_fields(value, field, name, set.child(set::field(name)));
+        value_fields(rules, value, field, name, set.child(set::field(name)));
     }
 }
 
 /// Adds the fields of `value`, which is the field `name` within `parent`.
-fn value_fields(value: &Value, parent: &str, name: &str, set: &mut FieldSet) {
-    match (shape(parent, name, value), value) {
-        (Shape::Granular, Value::Object(map)) if !map.is_empty() => map_fields(map, name, set),
+fn value_fields(rules: Rules, value: &Value, parent: &str, name: &str, set: &mut FieldSet) {
+    match (rules.shape(parent, name, value), value) {
+        (Shape::Granular, Value::Object(map)) if !map.is_empty() => map_fields(rules, map, name, set),
         (Shape::Keyed(keys), Value::Array(list)) if !list.is_empty() => {
             for item in list {
                 let child = set.child(set::key(&key_of(item, keys)));
                 child.member = true;
                 if let (Shape::Granular, Value::Object(map)) = (element_shape(name), item) {
-                    map_fields(map, name, child);
+                    map_fields(rules, map, name, child);
                 }
             }
         }
@@ -53,17 +53,18 @@ pub(super) struct Difference {
     pub(super) removed: FieldSet,
 }
 
-pub(super) fn compare(old: &Value, new: &Value) -> Difference {
+pub(super) fn compare(rules: Rules, old: &Value, new: &Value) -> Difference {
     let mut difference = Difference::default();
     let empty = Map::new();
     let (old, new) = (old.as_object().unwrap_or(&empty), new.as_object().unwrap_or(&empty));
-    compare_maps(old, new, "", &mut difference.written, &mut difference.removed);
+    compare_maps(rules, old, new, "", &mut difference.written, &mut difference.removed);
     difference.written.drop_empty();
     difference.removed.drop_empty();
     difference
 }
 
 fn compare_maps(
+    rules: Rules,
     old: &Map<String, Value>,
     new: &Map<String, Value>,
     field: &str,
@@ -75,13 +76,14 @@ fn compare_maps(
         match old.get(name) {
             None => {
                 let child = written.child(element);
-                value_fields(value, field, name, child);
+                value_fields(rules, value, field, name, child);
                 // A new map or list is owned itself as well, as real updates show it.
                 child.member = true;
             }
             Some(before) if before == value => {}
             Some(before) => {
                 compare_values(
+                    rules,
                     before,
                     value,
                     (field, name),
@@ -93,24 +95,25 @@ fn compare_maps(
     }
     for (name, value) in old.iter().filter(|(n, _)| !new.contains_key(*n)) {
         let child = removed.child(set::field(name));
-        value_fields(value, field, name, child);
+        value_fields(rules, value, field, name, child);
         child.member = true;
     }
 }
 
 fn compare_values(
+    rules: Rules,
     old: &Value,
     new: &Value,
     (parent, name): (&str, &str),
     written: &mut FieldSet,
     removed: &mut FieldSet,
 ) {
-    match (shape(parent, name, new), old, new) {
+    match (rules.shape(parent, name, new), old, new) {
         (Shape::Granular, Value::Object(old), Value::Object(new)) => {
-            compare_maps(old, new, name, written, removed);
+            compare_maps(rules, old, new, name, written, removed);
         }
         (Shape::Keyed(keys), Value::Array(old), Value::Array(new)) => {
-            compare_keyed((old, new), keys, name, written, removed);
+            compare_keyed(rules, (old, new), keys, name, written, removed);
         }
         (Shape::Set, Value::Array(old), Value::Array(new)) => {
             for item in new.iter().filter(|i| !old.contains(i)) {
@@ -122,12 +125,13 @@ fn compare_values(
         }
         _ => {
             written.member = true;
-            value_fields(new, parent, name, written);
+            value_fields(rules, new, parent, name, written);
         }
     }
 }
 
 fn compare_keyed(
+    rules: Rules,
     (old, new): (&[Value], &[Value]),
     keys: &[&str],
     name: &str,
@@ -143,13 +147,20 @@ fn compare_keyed(
             None => {
                 let child = written.child(element);
                 child.member = true;
-                map_fields(now, name, child);
+                map_fields(rules, now, name, child);
             }
             Some(before) if before == item => {}
             Some(_) if element_shape(name) == Shape::Atomic => written.child(element).member = true,
             Some(before) => {
                 let before = before.as_object().unwrap_or(&empty);
-                compare_maps(before, now, name, written.child(element.clone()), removed.child(element));
+                compare_maps(
+                    rules,
+                    before,
+                    now,
+                    name,
+                    written.child(element.clone()),
+                    removed.child(element),
+                );
             }
         }
     }
@@ -158,7 +169,7 @@ fn compare_keyed(
         if find(new, keys, &key).is_none() {
             let child = removed.child(set::key(&key));
             child.member = true;
-            map_fields(item.as_object().unwrap_or(&empty), name, child);
+            map_fields(rules, item.as_object().unwrap_or(&empty), name, child);
         }
     }
 }

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::{
     compare::{Difference, compare},
+    schema::Rules,
     set::FieldSet,
 };
 use crate::{json, kinds::Kind};
@@ -59,7 +60,7 @@ impl Entry {
         self.manager == who.name && self.subresource == who.subresource && self.apply == apply
     }
 
-    pub(super) fn new(kind: &Kind, who: &Manager, apply: bool, time: &str) -> Self {
+    pub(super) fn new(kind: &'static Kind, who: &Manager, apply: bool, time: &str) -> Self {
         Self {
             manager: who.name.clone(),
             apply,
@@ -111,9 +112,9 @@ pub(super) fn store(object: &mut Value, entries: &[Entry]) {
 }
 
 /// Records that `who` changed `old` (Null: nothing) into `new` by a plain write: what is different is the writer's, and nobody else's.
-pub(crate) fn track_update(kind: &Kind, old: &Value, new: &mut Value, who: &Manager, now: &str) {
+pub(crate) fn track_update(kind: &'static Kind, old: &Value, new: &mut Value, who: &Manager, now: &str) {
     let mut entries = entries(old);
-    let Difference { mut written, mut removed } = compare(old, new);
+    let Difference { mut written, mut removed } = compare(Rules::of(kind), old, new);
     strip_system(&mut written);
     strip_system(&mut removed);
     for entry in entries.iter_mut().filter(|e| !e.is(who, false)) {

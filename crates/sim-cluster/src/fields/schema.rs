@@ -2,6 +2,8 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::{custom::Shapes, kinds::Kind};
+
 /// How the elements of a field belong together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Shape {
@@ -44,7 +46,7 @@ pub(crate) fn list_shape(parent: &str, field: &str) -> Shape {
             _,
             "containers" | "initContainers" | "ephemeralContainers" | "env" | "volumes" | "imagePullSecrets",
         )
-        | (_, "schedulingGates" | "resourceClaims" | "listeners")
+        | (_, "schedulingGates" | "resourceClaims")
         | ("", "secrets") => Shape::Keyed(&["name"]),
         (_, "volumeMounts") => Shape::Keyed(&["mountPath"]),
         (_, "volumeDevices") => Shape::Keyed(&["devicePath"]),
@@ -57,12 +59,23 @@ pub(crate) fn list_shape(parent: &str, field: &str) -> Shape {
     }
 }
 
-/// The shape of `value`, the field `field` within `parent`.
-pub(super) fn shape(parent: &str, field: &str, value: &Value) -> Shape {
-    match value {
-        Value::Array(_) => list_shape(parent, field),
-        Value::Object(_) if ATOMIC_MAPS.contains(&field) => Shape::Atomic,
-        _ => Shape::Granular,
+/// Whose shapes hold: those of the built-in kinds, or those of a custom resource.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Rules(Option<&'static Shapes>);
+
+impl Rules {
+    pub(super) fn of(kind: &'static Kind) -> Self {
+        Self(kind.custom.as_ref().map(|c| &c.shapes))
+    }
+
+    /// The shape of `value`, the field `field` within `parent`.
+    pub(super) fn shape(self, parent: &str, field: &str, value: &Value) -> Shape {
+        match (self.0, value) {
+            (Some(shapes), _) => shapes.shape(parent, field, value),
+            (None, Value::Array(_)) => list_shape(parent, field),
+            (None, Value::Object(_)) if ATOMIC_MAPS.contains(&field) => Shape::Atomic,
+            _ => Shape::Granular,
+        }
     }
 }
 

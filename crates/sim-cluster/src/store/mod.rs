@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 use tokio::sync::watch;
 
-use crate::{SimError, clock::Clock, json, kinds, kinds::Kind, rng::Rng, write::allocate};
+use crate::{SimError, clock::Clock, custom, json, kinds, kinds::Kind, rng::Rng, write::allocate};
 use disk::Disk;
 
 /// The identity of an object: resource (`deployments.apps`), namespace ("" when cluster-scoped), name.
@@ -64,6 +64,9 @@ pub(crate) struct State {
     pub(crate) addresses: u32,
     /// Events recorded since the old ones were looked for.
     pub(crate) events: u32,
+    /// Kinds that definitions stored in this cluster make, and resources that it lacks.
+    custom: Vec<&'static Kind>,
+    absent: BTreeSet<String>,
     disk: Option<Disk>,
     broken: Option<String>,
 }
@@ -82,6 +85,7 @@ impl Core {
         clock: Arc<dyn Clock>,
         seed: u64,
         history: usize,
+        absent: BTreeSet<String>,
     ) -> Result<Self, SimError> {
         let mut state = State {
             objects: BTreeMap::new(),
@@ -93,6 +97,8 @@ impl Core {
             rng: Rng::new(seed),
             addresses: 0,
             events: 0,
+            custom: Vec::new(),
+            absent,
             disk: None,
             broken: None,
         };
@@ -101,8 +107,11 @@ impl Core {
             state.version = loaded.version;
             // Names and ids made after a restart must differ from those made before.
             state.rng = Rng::new(seed ^ loaded.version.rotate_left(32));
+            for definition in loaded.objects.iter().filter(|o| o["kind"] == "CustomResourceDefinition") {
+                state.custom.extend(custom::kinds_of(definition));
+            }
             for object in loaded.objects {
-                if let Some(kind) = kinds::named(json::text(&object, "/kind")) {
+                if let Some(kind) = state.kind_of(&object) {
                     state.insert(Key::of(&kind.resource, &object), Arc::new(object));
                 }
             }
@@ -154,6 +163,13 @@ pub(crate) struct TooOld {
 }
 
 impl State {
+    /// The kind of a stored object.
+    fn kind_of(&self, object: &Value) -> Option<&'static Kind> {
+        let (version, name) = (json::text(object, "/apiVersion"), json::text(object, "/kind"));
+        let fits = |k: &&'static Kind| k.kind == name && k.api_version() == version;
+        kinds::all().iter().find(fits).or_else(|| self.custom.iter().copied().find(|k| fits(k)))
+    }
+
     fn insert(&mut self, key: Key, object: Arc<Value>) {
         self.by_uid.insert(json::uid(&object).to_owned(), key.clone());
         for owner in json::items(&object, "/metadata/ownerReferences") {
@@ -199,6 +215,38 @@ pub(crate) struct Tx<'a> {
 impl Tx<'_> {
     pub(crate) fn version(&self) -> u64 {
         self.state.version
+    }
+
+    /// Every kind that this cluster serves, in the order of discovery.
+    pub(crate) fn kinds(&self) -> Vec<&'static Kind> {
+        let here = |k: &&'static Kind| !self.state.absent.contains(&k.resource);
+        kinds::all().iter().filter(here).chain(self.state.custom.iter().copied()).collect()
+    }
+
+    /// The kind served at `/apis/{group}/{version}/{plural}`.
+    pub(crate) fn served_at(&self, group: &str, version: &str, plural: &str) -> Option<&'static Kind> {
+        let fits = |k: &&'static Kind| k.group == group && k.version == version && k.plural == plural;
+        let built_in = kinds::all().iter().find(fits).filter(|k| !self.state.absent.contains(&k.resource));
+        built_in.or_else(|| self.state.custom.iter().copied().find(|k| fits(k)))
+    }
+
+    /// The kind of an object that is stored.
+    pub(crate) fn kind_of(&self, object: &Value) -> Option<&'static Kind> {
+        self.state.kind_of(object)
+    }
+
+    /// The kind of this name (`Deployment`).
+    pub(crate) fn named(&self, name: &str) -> Option<&'static Kind> {
+        self.kinds().into_iter().find(|k| k.kind == name)
+    }
+
+    /// Serves what a definition says from now on, or no longer.
+    fn define(&mut self, definition: &Value, present: bool) {
+        let resource = json::name(definition).to_owned();
+        self.state.custom.retain(|k| k.resource != resource);
+        if present {
+            self.state.custom.extend(custom::kinds_of(definition));
+        }
     }
 
     /// Why the file cannot be written, if so.
@@ -252,6 +300,9 @@ impl Tx<'_> {
         let key = Key::of(&kind.resource, &object);
         self.state.version += 1;
         json::set(&mut object, "/metadata/resourceVersion", self.state.version.to_string());
+        if kind.is(custom::DEFINITIONS) {
+            self.define(&object, true);
+        }
         let object = Arc::new(object);
         let previous = self.state.take(&key);
         if let Some(disk) = &mut self.state.disk
@@ -276,6 +327,16 @@ impl Tx<'_> {
     /// Removes an object; returns its last state under the version of its removal.
     pub(crate) fn remove(&mut self, key: &Key) -> Option<Arc<Value>> {
         let previous = self.state.take(key)?;
+        if key.resource == custom::DEFINITIONS {
+            // What was defined goes with its definition.
+            let kind = self.state.custom.iter().copied().find(|k| k.resource == key.name);
+            for object in kind.map_or_else(Vec::new, |k| self.list(&k.resource, "")) {
+                if let Some(kind) = kind {
+                    self.remove(&Key::of(&kind.resource, &object));
+                }
+            }
+            self.define(&previous, false);
+        }
         self.state.version += 1;
         let mut last = Value::clone(&previous);
         json::set(&mut last, "/metadata/resourceVersion", self.state.version.to_string());

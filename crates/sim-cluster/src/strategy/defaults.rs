@@ -4,12 +4,17 @@ use k8s_openapi::ByteString;
 use serde_json::{Value, json};
 
 use crate::{
+    custom,
     json::{self, set_default},
     kinds::Kind,
 };
 
 /// Fills in the defaults of a kind. Filling in twice changes nothing.
 pub(crate) fn set_defaults(kind: &Kind, object: &mut Value) {
+    if let Some(schema) = kind.custom.as_ref().and_then(|c| c.schema.as_ref()) {
+        custom::default(schema, object);
+        return;
+    }
     match kind.resource.as_str() {
         "pods" => pod_spec(object, "/spec"),
         "deployments.apps" => deployment(object),
@@ -38,9 +43,37 @@ pub(crate) fn set_defaults(kind: &Kind, object: &mut Value) {
         "services" => service(object),
         "secrets" => secret(object),
         "namespaces" => namespace(object),
-        "horizontalpodautoscalers.autoscaling" => set_default(object, "/spec/minReplicas", 1),
+        "horizontalpodautoscalers.autoscaling" => {
+            set_default(object, "/spec/minReplicas", 1);
+            let half = json!({ "type": "Utilization", "averageUtilization": 80 });
+            set_default(
+                object,
+                "/spec/metrics",
+                json!([{ "type": "Resource", "resource": { "name": "cpu", "target": half } }]),
+            );
+        }
+        "limitranges" => limit_range(object),
         "persistentvolumeclaims" => set_default(object, "/spec/volumeMode", "Filesystem"),
         _ => {}
+    }
+}
+
+fn limit_range(object: &mut Value) {
+    for limit in json::items_mut(object, "/spec/limits") {
+        if json::text(limit, "/type") != "Container" {
+            continue;
+        }
+        for (field, source) in [("default", "max"), ("defaultRequest", "default"), ("defaultRequest", "min")]
+        {
+            let filled = json::map(limit, &format!("/{source}")).cloned().unwrap_or_default();
+            if filled.is_empty() {
+                continue;
+            }
+            let slot = json::map_mut(limit, &format!("/{field}"));
+            for (resource, amount) in filled {
+                slot.entry(resource).or_insert(amount);
+            }
+        }
     }
 }
 

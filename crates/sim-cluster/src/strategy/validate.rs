@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::{names, pod, workload};
 use crate::{
-    json,
+    custom, json,
     kinds::Kind,
     status::{ApiError, ApiResult, FieldError},
 };
@@ -24,6 +24,10 @@ pub(crate) fn validate(kind: &Kind, old: Option<&Value>, new: &Value) -> ApiResu
 }
 
 fn fields(kind: &Kind, new: &Value, errors: &mut Vec<FieldError>) {
+    if let Some(schema) = kind.custom.as_ref().and_then(|c| c.schema.as_ref()) {
+        custom::validate(schema, new, errors);
+        return;
+    }
     match kind.resource.as_str() {
         "pods" => pod::spec("spec", &new["spec"], errors),
         "deployments.apps" => workload::deployment(new, errors),
@@ -37,6 +41,7 @@ fn fields(kind: &Kind, new: &Value, errors: &mut Vec<FieldError>) {
         "secrets" => names::data_keys("data", json::map(new, "/data"), errors),
         "horizontalpodautoscalers.autoscaling" => autoscaler(new, errors),
         "ingresses.networking.k8s.io" => ingress(new, errors),
+        custom::DEFINITIONS => custom::check_definition(new, errors),
         _ => {}
     }
 }

@@ -49,19 +49,19 @@ impl Tx<'_> {
         // The API's own default for Jobs, kept for old clients.
         let default = if kind.is("jobs.batch") { Propagation::Orphan } else { Propagation::Background };
         let propagation = options.propagation.unwrap_or(default);
-        if options.dry_run {
-            return Ok((live, true));
-        }
-        if propagation == Propagation::Orphan {
+        if propagation == Propagation::Orphan && !options.dry_run {
             self.orphan_dependents(json::uid(&live));
         }
         let mut marked = Value::clone(&live);
-        if propagation == Propagation::Foreground && !self.dependents(json::uid(&live)).is_empty() {
+        if propagation == Propagation::Foreground && !kind.is("namespaces") {
             add_finalizer(&mut marked, FOREGROUND);
         }
         let grace = grace(kind, &live, options);
         let waits =
             grace > 0 || !json::items(&marked, "/metadata/finalizers").is_empty() || kind.is("namespaces");
+        if !waits && options.dry_run {
+            return Ok((live, true));
+        }
         if !waits {
             return Ok((self.remove(&key).unwrap_or(live), true));
         }
@@ -80,6 +80,9 @@ impl Tx<'_> {
         }
         if kind.is("namespaces") {
             json::set(&mut marked, "/status/phase", "Terminating");
+        }
+        if options.dry_run {
+            return Ok((Arc::new(marked), false));
         }
         if marked == *live {
             return Ok((live, false));

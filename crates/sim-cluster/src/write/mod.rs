@@ -2,12 +2,14 @@
 
 pub(crate) mod allocate;
 mod delete;
+mod quota;
 
 use std::sync::Arc;
 
 use serde_json::{Value, json};
 
 use crate::{
+    custom,
     fields::{self, Manager, same_but_managed_fields, track_update},
     json,
     kinds::{self, Kind},
@@ -221,7 +223,11 @@ impl Tx<'_> {
             "pods" => strategy::finish_pod(&mut object),
             "services" => self.allocate_addresses(None, &mut object),
             "persistentvolumeclaims" => json::set(&mut object, "/status/phase", "Bound"),
+            custom::DEFINITIONS => custom::establish(&mut object, &self.stamp()),
             _ => {}
+        }
+        if kind.is("pods") {
+            self.admit_limits(kind, &mut object)?;
         }
         strategy::validate(kind, None, &object)?;
         let (ns, name) = (json::namespace(&object).to_owned(), json::name(&object).to_owned());
@@ -230,6 +236,9 @@ impl Tx<'_> {
         }
         if self.get(&kind.resource, &ns, &name).is_some() {
             return Err(ApiError::already_exists(kind, &name));
+        }
+        if kind.namespaced {
+            self.admit_quota(kind, &object)?;
         }
         if track && !kind.is("events") {
             track_update(kind, &Value::Null, &mut object, &options.manager, &self.stamp());
@@ -323,8 +332,11 @@ impl Tx<'_> {
                 self.allocate_addresses(Some(live), &mut new);
             }
             strategy::set_defaults(kind, &mut new);
+            if kind.is(custom::DEFINITIONS) {
+                custom::establish(&mut new, json::text(live, "/status/conditions/0/lastTransitionTime"));
+            }
             strategy::validate(kind, Some(live), &new)?;
-            if has_generation(kind) && live["spec"] != new["spec"] {
+            if has_generation(kind) && wants_other(kind, live, &new) {
                 json::set(&mut new, "/metadata/generation", json::count(live, "/metadata/generation") + 1);
             }
         }
@@ -352,8 +364,43 @@ impl Tx<'_> {
     }
 }
 
+/// Kinds whose `metadata.generation` is set and counts changes of what is wanted.
 fn has_generation(kind: &Kind) -> bool {
-    !kind.group.is_empty() && (kind.status || matches!(kind.plural, "networkpolicies" | "endpointslices"))
+    kind.custom.is_some()
+        || matches!(
+            kind.plural,
+            "deployments"
+                | "replicasets"
+                | "statefulsets"
+                | "daemonsets"
+                | "replicationcontrollers"
+                | "jobs"
+                | "cronjobs"
+                | "horizontalpodautoscalers"
+                | "poddisruptionbudgets"
+                | "ingresses"
+                | "ingressclasses"
+                | "networkpolicies"
+                | "endpointslices"
+                | "priorityclasses"
+                | "customresourcedefinitions"
+        )
+}
+
+/// Whether what is wanted differs: the spec; of kinds without one, and of custom resources, everything but metadata and a separate status.
+fn wants_other(kind: &Kind, old: &Value, new: &Value) -> bool {
+    if kind.custom.is_none() && old.get("spec").is_some() {
+        return old["spec"] != new["spec"];
+    }
+    let wanted = |object: &Value| {
+        let mut object = object.clone();
+        json::remove(&mut object, "/metadata");
+        if kind.status {
+            json::remove(&mut object, "/status");
+        }
+        object
+    };
+    wanted(old) != wanted(new)
 }
 
 fn check_name(name: &str, object: &mut Value) -> ApiResult<()> {

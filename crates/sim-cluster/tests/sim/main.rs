@@ -3,11 +3,14 @@
 mod access;
 mod apply;
 mod crud;
+mod custom;
+mod disruptions;
 mod faults;
 mod objects;
 mod persistence;
 mod pods;
 mod rollout;
+mod routing;
 mod serving;
 mod watching;
 mod workloads;

@@ -40,7 +40,7 @@ async fn discovery_finds_every_kind() {
     let kinds: Vec<_> = apps.recommended_resources().into_iter().map(|(r, _)| r.kind).collect();
     assert_eq!(kinds, ["Deployment", "ReplicaSet", "StatefulSet", "DaemonSet", "ControllerRevision"]);
     assert!(discovery.has_group("gateway.networking.k8s.io"));
-    assert_eq!(client.apiserver_version().await.unwrap().git_version, "v1.32.4");
+    assert_eq!(client.apiserver_version().await.unwrap().git_version, "v1.36.1");
 }
 
 #[tokio::test(start_paused = true)]

@@ -67,7 +67,7 @@ impl Plan {
 }
 
 /// A number, or a percentage of `total` rounded up or down.
-fn resolve(amount: &Value, total: i64, up: bool) -> i64 {
+pub(super) fn resolve(amount: &Value, total: i64, up: bool) -> i64 {
     match amount {
         Value::String(text) => {
             let percent: i64 = text.trim_end_matches('%').parse().unwrap_or(0);

@@ -17,7 +17,7 @@ use crate::{
     write::Options,
 };
 pub(super) use config::refers_to;
-pub(super) use node::{NODE, register as register_node};
+pub(super) use node::{register as register_nodes, want_node, wanted_node};
 
 pub(super) const COMPONENT: &str = "kubelet";
 
@@ -56,9 +56,8 @@ pub(super) fn reconcile(tx: &mut Tx<'_>, context: &mut Context, key: &Key) -> Ag
         node::schedule(tx, key, &pod);
         return None;
     }
-    if json::text(&pod, "/spec/nodeName") != NODE {
-        return None;
-    }
+    // Somebody may have bound it to a node that there is not.
+    tx.get("nodes", "", json::text(&pod, "/spec/nodeName"))?;
     run(tx, context, key, &pod)
 }
 
