@@ -1,5 +1,7 @@
 //! The handle to one cluster.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -7,6 +9,7 @@ use crate::discovery::{Discovery, Served};
 use crate::error::ClusterError;
 use crate::object::ObjectRef;
 use crate::retry::RetryPolicy;
+use crate::seal::SealingKeys;
 use crate::transport::{Call, Transport};
 
 /// One Kubernetes cluster, reached from outside. Cheap to clone; the clones share what they learnt about its kinds.
@@ -14,6 +17,8 @@ use crate::transport::{Call, Transport};
 pub struct Cluster {
     pub(crate) transport: Transport,
     discovery: Discovery,
+    /// What Secrets in snapshots are sealed with.
+    pub(crate) keys: Option<Arc<SealingKeys>>,
 }
 
 /// What the API server says of itself.
@@ -43,7 +48,14 @@ impl Cluster {
     /// As [`Cluster::new`], with other retries.
     #[must_use]
     pub fn with_retry(client: kube::Client, retry: RetryPolicy) -> Self {
-        Self { transport: Transport::new(client, retry), discovery: Discovery::default() }
+        Self { transport: Transport::new(client, retry), discovery: Discovery::default(), keys: None }
+    }
+
+    /// The same cluster, with the keys that Secrets in snapshots are sealed with. Without keys a snapshot only tells
+    /// whether a Secret changed, and none is restored.
+    #[must_use]
+    pub fn sealing_with(self, keys: Option<SealingKeys>) -> Self {
+        Self { keys: keys.map(Arc::new), ..self }
     }
 
     /// Asks the API server for its version: the shortest proof that address and credentials are right.

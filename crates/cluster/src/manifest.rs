@@ -2,8 +2,10 @@
 
 use std::fmt;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value, json};
 use serde_saphyr::{Location, Spanned};
 use thiserror::Error;
 
@@ -162,7 +164,7 @@ fn collect(
     }
 }
 
-fn is_list(object: &serde_json::Map<String, Value>) -> bool {
+fn is_list(object: &Map<String, Value>) -> bool {
     object.get("kind").and_then(Value::as_str).is_some_and(|kind| kind.ends_with("List"))
         && object.contains_key("items")
 }
@@ -196,7 +198,30 @@ fn manifest(content: Value, place: Place, namespace: &str) -> Result<Manifest, M
         return Err(place.error("`apiVersion`, `kind` and `metadata.name` must be text"));
     };
     let object = placed(object, namespace, &mut content);
+    if object.is_secret() {
+        encode_text(&mut content);
+    }
     Ok(Manifest { object, content, document: place.document, line: place.line })
+}
+
+/// Writes a Secret's `stringData` as `data`, as the server does when it stores it. Applied as it is, the server would note
+/// us as owner of `stringData`, which the stored object does not have: then nothing of it could be removed or taken back.
+fn encode_text(secret: &mut Value) {
+    let all_text = |map: &Map<String, Value>| map.values().all(Value::is_string);
+    if !secret.get("stringData").and_then(Value::as_object).is_some_and(all_text) {
+        return;
+    }
+    let Some(Value::Object(text)) = secret.as_object_mut().and_then(|map| map.shift_remove("stringData"))
+    else {
+        return;
+    };
+    if secret.get("data").is_none_or(|data| !data.is_object()) {
+        secret["data"] = json!({});
+    }
+    for (key, value) in text {
+        let encoded = BASE64.encode(value.as_str().unwrap_or_default());
+        secret["data"][key] = Value::from(encoded);
+    }
 }
 
 /// Gives the object its namespace, or takes it away where the kind is known to live in none.

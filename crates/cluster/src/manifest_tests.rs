@@ -116,3 +116,14 @@ fn the_same_object_twice_is_refused() {
     let error = parse_manifests(&format!("{one}{one}"), "dev").unwrap_err();
     assert!(error.problem.contains("already in document 1"), "{error}");
 }
+
+#[test]
+fn the_texts_of_a_secret_are_encoded_as_the_server_stores_them() {
+    let text = "apiVersion: v1\nkind: Secret\nmetadata: {name: a}\ndata: {a: eA==, b: eA==}\nstringData: {a: hunter2}\n";
+    let content = parse_manifests(text, "dev").unwrap().remove(0).content;
+    assert_eq!(content["data"], json!({"a": "aHVudGVyMg==", "b": "eA=="}));
+    assert_eq!(content.get("stringData"), None);
+    let wrong = "apiVersion: v1\nkind: Secret\nmetadata: {name: a}\nstringData: {a: 1}\n";
+    let content = parse_manifests(wrong, "dev").unwrap().remove(0).content;
+    assert_eq!(content["stringData"], json!({"a": 1}), "what is wrong is the server's to refuse");
+}

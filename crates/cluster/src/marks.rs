@@ -78,6 +78,11 @@ impl Marks {
     }
 }
 
+/// The release that applied an object last, as its marks say.
+pub(crate) fn release(object: &Value) -> Option<&str> {
+    object["metadata"]["annotations"][format!("{ANNOTATION_PREFIX}release")].as_str()
+}
+
 /// Whether two states of an object differ in anything but marks and what the server writes itself.
 pub(crate) fn differ(before: &Value, after: &Value) -> bool {
     unmarked(before) != unmarked(after)

@@ -1,15 +1,19 @@
-//! Creates an object anew that was deleted since its snapshot.
+//! Creates an object anew that was deleted since its snapshot, or that cannot be changed in place.
 
+use std::time::Duration;
+
+use futures::StreamExt;
 use serde_json::{Value, json};
 
 use crate::FIELD_MANAGER;
 use crate::apply::ApplyFlags;
+use crate::changes::{self, Change, Source};
 use crate::cluster::Cluster;
 use crate::discovery::Served;
 use crate::error::ClusterError;
 use crate::object::{self, ObjectRef};
 use crate::owned_fields;
-use crate::restore::identified;
+use crate::restore::{Place, identified};
 
 /// Owner of what others had written on an object before it was deleted: so that a later release neither removes those
 /// fields nor is refused because of its own.
@@ -41,6 +45,58 @@ pub(crate) async fn recreate(
     apply(FIELD_MANAGER, identified(ours, object)).await?;
     let rest = owned_fields::subtract(&whole, owned).unwrap_or_else(|| json!({}));
     apply(STAND_IN, identified(rest, object)).await
+}
+
+/// How long an object may take to be gone after it was deleted.
+const GONE_WITHIN: Duration = Duration::from_secs(30);
+
+/// Whether an object that is refused in place is deleted and created anew: a Job, whose template is fixed, and a ConfigMap
+/// or Secret that is immutable. Nothing runs in them that would be interrupted, but for the Job that is taken back.
+pub(crate) fn is_replaced(object: &ObjectRef, live: &Value) -> bool {
+    let fixed = match (object.group(), object.kind.as_str()) {
+        ("batch", "Job") => true,
+        ("", "ConfigMap" | "Secret") => live["immutable"] == true,
+        _ => false,
+    };
+    fixed && !owned_fields::is_empty(&owned_fields::owned_by(live, FIELD_MANAGER))
+}
+
+/// Deletes the object, waits until it is gone, and creates it as it was.
+pub(crate) async fn replace(
+    cluster: &Cluster,
+    at: &Place<'_>,
+    (before, owned): (&Value, &Value),
+    live: &Value,
+) -> Result<Value, ClusterError> {
+    cluster.delete_seen(at, live).await?;
+    if at.options.dry_run {
+        // Asked for a creation now, the server would see the one that is still there.
+        return Ok(before.clone());
+    }
+    gone(cluster, at, object::uid(live)).await?;
+    recreate(cluster, at.operation, at.served, at.object, (before, owned), at.flags()).await
+}
+
+async fn gone(cluster: &Cluster, at: &Place<'_>, uid: &str) -> Result<(), ClusterError> {
+    let source = Source {
+        operation: at.operation.to_owned(),
+        path: at.served.collection(at.object.namespace.as_deref()),
+        query: vec![("fieldSelector", format!("metadata.name={}", at.object.name))],
+    };
+    let mut changes = changes::changes(cluster.transport.clone(), source);
+    let gone = async {
+        while let Some(change) = changes.next().await {
+            match change {
+                Change::All(items) if !items.iter().any(|item| object::uid(item) == uid) => return,
+                Change::Gone(item) if object::uid(&item) == uid => return,
+                _ => {}
+            }
+        }
+    };
+    tokio::time::timeout(GONE_WITHIN, gone).await.map_err(|_| ClusterError::Timeout {
+        operation: format!("{}: wait until the former object is gone", at.operation),
+        after: GONE_WITHIN,
+    })
 }
 
 /// Without what belongs to the object that is gone.

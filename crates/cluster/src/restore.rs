@@ -3,7 +3,9 @@
 //! For an object that still exists, the fields that we own now and those that we owned at the snapshot are taken from the
 //! snapshot and applied with our manager. Server-side apply then removes the fields that we added since, puts back those
 //! that we changed or dropped, and leaves alone what others own. A field of ours that somebody else has taken over since is
-//! theirs: it stays and is reported.
+//! theirs: it stays and is reported, unless the restore is forced.
+//!
+//! What the snapshot has around those objects comes back only where it is ours and gone, or changed by nobody's release.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -13,11 +15,11 @@ use crate::apply::{ApplyFlags, TRIES};
 use crate::cluster::Cluster;
 use crate::discovery::Served;
 use crate::error::ClusterError;
-use crate::field_walk::{self, Field};
 use crate::marks;
 use crate::object::{self, ObjectRef};
 use crate::order;
 use crate::owned_fields;
+use crate::plan::Plan;
 use crate::recreate;
 use crate::snapshot::{Snapshot, SnapshotObject, SnapshotState, secret_digest};
 use crate::transport::Call;
@@ -27,10 +29,13 @@ use crate::transport::Call;
 pub struct RestoreOptions {
     /// Asks the server for everything and changes nothing.
     pub dry_run: bool,
+    /// Takes back fields of ours that others have changed since the snapshot, instead of leaving them.
+    #[serde(default)]
+    pub force: bool,
 }
 
 /// What became of one object.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Restored {
     /// Which one.
@@ -39,8 +44,11 @@ pub struct Restored {
     pub outcome: RestoreOutcome,
     /// Number of its specification afterwards, to wait for; 0 when it has none or is gone.
     pub generation: i64,
-    /// Fields of ours that another manager has changed since the snapshot and that were left as they are.
+    /// Fields that another manager has changed since the snapshot and that were left as they are.
     pub kept: Vec<KeptField>,
+    /// Whether it stood around the objects of the snapshot, and was not one of them.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub context: bool,
 }
 
 /// What was done to one object.
@@ -56,6 +64,11 @@ pub enum RestoreOutcome {
     Unchanged,
     /// It did not exist before and stays nevertheless: deleting it would delete what is in it, which may be others'.
     Kept,
+    /// It is not as it was, and rightly so: a Job that ran to its end must not run once more.
+    Left {
+        /// Why.
+        reason: String,
+    },
     /// It was left alone, because restoring it would harm something. A person has to look.
     Conflict {
         /// What stands against it, and what to do.
@@ -64,29 +77,46 @@ pub enum RestoreOutcome {
 }
 
 /// A field that somebody else has taken over.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct KeptField {
     /// Its path, such as `.spec.replicas`.
     pub path: String,
     /// Its owner now.
     pub manager: String,
+    /// Whether we owned it at the snapshot. What never was ours is told, for it differs, and is nothing to restore.
+    #[serde(default = "yes")]
+    pub ours: bool,
+    /// Its value at the snapshot; `None` when there was none, it is long, or it is a Secret's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub want: Option<Value>,
+    /// Its value now, likewise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub got: Option<Value>,
+}
+
+fn yes() -> bool {
+    true
 }
 
 impl Cluster {
     /// Restores every object of the snapshot: those that existed in the order of apply, then those that did not exist are
     /// deleted in the opposite order. Namespaces, custom resource definitions and volume claims are never deleted.
     ///
-    /// Conflicts of single objects are outcomes, not errors; so the rest is still restored. Repeating it is harmless.
+    /// Gives what became of each, in the order of the snapshot, then what was done around them. Whatever stands against
+    /// a single object is an outcome, not an error; so the rest is still restored. Repeating it is harmless.
     ///
     /// # Errors
-    /// [`ClusterError`] when the cluster fails or denies; objects restored before that stay restored.
+    /// [`ClusterError`] when the cluster fails or does not accept the credentials; objects restored before that stay
+    /// restored.
     pub async fn restore(
         &self,
         snapshot: &Snapshot,
         options: &RestoreOptions,
     ) -> Result<Vec<Restored>, ClusterError> {
-        let mut entries: Vec<(usize, &SnapshotObject)> = snapshot.taken.iter().enumerate().collect();
-        entries.sort_by_key(|(_, entry)| {
+        let taken = snapshot.taken.iter().map(|entry| (entry, false));
+        let around = snapshot.context.iter().map(|entry| (entry, true));
+        let mut entries: Vec<(usize, (&SnapshotObject, bool))> = taken.chain(around).enumerate().collect();
+        entries.sort_by_key(|(_, (entry, _))| {
             let rank = isize::try_from(order::rank(&entry.object)).unwrap_or(isize::MAX);
             match entry.state {
                 SnapshotState::Absent => (1, -rank),
@@ -94,8 +124,11 @@ impl Cluster {
             }
         });
         let mut restored = Vec::with_capacity(entries.len());
-        for (index, entry) in entries {
-            restored.push((index, self.restore_one(entry, *options).await?));
+        for (index, (entry, context)) in entries {
+            let done = self.restore_one(entry, context, *options).await?;
+            if !context || done.outcome != RestoreOutcome::Unchanged || !done.kept.is_empty() {
+                restored.push((index, Restored { context, ..done }));
+            }
         }
         restored.sort_by_key(|(index, _)| *index);
         Ok(restored.into_iter().map(|(_, restored)| restored).collect())
@@ -104,18 +137,21 @@ impl Cluster {
     async fn restore_one(
         &self,
         entry: &SnapshotObject,
+        context: bool,
         options: RestoreOptions,
     ) -> Result<Restored, ClusterError> {
         let mut tries = 1;
         loop {
-            match self.restore_once(entry, options).await {
+            match self.restore_once(entry, context, options).await {
                 // Somebody wrote between our reading and writing: read again and decide again.
                 Err(ClusterError::Changed { .. }) if tries < TRIES => tries += 1,
-                // The object cannot be brought back in place, such as a field that is fixed at creation.
-                Err(error @ ClusterError::Invalid { .. }) => {
-                    return Ok(conflict(&entry.object, error.to_string()));
+                Err(error) if error.is_retryable() => return Err(error),
+                Err(error @ (ClusterError::Unauthenticated { .. } | ClusterError::Kubeconfig { .. })) => {
+                    return Err(error);
                 }
-                other => return other,
+                // It cannot be brought back, such as a field that is fixed at creation, or a policy that denies it.
+                Err(error) => return Ok(conflict(&entry.object, error.to_string())),
+                done => return done,
             }
         }
     }
@@ -123,6 +159,7 @@ impl Cluster {
     async fn restore_once(
         &self,
         entry: &SnapshotObject,
+        context: bool,
         options: RestoreOptions,
     ) -> Result<Restored, ClusterError> {
         let object = &entry.object;
@@ -136,74 +173,106 @@ impl Cluster {
             Err(error) => return Err(error),
         };
         let live = self.read(&operation, &served, object).await?;
-        match (&entry.state, live) {
-            (SnapshotState::Absent, None) => Ok(outcome(object, RestoreOutcome::Unchanged, None)),
-            (SnapshotState::Absent, Some(live)) => self.remove(&operation, &served, object, &live, options).await,
-            (SnapshotState::Present { .. }, Some(live)) if is_going(&live) => Ok(conflict(
-                object,
-                "it is being deleted; restore again when it is gone, and it is created anew".into(),
-            )),
-            (SnapshotState::Present { before, owned }, Some(live)) => {
-                let plan = Plan::new(before, owned, &live);
-                self.put_back(&operation, &served, object, &live, plan, options).await
-            }
-            (SnapshotState::Present { before, owned }, None) => {
-                let flags = ApplyFlags { dry_run: options.dry_run, force: true, strict: false };
-                let after = recreate::recreate(self, &operation, &served, object, (before, owned), flags).await?;
-                Ok(outcome(object, RestoreOutcome::Restored, Some(&after)))
-            }
-            (SnapshotState::Sealed { digest, .. }, Some(live)) if *digest == secret_digest(&live) => {
-                Ok(outcome(object, RestoreOutcome::Unchanged, Some(&live)))
-            }
-            (SnapshotState::Sealed { .. }, Some(_)) => Ok(conflict(
-                object,
-                "its values changed since the snapshot, which holds no values to put back; set them from their source".into(),
-            )),
-            (SnapshotState::Sealed { .. }, None) => Ok(conflict(
-                object,
-                "it was deleted since the snapshot, which holds no values to create it from; create it from its source".into(),
-            )),
+        let at = Place { operation: &operation, served: &served, object, options };
+        if entry.state == SnapshotState::Absent {
+            return match live {
+                None => Ok(outcome(object, RestoreOutcome::Unchanged, None)),
+                Some(live) => self.remove(&at, &live).await,
+            };
         }
+        let contents = match (entry.contents(self.keys.as_deref()), &live) {
+            (Ok(contents), _) => contents.unwrap_or_default(),
+            (Err(_), Some(live)) if is_as_sealed(entry, live) => {
+                return Ok(outcome(object, RestoreOutcome::Unchanged, Some(live)));
+            }
+            (Err(why), Some(_)) => {
+                let reason =
+                    format!("its values changed since the snapshot, and {why}; set them from their source");
+                return Ok(conflict(object, reason));
+            }
+            (Err(why), None) => {
+                let reason =
+                    format!("it was deleted since the snapshot, and {why}; create it from its source");
+                return Ok(conflict(object, reason));
+            }
+        };
+        match live {
+            None => self.create_anew(&at, entry, context, (&contents.0, &contents.1)).await,
+            Some(live) => self.put_back(&at, entry, context, (&contents.0, &contents.1), &live).await,
+        }
+    }
+
+    /// Creates what is gone, unless it must not be.
+    async fn create_anew(
+        &self,
+        at: &Place<'_>,
+        entry: &SnapshotObject,
+        context: bool,
+        (before, owned): (&Value, &Value),
+    ) -> Result<Restored, ClusterError> {
+        if let SnapshotState::Present { ended: true, .. } = entry.state {
+            return Ok(left(at.object, "it had run to its end, and made anew it would run once more"));
+        }
+        if context && owned_fields::is_empty(owned) {
+            let reason =
+                "it was deleted since the snapshot, and is not ours to create; create it from its source";
+            return Ok(conflict(at.object, reason.into()));
+        }
+        let after =
+            recreate::recreate(self, at.operation, at.served, at.object, (before, owned), at.flags()).await?;
+        Ok(outcome(at.object, RestoreOutcome::Restored, Some(&after)))
     }
 
     async fn put_back(
         &self,
-        operation: &str,
-        served: &Served,
-        object: &ObjectRef,
+        at: &Place<'_>,
+        entry: &SnapshotObject,
+        context: bool,
+        (before, owned): (&Value, &Value),
         live: &Value,
-        plan: Plan,
-        options: RestoreOptions,
     ) -> Result<Restored, ClusterError> {
+        if context && let Some(outcome) = stays(at.object, (before, owned), live) {
+            return Ok(outcome);
+        }
+        if is_going(live) {
+            let reason = "it is being deleted; restore again when it is gone, and it is created anew";
+            return Ok(conflict(at.object, reason.into()));
+        }
+        let plan = Plan::new(before, owned, live, at.options.force).without_values_of(at.object);
         if owned_fields::is_empty(&plan.fields) {
             return Ok(Restored {
                 kept: plan.kept,
-                ..outcome(object, RestoreOutcome::Unchanged, Some(live))
+                ..outcome(at.object, RestoreOutcome::Unchanged, Some(live))
             });
         }
-        let mut content = identified(plan.content, object);
+        let mut content = identified(plan.content, at.object);
         // Refused if anybody writes in between; the plan then is made again.
         content["metadata"]["resourceVersion"] = live["metadata"]["resourceVersion"].clone();
-        let flags = ApplyFlags { dry_run: options.dry_run, force: true, strict: false };
-        let after = self.apply_as(FIELD_MANAGER, operation, served, object, content, flags).await?;
-        if object.kind == "StatefulSet" && object.group() == "apps" && !options.dry_run {
-            self.unblock(operation, object, &after).await?;
+        let applied =
+            self.apply_as(FIELD_MANAGER, at.operation, at.served, at.object, content, at.flags()).await;
+        let after = match applied {
+            Err(ClusterError::Invalid { .. }) if recreate::is_replaced(at.object, live) => {
+                if let SnapshotState::Present { ended: true, .. } = entry.state {
+                    let reason =
+                        "it is another Job now; the one before had run to its end, and would run once more";
+                    return Ok(left(at.object, reason));
+                }
+                recreate::replace(self, at, (before, owned), live).await?
+            }
+            other => other?,
+        };
+        if at.object.kind == "StatefulSet" && at.object.group() == "apps" && !at.options.dry_run {
+            self.unblock(at.operation, at.object, &after).await?;
         }
         let done = match marks::differ(live, &after) {
             true => RestoreOutcome::Restored,
             false => RestoreOutcome::Unchanged,
         };
-        Ok(Restored { kept: plan.kept, ..outcome(object, done, Some(&after)) })
+        Ok(Restored { kept: plan.kept, ..outcome(at.object, done, Some(&after)) })
     }
 
-    async fn remove(
-        &self,
-        operation: &str,
-        served: &Served,
-        object: &ObjectRef,
-        live: &Value,
-        options: RestoreOptions,
-    ) -> Result<Restored, ClusterError> {
+    async fn remove(&self, at: &Place<'_>, live: &Value) -> Result<Restored, ClusterError> {
+        let object = at.object;
         if is_going(live) {
             return Ok(outcome(object, RestoreOutcome::Deleted, None));
         }
@@ -214,17 +283,72 @@ impl Cluster {
             let reason = "it did not exist at the snapshot, but somebody else created it since; delete it if it is not needed";
             return Ok(conflict(object, reason.into()));
         }
+        self.delete_seen(at, live).await?;
+        Ok(outcome(object, RestoreOutcome::Deleted, None))
+    }
+
+    /// Deletes the object that was read, and no other that took its name since.
+    pub(crate) async fn delete_seen(&self, at: &Place<'_>, live: &Value) -> Result<(), ClusterError> {
         let mut body = json!({
             "apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": "Background",
             "preconditions": {"uid": object::uid(live)}
         });
-        if options.dry_run {
+        if at.options.dry_run {
             body["dryRun"] = json!(["All"]);
         }
-        let call = Call::delete(served.path(object), body).sensitive(object.is_secret());
-        self.transport.call_opt(operation, &call).await?;
-        Ok(outcome(object, RestoreOutcome::Deleted, None))
+        let call = Call::delete(at.served.path(at.object), body).sensitive(at.object.is_secret());
+        self.transport.call_opt(at.operation, &call).await?;
+        Ok(())
     }
+}
+
+/// What is being restored, and how it is reached.
+#[derive(Clone, Copy)]
+pub(crate) struct Place<'a> {
+    pub(crate) operation: &'a str,
+    pub(crate) served: &'a Served,
+    pub(crate) object: &'a ObjectRef,
+    pub(crate) options: RestoreOptions,
+}
+
+impl Place<'_> {
+    pub(crate) fn flags(&self) -> ApplyFlags {
+        ApplyFlags { dry_run: self.options.dry_run, force: true, strict: false }
+    }
+}
+
+/// Why an object that merely stood around stays as it is; `None` when it is to be put back.
+fn stays(object: &ObjectRef, (before, owned): (&Value, &Value), live: &Value) -> Option<Restored> {
+    if !marks::differ(&without_metadata(before), &without_metadata(live)) {
+        return Some(outcome(object, RestoreOutcome::Unchanged, Some(live)));
+    }
+    let now = owned_fields::owned_by(live, FIELD_MANAGER);
+    if owned_fields::is_empty(owned) && owned_fields::is_empty(&now) {
+        return Some(conflict(
+            object,
+            "others changed it since the snapshot; it is not ours, and was left".into(),
+        ));
+    }
+    match (marks::release(before), marks::release(live)) {
+        (then, Some(now)) if then != Some(now) => {
+            Some(conflict(object, format!("release {now} changed it since the snapshot; it was left")))
+        }
+        _ => None,
+    }
+}
+
+fn without_metadata(object: &Value) -> Value {
+    let mut object = object.clone();
+    if let Some(map) = object.as_object_mut() {
+        // The server adds the kind to what is read alone, and leaves it out of lists.
+        map.retain(|key, _| !matches!(key.as_str(), "metadata" | "apiVersion" | "kind"));
+    }
+    object
+}
+
+/// Whether a Secret has the values that it was sealed with.
+pub(crate) fn is_as_sealed(entry: &SnapshotObject, live: &Value) -> bool {
+    matches!(&entry.state, SnapshotState::Sealed { digest, .. } if *digest == secret_digest(live))
 }
 
 /// Whether the object is on its way out.
@@ -243,11 +367,15 @@ pub(crate) fn holds_what_others_need(object: &ObjectRef) -> bool {
 
 fn outcome(object: &ObjectRef, outcome: RestoreOutcome, after: Option<&Value>) -> Restored {
     let generation = after.and_then(|after| after["metadata"]["generation"].as_i64()).unwrap_or(0);
-    Restored { object: object.clone(), outcome, generation, kept: Vec::new() }
+    Restored { object: object.clone(), outcome, generation, kept: Vec::new(), context: false }
 }
 
 fn conflict(object: &ObjectRef, reason: String) -> Restored {
     outcome(object, RestoreOutcome::Conflict { reason }, None)
+}
+
+fn left(object: &ObjectRef, reason: &str) -> Restored {
+    outcome(object, RestoreOutcome::Left { reason: reason.to_owned() }, None)
 }
 
 /// Gives a part of an object what every apply needs: kind, name and namespace.
@@ -260,37 +388,3 @@ pub(crate) fn identified(mut content: Value, object: &ObjectRef) -> Value {
     }
     content
 }
-
-/// Which fields to put back, and which to leave to others.
-pub(crate) struct Plan {
-    /// The set of fields that are ours to restore.
-    pub(crate) fields: Value,
-    /// Their values at the snapshot.
-    content: Value,
-    pub(crate) kept: Vec<KeptField>,
-}
-
-impl Plan {
-    pub(crate) fn new(before: &Value, owned_before: &Value, live: &Value) -> Self {
-        let owned_now = owned_fields::owned_by(live, FIELD_MANAGER);
-        let dropped = owned_fields::difference(owned_before, &owned_now);
-        let others = owned_fields::owned_by_others(live, FIELD_MANAGER);
-        let mut fields = owned_now;
-        let mut kept = Vec::new();
-        for Field { tree_path, path, want, got } in field_walk::leaves(&dropped, before, live) {
-            let taken = field_walk::names(&others, &tree_path);
-            if !taken || want == got {
-                fields = owned_fields::union(fields, &field_walk::subset(&dropped, &tree_path));
-            } else {
-                let manager = owned_fields::other_owner(live, FIELD_MANAGER, &tree_path).unwrap_or_default();
-                kept.push(KeptField { path, manager });
-            }
-        }
-        let content = owned_fields::project(before, &fields).unwrap_or_else(|| json!({}));
-        Self { fields, content, kept }
-    }
-}
-
-#[cfg(test)]
-#[path = "restore_tests.rs"]
-mod tests;

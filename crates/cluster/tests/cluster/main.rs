@@ -5,9 +5,13 @@
 #[cfg(test)]
 mod apply;
 #[cfg(test)]
+mod around;
+#[cfg(test)]
 mod faults;
 #[cfg(test)]
 mod http;
+#[cfg(test)]
+mod kinds;
 #[cfg(test)]
 mod patch_image;
 #[cfg(test)]

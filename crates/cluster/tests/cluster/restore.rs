@@ -3,7 +3,7 @@ use serde_json::{Value, json};
 
 use crate::support::{Scene, apply_as, manifests, objects, settings, shop, web};
 
-const RESTORE: RestoreOptions = RestoreOptions { dry_run: false };
+const RESTORE: RestoreOptions = RestoreOptions { dry_run: false, force: false };
 
 /// What the user sees of an object: its specification, data, labels and annotations of ours.
 fn content(scene: &Scene, object: &ObjectRef) -> Option<Value> {
@@ -123,6 +123,7 @@ async fn what_was_deleted_meanwhile_is_created_anew_with_its_owners() {
                 entry
             })
             .collect(),
+        ..Snapshot::default()
     };
     scene.cluster.restore(&empty, &RESTORE).await.unwrap();
     assert_eq!(scene.cluster.get(&settings()).await.unwrap(), None);
@@ -176,7 +177,7 @@ async fn a_dry_run_restores_nothing() {
     let taken = snapshot(&scene, &shop("1.0.0")).await;
     scene.apply(&shop("1.1.0")).await;
     scene.sim.clear_requests();
-    let planned = scene.cluster.restore(&taken, &RestoreOptions { dry_run: true }).await.unwrap();
+    let planned = scene.cluster.restore(&taken, &RestoreOptions { dry_run: true, ..RESTORE }).await.unwrap();
     assert_eq!(planned[0].outcome, RestoreOutcome::Restored);
     assert_eq!(scene.sim.writes(), []);
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use pilothouse_cluster::{
     Applied, ApplyOptions, Cluster, Manifest, Marks, ObjectRef, ObserveOptions, RetryPolicy, Rollout,
-    Watched, parse_manifests,
+    SealingKeys, Watched, parse_manifests,
 };
 use pilothouse_sim_cluster::{ImageRule, SimCluster, SimClusterBuilder, TokioClock};
 
@@ -75,6 +75,11 @@ pub(crate) fn options(attempt: &str) -> ApplyOptions {
 
 pub(crate) fn objects(manifests: &[Manifest]) -> Vec<ObjectRef> {
     manifests.iter().map(|manifest| manifest.object.clone()).collect()
+}
+
+/// What this installation seals with.
+pub(crate) fn keys() -> SealingKeys {
+    SealingKeys::parse("0123456789abcdef0123456789abcdef").unwrap()
 }
 
 pub(crate) fn web() -> ObjectRef {
