@@ -301,7 +301,7 @@ fn a_rollback_in_the_moment_in_which_a_stage_runs_or_ends_takes_it_back_once() {
         let at = bed.below(180);
         let ask = async {
             millis(at).await;
-            roll_back(&bed.context, &copy.at.release, "dev", "bob").await
+            roll_back(&bed.context, &copy.at.release, "dev", "bob", false).await
         };
         let (asked, _) = tokio::join!(ask, copy.execution(&[]));
         asked.unwrap_or_else(|refused| panic!("round {round}: {refused}"));

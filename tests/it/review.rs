@@ -169,7 +169,8 @@ async fn a_rollback_asked_for_before_completion_and_its_parent_do_not_wait_for_e
     world.until(&second, "prod deployed, not completed", over).await;
     let by = "ann";
     let id = second.parse().unwrap();
-    let rollback = pilothouse_operations::roll_back(world.system.context(), &id, "prod", by).await.unwrap();
+    let rollback =
+        pilothouse_operations::roll_back(world.system.context(), &id, "prod", by, false).await.unwrap();
     let lane = pilothouse_domain::lane::LaneName::environment("shop", "prod");
     let lease = world.system.context().store.lease(&lane).await.unwrap().unwrap().record;
     assert!(

@@ -3,6 +3,7 @@
 mod any_time;
 mod chain;
 mod holds;
+mod objects;
 mod pipelines;
 mod races;
 mod retry;

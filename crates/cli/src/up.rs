@@ -10,7 +10,7 @@ use pilothouse_domain::secret::SecretRef;
 use pilothouse_local::{ClusterChoice, Halt, System};
 use pilothouse_operations::random::new_secret;
 use pilothouse_operations::secrets::Secrets;
-use pilothouse_operations::{LINK_KEY, OutboundPolicy, first_admin_token};
+use pilothouse_operations::{LINK_KEY, OutboundPolicy, SEALING_KEY, first_admin_token};
 use pilothouse_sim_cluster::{SimCluster, SimServer};
 use tokio::net::TcpListener;
 
@@ -93,22 +93,30 @@ pub(crate) async fn run(args: UpArgs) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The secrets of this machine, with the key that signs approval links: it stays over restarts, as the links do.
+/// The secrets of this machine, with the keys that sign approval links and that seal the Secrets in snapshots: they stay
+/// over restarts, as what they are for does.
 fn secrets(data: &Path) -> anyhow::Result<Secrets> {
-    if std::env::var_os(LINK_KEY).is_some() {
-        return Ok(Secrets::local());
-    }
-    let path = data.join("link-key");
-    let key = match std::fs::read_to_string(&path) {
-        Ok(key) => key.trim().to_owned(),
+    let keys = [(LINK_KEY, "link-key"), (SEALING_KEY, "sealing-key")];
+    keys.into_iter().filter(|(name, _)| std::env::var_os(name).is_none()).try_fold(
+        Secrets::local(),
+        |secrets, (name, file)| {
+            let key = kept_key(&data.join(file))?;
+            Ok(secrets.or_value(SecretRef::Env { name: name.to_owned() }, key))
+        },
+    )
+}
+
+/// The key in this file of the data folder; a new one the first time.
+fn kept_key(path: &Path) -> anyhow::Result<String> {
+    match std::fs::read_to_string(path) {
+        Ok(key) => Ok(key.trim().to_owned()),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             let key = new_secret("").context("the system has no randomness to give")?;
-            write_private(&path, &key)?;
-            key
+            write_private(path, &key)?;
+            Ok(key)
         }
-        Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),
-    };
-    Ok(Secrets::local().or_value(SecretRef::Env { name: LINK_KEY.to_owned() }, key))
+        Err(error) => Err(error).with_context(|| format!("cannot read {}", path.display())),
+    }
 }
 
 /// Makes the folder for its owner alone: what is in it opens the API and the cluster.
@@ -225,5 +233,23 @@ async fn stop_signal() {
     tokio::select! {
         _ = tokio::signal::ctrl_c() => {}
         _ = term.recv() => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_made_once_and_is_its_owners_alone() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let folder = std::env::temp_dir().join(format!("pilothouse-key-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let path = folder.join("sealing-key");
+        let key = kept_key(&path).unwrap();
+        assert!(key.len() >= 32);
+        assert_eq!(kept_key(&path).unwrap(), key);
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        std::fs::remove_dir_all(&folder).unwrap();
     }
 }

@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 
 /// The address of one object: what kind it is, where it lives, what it is called.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -51,6 +52,14 @@ impl ObjectRef {
     #[must_use]
     pub fn group(&self) -> &str {
         self.api_version.split_once('/').map_or("", |(group, _)| group)
+    }
+
+    /// A short hash of the address, whatever the version of its kind: 16 hex digits.
+    #[must_use]
+    pub fn fingerprint(&self) -> String {
+        let address = (self.group(), &self.kind, self.namespace.as_deref().unwrap_or_default(), &self.name);
+        let text = format!("{}\n{}\n{}\n{}", address.0, address.1, address.2, address.3);
+        hex::encode(&Sha256::digest(text.as_bytes())[..8])
     }
 
     /// Whether it is a core Secret, whose data may be in no record.
@@ -126,6 +135,15 @@ mod tests {
         assert_eq!(address.to_string(), "Deployment dev/web");
         assert_eq!(address.group(), "apps");
         assert_eq!(ObjectRef::of(&json!({"kind": "Deployment"})), None);
+    }
+
+    #[test]
+    fn a_fingerprint_is_of_the_object_and_not_of_the_version_it_is_read_in() {
+        let web =
+            |version: &str, name: &str| ObjectRef::namespaced(version, "Ingress", "dev", name).fingerprint();
+        assert_eq!(web("networking.k8s.io/v1", "a"), web("networking.k8s.io/v1beta1", "a"));
+        assert_ne!(web("networking.k8s.io/v1", "a"), web("networking.k8s.io/v1", "b"));
+        assert_eq!(web("v1", "a").len(), 16);
     }
 
     #[test]

@@ -2,12 +2,10 @@
 
 use std::time::Duration;
 
-use futures::StreamExt;
 use serde_json::{Value, json};
 
 use crate::FIELD_MANAGER;
 use crate::apply::ApplyFlags;
-use crate::changes::{self, Change, Source};
 use crate::cluster::Cluster;
 use crate::discovery::Served;
 use crate::error::ClusterError;
@@ -73,30 +71,11 @@ pub(crate) async fn replace(
         // Asked for a creation now, the server would see the one that is still there.
         return Ok(before.clone());
     }
-    gone(cluster, at, object::uid(live)).await?;
+    if !cluster.gone(at.object, Some(object::uid(live)), GONE_WITHIN).await? {
+        let operation = format!("{}: wait until the former object is gone", at.operation);
+        return Err(ClusterError::Timeout { operation, after: GONE_WITHIN });
+    }
     recreate(cluster, at.operation, at.served, at.object, (before, owned), at.flags()).await
-}
-
-async fn gone(cluster: &Cluster, at: &Place<'_>, uid: &str) -> Result<(), ClusterError> {
-    let source = Source {
-        operation: at.operation.to_owned(),
-        path: at.served.collection(at.object.namespace.as_deref()),
-        query: vec![("fieldSelector", format!("metadata.name={}", at.object.name))],
-    };
-    let mut changes = changes::changes(cluster.transport.clone(), source);
-    let gone = async {
-        while let Some(change) = changes.next().await {
-            match change {
-                Change::All(items) if !items.iter().any(|item| object::uid(item) == uid) => return,
-                Change::Gone(item) if object::uid(&item) == uid => return,
-                _ => {}
-            }
-        }
-    };
-    tokio::time::timeout(GONE_WITHIN, gone).await.map_err(|_| ClusterError::Timeout {
-        operation: format!("{}: wait until the former object is gone", at.operation),
-        after: GONE_WITHIN,
-    })
 }
 
 /// Without what belongs to the object that is gone.

@@ -19,7 +19,7 @@ use pilothouse_operations::executions::Executions;
 use pilothouse_operations::random::{IdSource, new_secret};
 use pilothouse_operations::secrets::Secrets;
 use pilothouse_operations::stages::StageRegistry;
-use pilothouse_operations::{Context, LINK_KEY, OperationError, OutboundPolicy, Swept, sweep};
+use pilothouse_operations::{Context, LINK_KEY, OperationError, OutboundPolicy, SEALING_KEY, Swept, sweep};
 use pilothouse_sim_cluster::SimCluster;
 use pilothouse_store::{Store, StoreError, Transaction};
 use tokio::task::JoinHandle;
@@ -175,7 +175,7 @@ impl SystemBuilder {
     /// [`SystemError`].
     pub async fn build(self) -> Result<System, SystemError> {
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let secrets = with_link_key(self.secrets)?;
+        let secrets = with_keys(self.secrets)?;
         let seed = match self.seed {
             Some(seed) => seed,
             None => getrandom::u64().map_err(SystemError::Random)?,
@@ -217,13 +217,15 @@ impl SystemBuilder {
     }
 }
 
-/// A key of this process's own for single-use links, unless one is configured.
-fn with_link_key(secrets: Secrets) -> Result<Secrets, SystemError> {
-    if std::env::var_os(LINK_KEY).is_some() {
-        return Ok(secrets);
-    }
-    let key = new_secret("").map_err(SystemError::Random)?;
-    Ok(secrets.or_value(SecretRef::Env { name: LINK_KEY.to_owned() }, key))
+/// Keys of this process's own for single-use links and for the Secrets in snapshots, unless they are configured.
+fn with_keys(secrets: Secrets) -> Result<Secrets, SystemError> {
+    [LINK_KEY, SEALING_KEY].into_iter().try_fold(secrets, |secrets, name| {
+        if std::env::var_os(name).is_some() {
+            return Ok(secrets);
+        }
+        let key = new_secret("").map_err(SystemError::Random)?;
+        Ok(secrets.or_value(SecretRef::Env { name: name.to_owned() }, key))
+    })
 }
 
 fn engine(

@@ -16,7 +16,7 @@ use crate::{Context, OperationError};
 /// Takes back what the release changed in the environment: its latest deployment there, and those before it that led up to
 /// it. One that runs is cancelled first, one that only waits is cancelled too, and one that is being cancelled is taken back
 /// when that is over. Gives the attempt that rolls back, or the one that is cancelled first; where nothing but a deployment
-/// that waited was there, cancelling it is all.
+/// that waited was there, cancelling it is all. With `force`, fields that others changed since are taken back too (X4).
 ///
 /// # Errors
 /// [`OperationError::Conflicting`] when there is nothing to take back, when it was taken back before, when a later
@@ -26,7 +26,9 @@ pub async fn roll_back(
     release: &ReleaseId,
     environment: &str,
     by: &str,
+    force: bool,
 ) -> Result<Attempt, OperationError> {
+    let request = RollbackRequest { by: by.to_owned(), force };
     let mut canceled = None;
     for _ in 0..20 {
         let active = context.active_release(release).await?;
@@ -49,14 +51,14 @@ pub async fn roll_back(
                 continue;
             }
             ToDo::CancelFirst(running) => {
-                let why = Why { rollback: Some(RollbackRequest { by: by.to_owned() }), told: None };
+                let why = Why { rollback: Some(request.clone()), told: None };
                 match again_if_moved(cancel(context, &running, by, why).await)? {
                     Some(canceled) => return Ok(canceled),
                     None => continue,
                 }
             }
             ToDo::Follow(canceling) => {
-                if let Some(noted) = note(context, &canceling, by).await? {
+                if let Some(noted) = note(context, &canceling, &request).await? {
                     return Ok(noted);
                 }
                 continue;
@@ -64,7 +66,7 @@ pub async fn roll_back(
             ToDo::TakeBack(target) => target,
         };
         let runs = context.store.stage_runs(&target.record.at).await?;
-        let reason = RollbackReason::Requested { by: by.to_owned() };
+        let reason = RollbackReason::Requested { by: by.to_owned(), force };
         let Some(rollback) = plan_rollback(context, record, &target.record, &runs, reason).await? else {
             let nothing = refuse(format!("the deployment to `{environment}` changed nothing in the cluster"));
             return canceled.ok_or(nothing);
@@ -142,14 +144,13 @@ async fn after_rollback(
 async fn note(
     context: &Context,
     canceling: &Versioned<Attempt>,
-    by: &str,
+    request: &RollbackRequest,
 ) -> Result<Option<Attempt>, OperationError> {
     if canceling.record.rollback_request.is_some() {
         return Ok(Some(canceling.record.clone()));
     }
-    let request = Some(RollbackRequest { by: by.to_owned() });
-    let next = Attempt { rollback_request: request, ..canceling.record.clone() };
-    let event = context.event(&next.at, by, Happening::RollbackRequested {});
+    let next = Attempt { rollback_request: Some(request.clone()), ..canceling.record.clone() };
+    let event = context.event(&next.at, &request.by, Happening::RollbackRequested {});
     let noted = context.commit(Transaction::new().replace(canceling, &next).event(event)).await?;
     Ok(noted.then_some(next))
 }

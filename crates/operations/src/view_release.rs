@@ -264,6 +264,7 @@ fn stage(records: &ReleaseRecords, attempt: &Attempt, spec: &StageSpec) -> Stage
         child: None,
         undoable: false,
         carried_from: None,
+        notes: Vec::new(),
         output: Value::Null,
     };
     let run = records.runs.iter().find(|r| r.at == attempt.at && r.stage == spec.name);
@@ -284,6 +285,7 @@ fn stage(records: &ReleaseRecords, attempt: &Attempt, spec: &StageSpec) -> Stage
         child: pipeline::child(run),
         undoable: run.has_snapshot,
         carried_from: run.carried_from,
+        notes: run.notes(),
         output: run.output.clone(),
         ..blank
     }

@@ -142,6 +142,7 @@ pub(crate) async fn pass_over(
         cluster: stage.cluster.clone(),
         carried_from: None,
         has_snapshot: false,
+        touched: Vec::new(),
     };
     let ended = Happening::StageEnded {
         status: run.status.name().to_owned(),

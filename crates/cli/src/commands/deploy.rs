@@ -7,7 +7,7 @@ use clap::Args;
 use jiff::Timestamp;
 use pilothouse_domain::attempt::{Control, OperationStatus};
 use pilothouse_domain::duration::{InvalidSpan, Span};
-use pilothouse_serve_api::api::{AttemptPurpose, Deploy, DeployFrom, Deployment, ReleaseView};
+use pilothouse_serve_api::api::{AttemptPurpose, Deploy, DeployFrom, Deployment, ReleaseView, RollBack};
 
 use super::Session;
 use crate::client::{Reply, Request};
@@ -84,6 +84,9 @@ pub(crate) struct RollbackArgs {
     /// Do not ask.
     #[arg(long, short)]
     yes: bool,
+    /// Take back fields that others have changed since, too.
+    #[arg(long)]
+    force: bool,
 }
 
 pub(crate) async fn deploy(session: &Session, args: DeployArgs) -> Result<(), Failure> {
@@ -139,7 +142,8 @@ pub(crate) async fn rollback(session: &Session, args: RollbackArgs) -> Result<()
             ),
         )?;
     }
-    act(session, id.as_str(), &args.environment, "rollback").await
+    let path = ["v1", "releases", id.as_str(), "environments", &args.environment, "rollback"];
+    tell(session, Request::post(&path).json(&RollBack { force: args.force }), id.as_str()).await
 }
 
 /// Asks a person (H6). Where there is none, somebody has to have said yes before.

@@ -280,8 +280,16 @@ fn of_stage(attempt: &str, stage: &StageView, now: Timestamp) -> Vec<Line> {
         took: String::new(),
         note,
     });
+    let notes = stage.notes.iter().enumerate().map(|(index, note)| Line {
+        key: format!("{key}/note{index}"),
+        mark: Mark::Proof,
+        name: String::new(),
+        took: String::new(),
+        note: note.clone(),
+    });
+    let notes: Vec<Line> = notes.collect();
     let line = Line { key, mark, name: stage.name.clone(), took, note };
-    std::iter::once(line).chain(proven).collect()
+    std::iter::once(line).chain(proven).chain(notes).collect()
 }
 
 /// What more there is to say of a stage that waits.

@@ -240,6 +240,7 @@ pub(crate) fn stage(
         child: None,
         undoable: false,
         carried_from: None,
+        notes: Vec::new(),
         output: Value::Null,
     }
 }

@@ -99,6 +99,9 @@ pub enum RollbackReason {
     Requested {
         /// Who.
         by: String,
+        /// Whether fields that others changed since are taken back too.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        force: bool,
     },
 }
 
@@ -159,6 +162,9 @@ impl Losses {
 pub struct RollbackRequest {
     /// Who asked for it.
     pub by: String,
+    /// Whether fields that others changed since are taken back too.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub force: bool,
 }
 
 /// An attempt's record.

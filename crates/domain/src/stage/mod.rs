@@ -145,6 +145,10 @@ pub struct StageRun {
     /// Whether a snapshot of what it changed is stored (invariant 9).
     #[serde(default)]
     pub has_snapshot: bool,
+    /// Which objects that snapshot is of, each as a short hash of its address: a rollback asks this of many stages, and reads
+    /// the snapshot of one. Empty in records of earlier versions.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub touched: Vec<String>,
     /// The attempt in which it ran, when this one took it over and did not run it again (H5).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub carried_from: Option<u32>,
@@ -163,6 +167,13 @@ impl StageRun {
             next.progress = None;
         }
         Ok(next)
+    }
+
+    /// What else there is to know of how it ended: `notes` of its output.
+    #[must_use]
+    pub fn notes(&self) -> Vec<String> {
+        let notes = self.output["notes"].as_array().into_iter().flatten();
+        notes.filter_map(Value::as_str).map(str::to_owned).collect()
     }
 
     /// Whether it failed because its time was over.

@@ -64,6 +64,7 @@ fn copy(context: &Context, attempt: &Attempt, run: StageRun) -> StageRun {
         plan: Value::Null,
         action: Value::Null,
         has_snapshot: false,
+        touched: Vec::new(),
         ..run
     }
 }

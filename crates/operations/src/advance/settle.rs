@@ -240,7 +240,7 @@ fn rollback_reason(
         return None;
     }
     if let Some(request) = &attempt.rollback_request {
-        return Some(RollbackReason::Requested { by: request.by.clone() });
+        return Some(RollbackReason::Requested { by: request.by.clone(), force: request.force });
     }
     let policy = &release.environment(&attempt.at.environment)?.rollback;
     let counts = |cause| policy.policy == RollbackMode::OnFailure && policy.causes.contains(&cause);

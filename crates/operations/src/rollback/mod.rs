@@ -93,7 +93,7 @@ pub(crate) async fn plan_rollback(
         }
     }
     let by = match &reason {
-        RollbackReason::Requested { by } => by.clone(),
+        RollbackReason::Requested { by, .. } => by.clone(),
         _ => SYSTEM.to_owned(),
     };
     let hold = hold(context, release, undone, &terms, &by, &trigger).await?;
@@ -111,7 +111,8 @@ pub(crate) fn trigger(reason: &RollbackReason) -> String {
         | RollbackReason::ApprovalRejected { reason }
         | RollbackReason::GateFailed { reason }
         | RollbackReason::Canceled { reason } => reason.clone(),
-        RollbackReason::Requested { by } => format!("requested by {by}"),
+        RollbackReason::Requested { by, force: false } => format!("requested by {by}"),
+        RollbackReason::Requested { by, force: true } => format!("requested by {by}, by force"),
     }
 }
 

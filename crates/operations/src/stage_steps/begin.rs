@@ -176,6 +176,7 @@ pub(super) fn blank(context: &Context, loaded: &Loaded, spec: &StageSpec) -> Sta
         cluster: spec.cluster.clone(),
         carried_from: None,
         has_snapshot: false,
+        touched: Vec::new(),
     }
 }
 
@@ -312,7 +313,8 @@ async fn prepare(
     let mut next = StageRun { plan, ..run.record.clone() };
     let mut tx = Transaction::new();
     if !targets.is_empty() {
-        let taken = stage.cluster().await?.snapshot(&targets).await?;
+        let taken = stage.sealing_cluster().await?.snapshot(&targets).await?;
+        next.touched = taken.taken.iter().map(|entry| entry.object.fingerprint()).collect();
         let content = serde_json::to_value(&taken)
             .map_err(|e| OperationError::Inconsistent(format!("the snapshot cannot be written: {e}")))?;
         let (at, stage) = (run.record.at.clone(), run.record.stage.clone());

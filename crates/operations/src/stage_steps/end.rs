@@ -124,10 +124,16 @@ pub(crate) fn event(context: &Context, run: &StageRun, actor: &str) -> EventDraf
     };
     let ended = Happening::StageEnded {
         status: run.status.name().to_owned(),
-        reason: run.status.explanation(),
+        reason: run.status.explanation().or_else(|| told_besides(run)),
         evidence,
     };
     context.stage_event(&run.at, &run.stage, actor, ended)
+}
+
+/// What a stage that ended well tells nevertheless, for the timeline.
+fn told_besides(run: &StageRun) -> Option<String> {
+    let notes = run.notes();
+    (!notes.is_empty()).then(|| notes.join("; "))
 }
 
 /// A stage that ends as it begins: it was skipped, or its options cannot be evaluated.

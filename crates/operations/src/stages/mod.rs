@@ -73,6 +73,14 @@ impl StageContext<'_> {
         })
     }
 
+    /// The environment's cluster, with the keys that Secrets in snapshots are sealed with (X4).
+    ///
+    /// # Errors
+    /// As for [`StageContext::cluster`]; a sealing key that is configured and cannot be read.
+    pub async fn sealing_cluster(&self) -> Result<Cluster, OperationError> {
+        Ok(self.cluster().await?.sealing_with(self.context.sealing_keys().await?))
+    }
+
     /// What the stage must leave ready behind each Service whose pods it takes away (T15).
     #[must_use]
     pub fn traffic_guard(&self) -> TrafficGuard {

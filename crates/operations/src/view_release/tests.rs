@@ -110,6 +110,7 @@ fn run(attempt: &Attempt, stage: &str, status: StageStatus) -> StageRun {
         output: Value::Null,
         cluster: None,
         carried_from: None,
+        touched: Vec::new(),
         has_snapshot: true,
     }
 }

@@ -362,6 +362,9 @@ pub struct StageView {
     /// The attempt in which it ran, when this one took it over (H5).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub carried_from: Option<u32>,
+    /// What else there is to know of how it ended: fields that others changed and that a rollback left, for one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
     /// What later stages may read.
     #[serde(default, skip_serializing_if = "Value::is_null")]
     pub output: Value,

@@ -44,7 +44,7 @@ pub use release::{
     EnvironmentView, EventPage, ExecutionName, FollowEvents, ListReleases, Outcome, ReleaseSummary,
     ReleaseView, StageState, StageView, StageWait, StandingNote, StartRelease, StartedRelease, WaitKind,
 };
-pub use system::{Health, SkipStage, SkippedStage, Whoami};
+pub use system::{Health, RollBack, SkipStage, SkippedStage, Whoami};
 pub use token::{CreateToken, IssuedToken, TokenView};
 
 /// A part of a list.

@@ -30,6 +30,15 @@ pub struct Whoami {
     pub permissions: Vec<String>,
 }
 
+/// Rolling back by hand (H6).
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RollBack {
+    /// Take back fields that others have changed since the deployment, too. Without it they are left, and told (X4).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub force: bool,
+}
+
 /// Ending a wait early (T37).
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]

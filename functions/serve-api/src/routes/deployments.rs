@@ -15,7 +15,9 @@ use pilothouse_operations::{
     resume_deployment, roll_back, skip_wait, start_deployment, stop_deployment,
 };
 
-use crate::api::{CurrentState, Deploy, DeployFrom, Deployment, SkipStage, SkippedStage, StageState};
+use crate::api::{
+    CurrentState, Deploy, DeployFrom, Deployment, RollBack, SkipStage, SkippedStage, StageState,
+};
 use crate::auth::Caller;
 use crate::extract::{JsonBody, Segments, release_id};
 use crate::failure::Failure;
@@ -70,6 +72,7 @@ pub(super) fn routes() -> Vec<Route> {
             "Take back what the latest deployment changed.",
         )
         .needs(Permission::Operate)
+        .may_take::<RollBack>()
         .answers::<Deployment>(202, "The attempt that rolls back, or the one that is cancelled first.")
         .handled_by(rollback),
         Route::post(
@@ -248,9 +251,10 @@ async fn rollback(
     State(context): State<Context>,
     Caller(who): Caller,
     Segments((release, environment)): Segments<(String, String)>,
+    JsonBody(ask): JsonBody<RollBack>,
 ) -> Accepted<Deployment> {
     let place = Place::new(&release, environment)?;
-    match roll_back(&context, &place.release, &place.environment, &who.name).await {
+    match roll_back(&context, &place.release, &place.environment, &who.name, ask.force).await {
         Ok(attempt) => Ok(accepted(&attempt)),
         Err(error) => Err(place.explain(&context, error).await),
     }

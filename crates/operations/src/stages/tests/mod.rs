@@ -103,7 +103,7 @@ impl Scene {
     fn roll_back(&mut self, stage: &str) {
         let undoes = self.attempt.at.clone();
         self.next("1.0.0");
-        let reason = RollbackReason::Requested { by: "ann".to_owned() };
+        let reason = RollbackReason::Requested { by: "ann".to_owned(), force: false };
         self.attempt.kind = AttemptKind::Rollback {
             undoes,
             reason,
@@ -131,6 +131,7 @@ impl Scene {
             cluster: None,
             carried_from: None,
             has_snapshot: false,
+            touched: Vec::new(),
         }
     }
 
