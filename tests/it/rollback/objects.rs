@@ -95,9 +95,9 @@ async fn a_secret_that_is_gone_comes_back_with_the_workload_that_reads_it() {
 async fn an_image_that_was_changed_by_hand_is_a_conflict_until_it_is_forced() {
     let world = World::new().await;
     let release = two_releases(&world).await;
-    let image = json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web"},
+    let by_hand = json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web"},
         "spec": {"template": {"spec": {"containers": [{"name": "web", "image": "shop/web:hotfix"}]}}}});
-    apply_as(&world, "kubectl-set", WEB, &image).await;
+    apply_as(&world, "kubectl-set", WEB, &by_hand).await;
     let view = act(&world, &release, "rollback").await;
     let rollback = attempt(&view, "prod", 2);
     assert_eq!(pair(&rollback), ("Failed", "PhaseFailed"));
