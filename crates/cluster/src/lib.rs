@@ -44,9 +44,11 @@ mod select;
 mod selector;
 mod snapshot;
 mod surroundings;
+mod tidy;
 mod transport;
 mod unblock;
 mod verify;
+mod versioned;
 
 pub use apply::{Applied, ApplyOptions};
 pub use bind::{Bound, bind_artifacts};
@@ -70,6 +72,7 @@ pub use retry::RetryPolicy;
 pub use seal::{SHORTEST_SEALING_KEY, SealError, SealedCopy, SealingKeys};
 pub use snapshot::{Snapshot, SnapshotObject, SnapshotState};
 pub use verify::Difference;
+pub use versioned::{VersionedConfig, label, version_configs};
 
 /// The field manager of everything that Pilothouse applies.
 pub const FIELD_MANAGER: &str = "pilothouse";
