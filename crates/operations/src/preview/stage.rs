@@ -168,5 +168,6 @@ fn run(context: &Context, attempt: &Attempt, spec: &StageSpec, options: Value) -
         output: Value::Null,
         carried_from: None,
         has_snapshot: false,
+        touched: Vec::new(),
     }
 }
