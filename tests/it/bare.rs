@@ -58,6 +58,7 @@ pub(crate) async fn context(
         ids: IdSource::seeded(Arc::clone(&clock), seed),
         clock,
         outbound: OutboundPolicy::default(),
+        public_url: None,
         stages: Arc::new(StageRegistry::standard()),
         channels: Arc::new(ChannelRegistry::standard()),
     }

@@ -7,6 +7,8 @@ mod bad_luck;
 #[cfg(test)]
 mod bare;
 #[cfg(test)]
+mod callbacks;
+#[cfg(test)]
 mod cancel;
 #[cfg(test)]
 mod clusters;

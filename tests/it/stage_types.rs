@@ -23,11 +23,13 @@ pub(crate) use cluster::apply_as_somebody;
 use cluster::state;
 
 /// Types that are shown elsewhere: they are not written in a pipeline, or change nothing in a cluster.
-const ELSEWHERE: [(&str, &str); 5] = [
+const ELSEWHERE: &[(&str, &str)] = &[
     ("undo", "taking back is a part of each of these plays"),
     ("manual-judgment", "approvals/"),
     ("wait", "waits.rs"),
-    ("webhook", "the unit tests of the type"),
+    ("webhook", "callbacks.rs, and the unit tests of the type"),
+    ("variables", "generic_stages.rs"),
+    ("precondition", "generic_stages.rs"),
     ("pipeline", "sub_pipelines.rs"),
 ];
 

@@ -53,6 +53,9 @@ pub(crate) struct UpArgs {
     /// Let webhook stages call addresses of this machine: for trying things out.
     #[arg(long)]
     allow_loopback: bool,
+    /// Where the API is reached from outside, if not at its own address: what receivers of webhooks call back.
+    #[arg(long, env = "PILOTHOUSE_PUBLIC_URL", value_name = "URL")]
+    public_url: Option<String>,
     /// Kill the process after a step, as a test of recovery: `run-stage:begin`, or `run-stage:begin:2`.
     #[arg(long, hide = true)]
     halt_after: Option<Halt>,
@@ -67,7 +70,11 @@ pub(crate) async fn run(args: UpArgs) -> anyhow::Result<ExitCode> {
     let _lock = lock(&args.data)?;
     let (choice, sim) = cluster(&args).await?;
     let policy = OutboundPolicy { allow_loopback: args.allow_loopback, ..OutboundPolicy::default() };
+    let listener = listen(args.port).await?;
+    let address = listener.local_addr()?;
+    let public_url = args.public_url.clone().unwrap_or_else(|| format!("http://{address}"));
     let system = System::builder(choice)
+        .public_url(&public_url)
         .file(args.data.join("records.db"))
         .outbound(policy)
         .secrets(secrets(&args.data)?)
@@ -75,8 +82,6 @@ pub(crate) async fn run(args: UpArgs) -> anyhow::Result<ExitCode> {
         .build()
         .await
         .context("cannot start the system")?;
-    let listener = listen(args.port).await?;
-    let address = listener.local_addr()?;
     announce(&args, &system, address, sim.as_ref()).await?;
     let router = system.router();
     let stopped = async {

@@ -34,7 +34,8 @@ fn setting(name: &'static str) -> Result<String, MissingSetting> {
     std::env::var(name).ok().filter(|v| !v.is_empty()).ok_or(MissingSetting(name))
 }
 
-/// What the use cases work with: `PILOTHOUSE_TABLE`, `PILOTHOUSE_DEPLOYMENT_ARN` and AWS's own variables.
+/// What the use cases work with: `PILOTHOUSE_TABLE`, `PILOTHOUSE_DEPLOYMENT_ARN`, AWS's own variables, and `PILOTHOUSE_PUBLIC_URL`
+/// where receivers of webhooks call back.
 ///
 /// # Errors
 /// [`StartError`].
@@ -56,6 +57,7 @@ pub async fn context_from_env() -> Result<Context, StartError> {
         ids: IdSource::from_system(Arc::clone(&clock)).map_err(StartError::Random)?,
         clock,
         outbound: OutboundPolicy::default(),
+        public_url: setting("PILOTHOUSE_PUBLIC_URL").ok().map(|url| url.trim_end_matches('/').into()),
         channels: Arc::new(ChannelRegistry::standard()),
         stages: Arc::new(StageRegistry::standard()),
     })

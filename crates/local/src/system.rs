@@ -85,6 +85,7 @@ pub struct SystemBuilder {
     table_faults: Option<Faults>,
     secrets: Secrets,
     outbound: OutboundPolicy,
+    public_url: Option<Arc<str>>,
     channels: Arc<ChannelRegistry>,
     background: bool,
     looks: u32,
@@ -151,6 +152,12 @@ impl SystemBuilder {
         Self { outbound, ..self }
     }
 
+    /// Where the API is reached from outside: what receivers of webhooks call back.
+    #[must_use]
+    pub fn public_url(self, url: &str) -> Self {
+        Self { public_url: Some(url.trim_end_matches('/').into()), ..self }
+    }
+
     /// Delivers notifications by these channels.
     #[must_use]
     pub fn channels(self, channels: Arc<ChannelRegistry>) -> Self {
@@ -200,6 +207,7 @@ impl SystemBuilder {
             ids: IdSource::seeded(Arc::clone(&self.clock), seed),
             clock: self.clock,
             outbound: self.outbound,
+            public_url: self.public_url,
             channels: self.channels,
             stages: Arc::new(StageRegistry::standard()),
         };
@@ -316,6 +324,7 @@ impl System {
             table_faults: None,
             secrets: Secrets::local(),
             outbound: OutboundPolicy::default(),
+            public_url: None,
             channels: Arc::new(ChannelRegistry::standard()),
             background: true,
             looks: LOOKS_PER_EXECUTION,

@@ -32,6 +32,8 @@ pub struct Context {
     pub ids: IdSource,
     /// Which addresses pipelines may call.
     pub outbound: OutboundPolicy,
+    /// Where the API is reached from outside, `https://host/path` without a `/` at its end: what receivers call back.
+    pub public_url: Option<Arc<str>>,
     /// The notification channels.
     pub channels: Arc<ChannelRegistry>,
     /// The stage types.

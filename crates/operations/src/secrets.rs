@@ -35,6 +35,11 @@ impl SecretUnavailable {
 pub struct SecretValue(String);
 
 impl SecretValue {
+    /// A value that is not to be shown: one made here, such as the address of a callback.
+    pub(crate) fn made(value: String) -> Self {
+        Self(value)
+    }
+
     /// The value, for the call that needs it.
     #[must_use]
     pub fn expose(&self) -> &str {

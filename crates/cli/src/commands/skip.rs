@@ -54,7 +54,7 @@ fn warning<'a>(release: &'a ReleaseView, environment: &str, stage: &str) -> Opti
     let stage = environment.attempts.last()?.stages.iter().find(|s| s.name == stage)?;
     match &stage.waits.as_ref()?.kind {
         WaitKind::Time { warning, .. } => warning.as_deref(),
-        WaitKind::Answer { .. } | WaitKind::Release { .. } => None,
+        WaitKind::Answer { .. } | WaitKind::Release { .. } | WaitKind::Callback { .. } => None,
     }
 }
 

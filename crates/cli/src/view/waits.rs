@@ -32,6 +32,7 @@ pub(super) fn hint(
             let command = format!("{release} {place} --approval {approval}");
             format!("fails at {until}, unless by `pilothouse approve {command}{input}` or `reject`")
         }
+        WaitKind::Callback { url } => format!("fails at {until}, unless the receiver of {url} calls back"),
         WaitKind::Release { release } => {
             format!("fails at {until}, unless {release} ends; see `pilothouse release show {release}`")
         }

@@ -19,7 +19,7 @@ pub use mismatch::Mismatch;
 pub(crate) use parameters::check_value;
 pub use parameters::{draft_parameters, release_artifacts, resolve_parameters};
 pub(crate) use pattern::whole;
-pub(crate) use payload::PayloadPath;
+pub use payload::PayloadPath;
 pub use redaction::redact;
 pub use secrets::ResolvedSecrets;
 pub(crate) use secrets::looks_like_secret;

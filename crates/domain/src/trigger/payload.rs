@@ -10,7 +10,7 @@ const MOST_VALUES: usize = 10_000;
 
 /// A path into a body.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct PayloadPath {
+pub struct PayloadPath {
     /// The whole text, tried first as a top-level key.
     text: String,
     steps: Vec<Step>,
@@ -28,7 +28,7 @@ impl PayloadPath {
     ///
     /// # Errors
     /// What is wrong with it.
-    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+    pub fn parse(text: &str) -> Result<Self, String> {
         if text.is_empty() || text.len() > LONGEST {
             return Err(format!("a path has 1 to {LONGEST} bytes"));
         }
@@ -47,6 +47,12 @@ impl PayloadPath {
             first = false;
         }
         Ok(Self { text: text.to_owned(), steps })
+    }
+
+    /// The first value at the path.
+    #[must_use]
+    pub fn first<'v>(&self, body: &'v Value) -> Option<&'v Value> {
+        self.find(body).into_iter().next()
     }
 
     /// Every value at the path: more than one only where it has a `[*]`. A null is no value.

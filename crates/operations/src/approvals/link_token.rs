@@ -1,5 +1,5 @@
 //! What a single-use link carries: a payload and a signature over it with the installation's key. Nobody without the
-//! key can make one, or change one.
+//! key can make one, or change one; and what was signed for one purpose means nothing for another.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -7,6 +7,7 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use pilothouse_domain::approval::{Approval, ApprovalLink, LinkAction};
 use pilothouse_domain::ids::{ApprovalId, LinkId, ReleaseId};
 use pilothouse_domain::secret::SecretRef;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 
@@ -18,11 +19,18 @@ pub const LINK_KEY: &str = "PILOTHOUSE_LINK_KEY";
 /// A shorter key could be guessed.
 const SHORTEST_KEY: usize = 32;
 
-/// Keeps what is signed here from meaning anything elsewhere.
-const PURPOSE: &[u8] = b"pilothouse approval link 1\n";
-
 /// No link of ours is longer: what is has not to be read.
 const LONGEST_TOKEN: usize = 2048;
+
+/// What can stand in a signed token.
+pub(crate) trait Signed: Serialize + DeserializeOwned {
+    /// Keeps what is signed for this from meaning anything elsewhere.
+    const PURPOSE: &'static [u8];
+}
+
+impl Signed for Claims {
+    const PURPOSE: &'static [u8] = b"pilothouse approval link 1\n";
+}
 
 /// What a link says of itself; short names, as it stands in an address.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -70,11 +78,11 @@ impl Claims {
 }
 
 /// The installation's key.
-pub(super) struct LinkKey(Hmac<Sha256>);
+pub(crate) struct LinkKey(Hmac<Sha256>);
 
 impl LinkKey {
     /// Reads it; without one there are no links (invariant 8).
-    pub(super) async fn read(context: &Context) -> Result<Self, OperationError> {
+    pub(crate) async fn read(context: &Context) -> Result<Self, OperationError> {
         let reference = SecretRef::Env { name: LINK_KEY.to_owned() };
         let off =
             |why: String| OperationError::Conflicting(format!("single-use links are switched off: {why}"));
@@ -89,27 +97,27 @@ impl LinkKey {
         }
     }
 
-    pub(super) fn sign(&self, claims: &Claims) -> Result<String, OperationError> {
+    pub(crate) fn sign<C: Signed>(&self, claims: &C) -> Result<String, OperationError> {
         let payload = serde_json::to_vec(claims)
             .map_err(|e| OperationError::Inconsistent(format!("the link cannot be written: {e}")))?;
         let payload = URL_SAFE_NO_PAD.encode(payload);
-        let signature = URL_SAFE_NO_PAD.encode(self.mac(&payload).finalize().into_bytes());
+        let signature = URL_SAFE_NO_PAD.encode(self.mac::<C>(&payload).finalize().into_bytes());
         Ok(format!("{payload}.{signature}"))
     }
 
     /// What a token says, if it is one of ours. The comparison takes the same time whatever differs.
-    pub(super) fn verify(&self, token: &str) -> Option<Claims> {
+    pub(crate) fn verify<C: Signed>(&self, token: &str) -> Option<C> {
         if token.len() > LONGEST_TOKEN {
             return None;
         }
         let (payload, signature) = token.split_once('.')?;
         let signature = URL_SAFE_NO_PAD.decode(signature).ok()?;
-        self.mac(payload).verify_slice(&signature).ok()?;
+        self.mac::<C>(payload).verify_slice(&signature).ok()?;
         serde_json::from_slice(&URL_SAFE_NO_PAD.decode(payload).ok()?).ok()
     }
 
-    fn mac(&self, payload: &str) -> Hmac<Sha256> {
-        self.0.clone().chain_update(PURPOSE).chain_update(payload.as_bytes())
+    fn mac<C: Signed>(&self, payload: &str) -> Hmac<Sha256> {
+        self.0.clone().chain_update(C::PURPOSE).chain_update(payload.as_bytes())
     }
 }
 
@@ -139,7 +147,7 @@ mod tests {
     fn a_link_reads_back_under_its_key_alone_and_only_unchanged() {
         let token = key("k1").sign(&claims()).unwrap();
         assert_eq!(key("k1").verify(&token), Some(claims()));
-        assert_eq!(key("k2").verify(&token), None);
+        assert_eq!(key("k2").verify::<Claims>(&token), None);
         let (payload, signature) = token.split_once('.').unwrap();
         let other = Claims { person: "bob".to_owned(), ..claims() };
         let forged = URL_SAFE_NO_PAD.encode(serde_json::to_vec(&other).unwrap());
@@ -151,7 +159,7 @@ mod tests {
             format!("{token}{}", "A".repeat(3000)),
             String::new(),
         ] {
-            assert_eq!(key("k1").verify(&wrong), None, "{wrong}");
+            assert_eq!(key("k1").verify::<Claims>(&wrong), None, "{wrong}");
         }
     }
 }

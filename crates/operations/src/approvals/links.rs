@@ -195,7 +195,7 @@ pub async fn decide_by_link(
 /// What a token says and the record of its link. One that is not ours, and one without a record, are told alike.
 async fn verified(context: &Context, token: &str) -> Result<(Claims, ApprovalLink), OperationError> {
     let key = LinkKey::read(context).await?;
-    let claims = key.verify(token).ok_or(LinkRefused::Unknown)?;
+    let claims: Claims = key.verify(token).ok_or(LinkRefused::Unknown)?;
     let link = context.store.approval_link(&claims.link).await?.ok_or(LinkRefused::Unknown)?.record;
     if claims.fit(&link) { Ok((claims, link)) } else { Err(LinkRefused::Unknown.into()) }
 }

@@ -15,6 +15,7 @@ use pilothouse_store::Versioned;
 
 pub use decide::{DecideApproval, decide_approval};
 pub use link_token::LINK_KEY;
+pub(crate) use link_token::{LinkKey, Signed};
 pub use links::{LinkDecision, MakeLink, NewLink, PresentedLink, decide_by_link, make_link, open_link};
 pub(crate) use open::{approval_after, approval_before, approval_of_stage, started_by};
 pub use reassign::reassign_approval;

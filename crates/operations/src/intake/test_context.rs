@@ -69,6 +69,7 @@ impl TestContext {
             ids: IdSource::seeded(Arc::clone(&clock), 1),
             clock,
             outbound: OutboundPolicy::default(),
+            public_url: None,
             channels: Arc::new(ChannelRegistry::standard()),
             stages: Arc::new(StageRegistry::standard()),
         };

@@ -1,12 +1,13 @@
 //! Watching a running stage: returns as soon as there is a verdict, "not yet" otherwise.
 
 use pilothouse_domain::duration::Span;
-use pilothouse_domain::stage::{StageRun, StageStatus};
+use pilothouse_domain::stage::{StageEvent, StageRun, StageStatus};
 use pilothouse_store::{Transaction, Versioned};
 
 use super::begin::verdict;
 use super::cancel::{asked_to_end, cancel_of, end_canceled};
-use super::end::{end_run, told_again};
+use super::end::{end_run, not_allowed, told_again};
+use super::wait::seconds_left;
 use super::{Loaded, StageInput, StageNext};
 use crate::load::SYSTEM;
 use crate::stages::Observed;
@@ -38,6 +39,13 @@ pub async fn observe(context: &Context, input: &StageInput) -> Result<StageNext,
             return end_canceled(context, &loaded, run, &cancel).await;
         }
         let kind = context.stages.get(&run.record.stage_type)?;
+        if matches!(run.record.status, StageStatus::AwaitingAnswer { .. }) {
+            return Ok(StageNext::Await { timeout_seconds: seconds_left(context, attempt, &run.record) });
+        }
+        if let Some(progress) = kind.rests(&run.record) {
+            let Some(resting) = rest(context, run, progress).await? else { continue };
+            return Ok(StageNext::Await { timeout_seconds: seconds_left(context, attempt, &resting) });
+        }
         let stage = loaded.stage(context, &run.record)?;
         let observed = tokio::select! {
             observed = kind.observe(&stage, LOOK_UP) => observed,
@@ -69,6 +77,18 @@ pub async fn observe(context: &Context, input: &StageInput) -> Result<StageNext,
             return Ok(StageNext::Observe);
         }
     }
+}
+
+/// Lets the run wait without being watched; `None` when somebody else wrote meanwhile.
+async fn rest(
+    context: &Context,
+    run: &Versioned<StageRun>,
+    progress: String,
+) -> Result<Option<StageRun>, OperationError> {
+    let asking = run.record.apply(StageEvent::Asked { approval: None }, context.now());
+    let asking = asking.map_err(|e| not_allowed(&run.record, &e))?;
+    let next = StageRun { progress: Some(progress), ..asking };
+    Ok(context.commit(Transaction::new().replace(run, &next)).await?.then_some(next))
 }
 
 /// Keeps how it stands for those who look; a write only when it changed.

@@ -310,6 +310,13 @@ pub trait StageType: Send + Sync {
         Box::pin(async { Ok(left) })
     }
 
+    /// What a run waits for of which there is nothing to watch, in words for people: it then rests until [`StageType::come`]
+    /// finds its end, or until its deadline. Asked before each look.
+    fn rests(&self, run: &StageRun) -> Option<String> {
+        let _ = run;
+        None
+    }
+
     /// The end of a run that waits for something else than an answer, once that has come; as cheap as one read while it
     /// has not.
     fn come<'a>(&'a self, context: &'a Context, run: &'a StageRun) -> Stepped<'a, Option<StageEnd>> {

@@ -6,7 +6,7 @@ use pilothouse_domain::stage::{StageRun, StageStatus};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::stages::{pipeline, wait};
+use crate::stages::{pipeline, wait, webhook};
 
 /// What a stage waits for, and until when.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -36,6 +36,11 @@ pub enum WaitKind {
         /// The approval to decide.
         approval: ApprovalId,
     },
+    /// The receiver of a webhook calls back (T38).
+    Callback {
+        /// The URL that was called.
+        url: String,
+    },
     /// Another release comes to rest (T36).
     Release {
         /// That release.
@@ -51,6 +56,10 @@ pub(super) fn waits(run: &StageRun) -> Option<StageWait> {
         None if run.stage_type == wait::NAME => {
             let wait::Terms { skippable, warning } = wait::terms(&run.options);
             WaitKind::Time { skippable, warning }
+        }
+        None if run.stage_type == webhook::NAME => {
+            let url = run.options.get("url").and_then(serde_json::Value::as_str).unwrap_or_default();
+            WaitKind::Callback { url: url.to_owned() }
         }
         None => WaitKind::Release { release: pipeline::child(run)? },
     };

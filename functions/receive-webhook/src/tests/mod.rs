@@ -96,6 +96,7 @@ impl Harness {
             ids: IdSource::seeded(Arc::clone(&clock), 1),
             clock,
             outbound: OutboundPolicy::default(),
+            public_url: None,
             channels: Arc::new(ChannelRegistry::standard()),
             stages: Arc::new(StageRegistry::standard()),
         };

@@ -3,6 +3,7 @@
 //! Names are camelCase, times RFC 3339 in UTC, ids carry their prefix.
 
 mod approval;
+mod callback;
 mod deployment;
 mod error;
 mod gate;
@@ -23,6 +24,7 @@ pub use approval::{
     ApprovalView, Asks, CreateLink, Decide, DecideByLink, DecidedByLink, IssuedLink, LinkPage, ListApprovals,
     Reassign,
 };
+pub use callback::CallbackTaken;
 pub use deployment::{Deploy, DeployFrom, Deployment, History, HistoryEntry};
 pub use error::{CurrentState, ErrorBody, ErrorDetail};
 pub use gate::{GateCheckView, GateSampleView, GateState, GateView, ListSamples};

@@ -1,6 +1,7 @@
 //! The table of routes, one file per resource.
 
 mod approvals;
+mod callbacks;
 mod deployments;
 mod drafts;
 mod environments;
@@ -31,6 +32,7 @@ pub(crate) fn all() -> Vec<Route> {
         gates::routes(),
         approvals::routes(),
         links::routes(),
+        callbacks::routes(),
         environments::routes(),
         lanes::routes(),
         holds::routes(),

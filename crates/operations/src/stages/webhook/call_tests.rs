@@ -11,7 +11,7 @@ const SECRET: &str = "s3cr3t-value";
 async fn call_with(policy: OutboundPolicy, options: Value) -> Outcome {
     let reference: SecretRef = "env:TOKEN".parse().unwrap();
     let secrets = Secrets::local().with_values(BTreeMap::from([(reference, SECRET.to_owned())]));
-    let caller = Caller { policy, secrets: &secrets, idempotency_key: "stg_1".into() };
+    let caller = Caller { policy, secrets: &secrets, idempotency_key: "stg_1".into(), callback: None };
     caller.call(&serde_json::from_value(options).unwrap()).await
 }
 

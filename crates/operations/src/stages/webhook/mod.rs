@@ -2,39 +2,36 @@
 //!
 //! `begin` calls nothing: it leaves only the intent, so that what follows can be repeated at any point. `observe` makes at
 //! most one call a look; when the receiver is not ready for it (no connection, 429, 502, 503, 504), it notes in the
-//! stage's record when to call again. All calls of one run carry the same `Idempotency-Key`, the run's id: a receiver
+//! stage's record when to call again. Once it was answered, and the stage waits for more (`waitFor`), that is noted too: then the
+//! status is asked for, or the run waits until the receiver calls back ([`call_back`]), and costs nothing meanwhile. All calls of one run carry the same `Idempotency-Key`, the run's id: a receiver
 //! that knows the key acts once, however often it is called.
 
+mod action;
 mod call;
+mod callback;
+mod completion;
 mod options;
+mod wait_for;
 
-use jiff::Timestamp;
 use pilothouse_domain::duration::Span;
 use pilothouse_domain::pipeline::StageTypeInfo;
 use pilothouse_domain::stage::{StageRun, StageStatus};
-use pilothouse_store::Transaction;
-use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+pub use action::CallbackStatus;
+pub use callback::{CallBack, call_back};
 pub use options::Options;
+pub use wait_for::{CallbackOptions, Poll, UrlFrom, WaitFor};
 
+use self::action::{Action, note};
 use self::call::{Answered, Caller, Outcome};
-use super::{Begun, Observed, StageContext, StageEnd, StageType, Stepped};
-use crate::OperationError;
+use super::{Answer, Begun, Observed, StageContext, StageEnd, StageType, Stepped};
 use crate::outbound::check_url;
+use crate::secrets::SecretValue;
+use crate::{Context, OperationError};
 
 /// The name in `type:`.
 pub const NAME: &str = "webhook";
-
-/// What is known of the calls that were made.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Action {
-    /// How many calls were answered in a way that asks for another, or not at all.
-    attempts: u32,
-    /// Not before this is the next call.
-    next: Timestamp,
-}
 
 /// Calls a URL.
 #[derive(Debug, Clone, Copy)]
@@ -44,7 +41,7 @@ impl StageType for Webhook {
     fn info(&self) -> StageTypeInfo {
         StageTypeInfo {
             name: NAME,
-            summary: "Calls a URL: 2xx and 3xx are success, 4xx and 5xx failure.",
+            summary: "Calls a URL: 2xx and 3xx are success, 4xx and 5xx failure; waits for what it started, if asked to.",
             schema: schemars::schema_for!(Options),
             validate: options::validate,
         }
@@ -58,8 +55,8 @@ impl StageType for Webhook {
         "Nothing: what a call did is its receiver's."
     }
 
-    fn timeout(&self, _: &Value) -> Span {
-        Span::from_secs(300)
+    fn timeout(&self, options: &Value) -> Span {
+        Span::from_secs(if options.get("waitFor").is_some() { 3600 } else { 300 })
     }
 
     fn begin<'a>(&'a self, stage: &'a StageContext<'a>) -> Stepped<'a, Begun> {
@@ -68,13 +65,38 @@ impl StageType for Webhook {
             if let Err(error) = check_url(&options.url) {
                 return Ok(Begun::Ended(StageEnd::failed(error.to_string())));
             }
-            let action = Action { attempts: 0, next: stage.context.now() };
-            Ok(Begun::Observe { action: value(&action)?, progress: format!("calls {}", options.shown()) })
+            // Better known before the call than after it.
+            callback_url(stage, &options).await?;
+            let action = Action { attempts: 0, next: stage.context.now(), called: None, called_back: None };
+            Ok(Begun::Observe { action: action.value()?, progress: format!("calls {}", options.shown()) })
         })
     }
 
     fn observe<'a>(&'a self, stage: &'a StageContext<'a>, within: Span) -> Stepped<'a, Observed> {
         Box::pin(observe(stage, within))
+    }
+
+    /// A receiver that was called, and has not called back yet.
+    fn rests(&self, run: &StageRun) -> Option<String> {
+        let options: Options = serde_json::from_value(run.options.clone()).ok()?;
+        options.callback()?;
+        let action = Action::of(run)?;
+        let waits = action.called.is_some() && action.called_back.is_none();
+        waits.then(|| completion::awaits_callback(&options))
+    }
+
+    fn come<'a>(&'a self, _: &'a Context, run: &'a StageRun) -> Stepped<'a, Option<StageEnd>> {
+        Box::pin(async move { Ok(called_back(run)) })
+    }
+
+    fn answered(&self, stage: &StageContext<'_>, _: Answer) -> StageEnd {
+        let called = Action::of(stage.run).and_then(|action| action.called);
+        let output = called.map_or(Value::Null, |called| called.output);
+        let url = stage.run.options.get("url").and_then(Value::as_str).unwrap_or_default();
+        let reason = format!(
+            "the receiver of {url} was called and did not call back before the stage's time was over"
+        );
+        StageEnd { output, ..StageEnd::failed(reason) }
     }
 
     /// A request cannot be taken back: what is known of it is said.
@@ -85,14 +107,29 @@ impl StageType for Webhook {
     }
 }
 
-fn value(action: &Action) -> Result<Value, OperationError> {
-    serde_json::to_value(action)
-        .map_err(|e| OperationError::Inconsistent(format!("the action cannot be written: {e}")))
+/// The end of a run that waits, once its receiver has called back.
+fn called_back(run: &StageRun) -> Option<StageEnd> {
+    let waits = matches!(run.status, StageStatus::AwaitingAnswer { .. });
+    let options: Options = serde_json::from_value(run.options.clone()).ok().filter(|_| waits)?;
+    completion::ended(&options, &Action::of(run)?)
+}
+
+async fn callback_url(
+    stage: &StageContext<'_>,
+    options: &Options,
+) -> Result<Option<SecretValue>, OperationError> {
+    match options.callback() {
+        Some(_) => callback::url(stage.context, stage.run).await.map(Some),
+        None => Ok(None),
+    }
 }
 
 async fn observe(stage: &StageContext<'_>, within: Span) -> Result<Observed, OperationError> {
     let options: Options = stage.options()?;
     let action: Action = stage.action()?;
+    if let Some(end) = completion::ended(&options, &action) {
+        return Ok(Observed::Ended(end));
+    }
     let left = Span::between(stage.context.now(), action.next);
     tokio::time::sleep(left.min(within).as_duration()).await;
     if left > within {
@@ -105,9 +142,13 @@ async fn observe(stage: &StageContext<'_>, within: Span) -> Result<Observed, Ope
         policy: stage.context.outbound,
         secrets: &stage.context.secrets,
         idempotency_key: stage.run.id.to_string(),
+        callback: callback_url(stage, &options).await?,
     };
+    if let (Some(poll), Some(called)) = (options.poll(), &action.called) {
+        return completion::ask(stage, poll, called, &caller).await;
+    }
     match caller.call(&options).await {
-        Outcome::Succeeded(answered) => Ok(Observed::Ended(StageEnd::succeeded(answered.output()))),
+        Outcome::Succeeded(answered) => completion::after_call(stage, &options, answered).await,
         Outcome::Failed { reason, answered } => {
             Ok(Observed::Ended(failed(&options, reason, answered.as_ref())))
         }
@@ -140,7 +181,11 @@ async fn again(
         return Ok(Observed::Ended(failed(options, reason, answered.as_ref())));
     }
     let progress = format!("{reason} ({calls}); calls again at {next:.0}");
-    note(stage, &Action { attempts, next }, &progress).await?;
+    note(stage, &progress, |action| {
+        action.attempts = attempts;
+        action.next = next;
+    })
+    .await?;
     Ok(Observed::Pending { progress, evidence: None })
 }
 
@@ -148,20 +193,6 @@ async fn again(
 fn pause(attempts: u32, asked: Option<Span>) -> Span {
     let doubled = Span::from_secs(1_u64.checked_shl(attempts.saturating_sub(1)).unwrap_or(60).clamp(1, 60));
     doubled.max(asked.unwrap_or(doubled).min(Span::from_secs(300)))
-}
-
-/// Writes the action into the stage's record. When somebody else wrote meanwhile, the call is merely repeated sooner.
-async fn note(stage: &StageContext<'_>, action: &Action, progress: &str) -> Result<(), OperationError> {
-    let store = &stage.context.store;
-    let Some(run) = store.stage_run(&stage.run.at, &stage.run.stage).await? else { return Ok(()) };
-    if run.record.status != StageStatus::Running {
-        return Ok(());
-    }
-    let next = StageRun { action: value(action)?, progress: Some(progress.to_owned()), ..run.record.clone() };
-    match store.commit(Transaction::new().replace(&run, &next)).await {
-        Err(error) if !error.is_conflict() => Err(error.into()),
-        _ => Ok(()),
-    }
 }
 
 fn failed(options: &Options, reason: String, answered: Option<&Answered>) -> StageEnd {
@@ -196,6 +227,7 @@ mod tests {
             status: 500,
             body: json!({"error": "no database"}),
             truncated: false,
+            named: None,
         };
         let end = failed(&options, "POST http://web.dev/health answered 500".into(), Some(&answered));
         assert_eq!(end.output["webhook"]["statusCode"], 500);

@@ -8,6 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::wait_for::{self, WaitFor};
 use crate::request::{Header, Method, header_problems, url_problem};
 use crate::stages::check;
 
@@ -35,6 +36,9 @@ pub struct Options {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(inner(range(min = 100, max = 599)))]
     pub success_on: Vec<u16>,
+    /// What is waited for once the call was answered with success; without it that is the stage's end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wait_for: Option<WaitFor>,
 }
 
 impl Options {
@@ -49,11 +53,12 @@ pub(super) fn validate(options: &Map<String, Value>, scope: &StageScope<'_>) -> 
     let mut problems = check::expressions(options, scope, &[]);
     problems.extend(header_problems(options));
     // What is wrong with a header has been said, with its place, and does not hide what is wrong with the rest.
-    let rest: Map<String, Value> = options
+    let mut rest: Map<String, Value> = options
         .iter()
         .filter(|(key, _)| *key != "headers")
         .map(|(key, value)| (key.clone(), value.clone()))
         .collect();
+    problems.extend(wait_for::poll_headers(&mut rest));
     let parsed: Options = match check::options(&rest) {
         Ok(parsed) => parsed,
         Err(problem) => return vec![problem],
@@ -61,6 +66,7 @@ pub(super) fn validate(options: &Map<String, Value>, scope: &StageScope<'_>) -> 
     problems.extend(url_problem("url", &parsed.url));
     problems.extend(payload(&parsed));
     problems.extend(codes(&parsed));
+    problems.extend(wait_for::problems(&parsed));
     problems
 }
 
