@@ -42,6 +42,8 @@ fn every_example_can_be_saved_as_it_is() -> anyhow::Result<()> {
     assert_eq!(
         names,
         [
+            "blue-green.yaml",
+            "canary.yaml",
             "ci-webhook.yaml",
             "conditions.yaml",
             "gates.yaml",

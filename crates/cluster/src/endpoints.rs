@@ -11,7 +11,6 @@ use crate::changes::{self, Change, Source};
 use crate::cluster::Cluster;
 use crate::error::ClusterError;
 use crate::object::{self, ObjectRef};
-use crate::selector;
 
 /// The label that names an EndpointSlice's Service.
 const SERVICE_NAME: &str = "kubernetes.io/service-name";
@@ -50,7 +49,7 @@ impl Cluster {
         Ok(found)
     }
 
-    /// The pods of a workload, without those that are on their way out or have ended.
+    /// The pods that a workload controls, without those that are on their way out or have ended.
     ///
     /// # Errors
     /// [`ClusterError`]; a workload that does not exist has none.
@@ -59,8 +58,7 @@ impl Cluster {
         if workload.kind == "Pod" {
             return Ok(by_readiness([&live]));
         }
-        let Some(selector) = selector::of(&live) else { return Ok(Endpoints::default()) };
-        self.selected_pods(workload.namespace.as_deref().unwrap_or_default(), &selector).await
+        self.own_pods(workload, &live).await
     }
 
     /// The pods that carry all of these labels, without those that are on their way out or have ended.
@@ -102,7 +100,11 @@ impl Cluster {
         Ok(by_readiness(&self.list_pods(namespace, selector).await?))
     }
 
-    async fn list_pods(&self, namespace: &str, selector: &str) -> Result<Vec<Value>, ClusterError> {
+    pub(crate) async fn list_pods(
+        &self,
+        namespace: &str,
+        selector: &str,
+    ) -> Result<Vec<Value>, ClusterError> {
         let operation = format!("list the pods with {selector} in {namespace}");
         let path = self.served_kind(&operation, "v1", "Pod").await?.collection(Some(namespace));
         self.list(&operation, &path, &[("labelSelector", selector.to_owned())]).await

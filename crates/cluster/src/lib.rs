@@ -6,11 +6,12 @@
 //! final for its caller, or [`ClusterError::is_retryable`] later. All waiting is `tokio::time`.
 //!
 //! One file per action: [`Cluster::apply`], [`Cluster::edit`], [`Cluster::patch_image`], [`Cluster::delete`],
-//! [`Cluster::endpoints`], [`Cluster::snapshot`], [`Cluster::restore`],
+//! [`Cluster::endpoints`], [`Cluster::workloads_behind`], [`Cluster::split`], [`Cluster::snapshot`], [`Cluster::restore`],
 //! [`Cluster::verify`], [`Cluster::observe`], [`Cluster::instances`], [`Cluster::events`], [`Cluster::ping`]. Pure and
 //! without a cluster: [`parse_manifests`], [`bind_artifacts`].
 
 mod apply;
+mod behind;
 mod bind;
 mod changes;
 mod cluster;
@@ -49,6 +50,7 @@ mod transport;
 mod unblock;
 mod verify;
 mod versioned;
+mod weights;
 
 pub use apply::{Applied, ApplyOptions};
 pub use bind::{Bound, bind_artifacts};
@@ -73,6 +75,7 @@ pub use seal::{SHORTEST_SEALING_KEY, SealError, SealedCopy, SealingKeys};
 pub use snapshot::{Snapshot, SnapshotObject, SnapshotState};
 pub use verify::Difference;
 pub use versioned::{VersionedConfig, label, version_configs};
+pub use weights::{Split, can_split};
 
 /// The field manager of everything that Pilothouse applies.
 pub const FIELD_MANAGER: &str = "pilothouse";

@@ -2,6 +2,8 @@
 //!
 //! An [edit](Cluster::edit): of an object that others made, we come to own this image only.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 
 use crate::apply::{Applied, ApplyOptions};
@@ -28,6 +30,22 @@ impl Cluster {
         options: &ApplyOptions,
     ) -> Result<Applied, ClusterError> {
         self.edit(object, options, |ours, live| set_image(ours, live, object, container, image)).await
+    }
+
+    /// Sets the images of several containers at once, by the containers' names: one rollout, not one for each.
+    ///
+    /// # Errors
+    /// As for [`Cluster::patch_image`].
+    pub async fn patch_images(
+        &self,
+        object: &ObjectRef,
+        images: &BTreeMap<String, String>,
+        options: &ApplyOptions,
+    ) -> Result<Applied, ClusterError> {
+        self.edit(object, options, |ours, live| {
+            images.iter().try_for_each(|(name, image)| set_image(ours, live, object, Some(name), image))
+        })
+        .await
     }
 }
 

@@ -278,3 +278,74 @@ async fn conditions_hold_prod_back_until_dev_is_well() {
     comes_to(&world, &release, "succeeded").await;
     assert!(image(&world, "prod", "web").contains(":1.1.0"));
 }
+
+/// The names of the Deployments in a namespace, and the selector of a Service there.
+fn behind(world: &World, namespace: &str, service: &str) -> (Vec<String>, Value) {
+    let name = |d: &Value| d["metadata"]["name"].as_str().unwrap_or_default().to_owned();
+    let deployments = world.sim.list("Deployment", namespace).iter().map(name).collect();
+    (deployments, object(&world.sim, "Service", namespace, service)["spec"]["selector"].clone())
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_store_is_replaced_at_once_and_comes_back() {
+    let world = world(&["blue-green.yaml"]).await;
+    let first = start(&world, "store", &[("store", "1.0.0")]).await;
+    approve(&world, &first, &json!({})).await;
+    comes_to(&world, &first, "succeeded").await;
+    let second = start(&world, "store", &[("store", "1.1.0")]).await;
+    world.pending_approval(&second).await;
+    let (names, selector) = behind(&world, "dev", "store");
+    assert_eq!(names, ["store-1-0-0", "store-1-1-0"]);
+    assert_eq!(selector["app"], "store");
+    assert!(selector["pod-template-hash"].is_string(), "its traffic stays at the old pods: {selector}");
+    approve(&world, &second, &json!({})).await;
+    comes_to(&world, &second, "succeeded").await;
+    let new = (vec!["store-1-1-0".to_owned()], json!({ "app": "store", "version": "1.1.0" }));
+    assert_eq!((behind(&world, "dev", "store"), behind(&world, "prod", "store")), (new.clone(), new));
+    let path = format!("/v1/releases/{second}/environments/prod/rollback");
+    assert!(world.post(&path, &json!({})).await.status.is_success());
+    let view = world.at_rest(&second).await;
+    assert_eq!(attempt(&view, "prod", 2)["status"], "Succeeded", "{view:#}");
+    let old = (vec!["store-1-0-0".to_owned()], json!({ "app": "store", "version": "1.0.0" }));
+    assert_eq!(behind(&world, "prod", "store"), old);
+}
+
+/// The canary's share of the route.
+fn share(world: &World) -> Value {
+    object(&world.sim, "HTTPRoute", "prod", "search")["spec"]["rules"][0]["backendRefs"][1]["weight"].clone()
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_search_gets_a_share_and_then_all_of_it() {
+    let world = world(&["canary.yaml"]).await;
+    let first = start(&world, "search", &[("search", "1.0.0")]).await;
+    approve(&world, &first, &json!({})).await;
+    comes_to(&world, &first, "succeeded").await;
+    let second = start(&world, "search", &[("search", "1.1.0")]).await;
+    world.pending_approval(&second).await;
+    assert_eq!(share(&world), 20);
+    assert!(image(&world, "prod", "search").starts_with("shop/search:1.0.0@"));
+    assert!(image(&world, "prod", "search-canary").starts_with("shop/search:1.1.0@"));
+    assert!(image(&world, "dev", "search").starts_with("shop/search:1.1.0@"));
+    approve(&world, &second, &json!({})).await;
+    comes_to(&world, &second, "succeeded").await;
+    assert_eq!(share(&world), 0);
+    assert!(image(&world, "prod", "search").starts_with("shop/search:1.1.0@"));
+    assert!(world.sim.get("Deployment", "prod", "search-canary").is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_no_takes_the_fifth_of_the_search_back() {
+    let world = world(&["canary.yaml"]).await;
+    let first = start(&world, "search", &[("search", "1.0.0")]).await;
+    approve(&world, &first, &json!({})).await;
+    comes_to(&world, &first, "succeeded").await;
+    let second = start(&world, "search", &[("search", "1.1.0")]).await;
+    let approval = world.pending_approval(&second).await;
+    let path = format!("/v1/releases/{second}/approvals/{approval}/reject");
+    assert!(world.post(&path, &json!({ "comment": "slow" })).await.status.is_success());
+    comes_to(&world, &second, "rolledBack").await;
+    assert_eq!(share(&world), 0);
+    assert!(world.sim.get("Deployment", "prod", "search-canary").is_none());
+    assert!(image(&world, "prod", "search").starts_with("shop/search:1.0.0@"));
+}

@@ -106,8 +106,11 @@ async fn rehearse(
         Planned::Acts => return acts(stage, kind, preview).await,
     };
     let mut preview = preview;
-    for step in &plan.steps {
+    for (index, step) in plan.steps.iter().enumerate() {
         preview = preview.says(step.describe());
+        if step.builds_on(&plan.steps[..index]) {
+            continue;
+        }
         match steps::rehearse(stage, step).await? {
             Ok(Some(said)) => preview.guard.push(said),
             Ok(None) => {}

@@ -1,19 +1,26 @@
 //! The stage types. Adding one is one file here and one line in [`StageRegistry::standard`].
 
+pub mod blue_green;
+pub mod canary;
 pub(crate) mod check;
 pub mod deploy_manifest;
+pub mod divert_traffic;
 pub mod manual_judgment;
 pub mod patch_image;
 pub mod pipeline;
 pub mod precondition;
+pub mod remove_old_version;
 pub mod restart;
 mod rollout;
+pub mod routes;
 pub mod scale;
 pub mod start;
+pub mod start_workload;
 pub mod steps;
 pub mod stop;
 pub mod undo;
 pub mod variables;
+mod versions;
 pub mod wait;
 pub mod webhook;
 pub mod workload;
@@ -346,14 +353,19 @@ impl StageRegistry {
     #[must_use]
     pub fn standard() -> Self {
         Self::new([
-            Box::new(deploy_manifest::DeployManifest) as Box<dyn StageType>,
+            Box::new(blue_green::BlueGreen) as Box<dyn StageType>,
+            Box::new(canary::Canary),
+            Box::new(deploy_manifest::DeployManifest),
+            Box::new(divert_traffic::DivertTraffic),
             Box::new(manual_judgment::ManualJudgment),
             Box::new(patch_image::PatchImage),
             Box::new(pipeline::Pipeline),
             Box::new(precondition::Precondition),
+            Box::new(remove_old_version::RemoveOldVersion),
             Box::new(restart::Restart),
             Box::new(scale::Scale),
             Box::new(start::Start),
+            Box::new(start_workload::StartWorkload),
             Box::new(stop::Stop),
             Box::new(undo::Undo),
             Box::new(variables::Variables),

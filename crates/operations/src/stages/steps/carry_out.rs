@@ -93,6 +93,7 @@ async fn act(
             cluster.scale(object, *replicas, &options(stage, true)).await?;
             Ok(Outcome::Done(format!("{object} scaled to {replicas}")))
         }
+        Step::Traffic(step) => step.carry_out(&cluster, &options(stage, true)).await,
         Step::Ready { object } => ready(stage, &cluster, object, within).await,
         Step::Emptied { object } => Ok(match cluster.running_pods(object, within.as_duration()).await? {
             0 => Outcome::Done(format!("{object} has no pod that runs")),

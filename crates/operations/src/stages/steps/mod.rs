@@ -7,6 +7,7 @@
 
 mod carry_out;
 mod guard;
+mod traffic;
 mod walk;
 
 use std::collections::BTreeMap;
@@ -17,6 +18,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 pub(crate) use carry_out::rehearse;
+pub use traffic::TrafficStep;
 pub(crate) use walk::{begin, left, look};
 
 use super::StageEnd;
@@ -109,6 +111,8 @@ pub enum Step {
         /// How.
         options: DeleteOptions,
     },
+    /// Moves traffic.
+    Traffic(TrafficStep),
 }
 
 /// Which pods are about to be taken out of service.
@@ -183,12 +187,27 @@ impl Step {
             Self::Set { object, .. } | Self::Scale { object, .. } | Self::Delete { object, .. } => {
                 Some(object.clone())
             }
+            Self::Traffic(step) => step.touches(),
             Self::Guard { .. }
             | Self::Ready { .. }
             | Self::Emptied { .. }
             | Self::Serving { .. }
             | Self::Hold { .. } => None,
         }
+    }
+
+    /// Whether it can be asked about only once the steps before it are done: pods that they start are not there to be counted
+    /// yet, nor objects that they create to be changed.
+    #[must_use]
+    pub fn builds_on(&self, before: &[Self]) -> bool {
+        let counts = match self {
+            Self::Guard { .. } => true,
+            Self::Traffic(step) => step.touches().is_none(),
+            _ => false,
+        };
+        let applied = |step: &Self| matches!(step, Self::Apply { .. }) && step.touches() == self.touches();
+        (counts && before.iter().any(|step| step.touches().is_some()))
+            || (self.touches().is_some() && before.iter().any(applied))
     }
 
     /// What it does, for people, as a sentence without a full stop.
@@ -215,6 +234,7 @@ impl Step {
             }
             Self::Hold { seconds, what } => format!("wait {seconds} s: {what}"),
             Self::Delete { object, .. } => format!("delete {object}"),
+            Self::Traffic(step) => step.describe(),
         }
     }
 }
@@ -253,6 +273,23 @@ mod tests {
         };
         assert_eq!(plan.touches(), [web()]);
         assert_eq!(serde_json::from_value::<Plan>(plan.stored().unwrap()).unwrap(), plan);
+    }
+
+    #[test]
+    fn what_earlier_steps_bring_about_cannot_be_asked_for_before() {
+        let content = json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web", "namespace": "dev"}});
+        let apply = Step::Apply { content, force: false };
+        let guard = Step::Guard {
+            namespace: "dev".into(),
+            services: Vec::new(),
+            leaving: Leaving::Workload { object: web(), keep: 0 },
+            least: TrafficGuard::default(),
+        };
+        let scale = Step::Scale { object: web(), replicas: 0 };
+        assert!(!guard.builds_on(&[]) && !scale.builds_on(std::slice::from_ref(&guard)));
+        assert!(
+            guard.builds_on(std::slice::from_ref(&apply)) && scale.builds_on(std::slice::from_ref(&apply))
+        );
     }
 
     #[test]

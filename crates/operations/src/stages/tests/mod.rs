@@ -1,6 +1,7 @@
 //! The stage types against the simulated cluster and a table in memory, step by step.
 
 mod rollouts;
+mod traffic;
 mod waiting;
 mod webhooks;
 mod workloads;

@@ -98,6 +98,17 @@ async fn apply_as(scene: &Scene, manager: &str, object: &Value) {
     assert!(answer.status().is_success(), "{answer:?}");
 }
 
+/// Creates an object as somebody else does.
+pub(super) async fn post(scene: &Scene, path: &str, object: &Value) {
+    use tower::ServiceExt;
+    let request = http::Request::post(format!("{path}?fieldManager=kubectl"))
+        .header("content-type", "application/json")
+        .body(axum::body::Body::from(object.to_string()))
+        .unwrap();
+    let answer = scene.sim.service().oneshot(request).await.unwrap();
+    assert!(answer.status().is_success(), "{answer:?}");
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_namespace_comes_with_what_lives_in_it() {
     let scene = Scene::new().await;
