@@ -31,10 +31,21 @@ impl Cluster {
         options: &ApplyOptions,
         change: impl Fn(&mut Value, &Value) -> Result<(), String>,
     ) -> Result<Applied, ClusterError> {
-        let operation = format!("change {object}");
+        let (before, after) = self.edited(&format!("change {object}"), object, options, &change).await?;
+        Ok(applied(object.clone(), Some(&before), &after))
+    }
+
+    /// As [`Cluster::edit`]; gives the whole object before and after.
+    pub(crate) async fn edited(
+        &self,
+        operation: &str,
+        object: &ObjectRef,
+        options: &ApplyOptions,
+        change: &impl Fn(&mut Value, &Value) -> Result<(), String>,
+    ) -> Result<(Value, Value), ClusterError> {
         let mut tries = 1;
         loop {
-            match self.edit_once(&operation, object, options, &change).await {
+            match self.edit_once(operation, object, options, change).await {
                 // Somebody wrote between our reading and writing: read again.
                 Err(ClusterError::Changed { .. }) if tries < TRIES => tries += 1,
                 other => return other,
@@ -86,7 +97,7 @@ impl Cluster {
         object: &ObjectRef,
         options: &ApplyOptions,
         change: &impl Fn(&mut Value, &Value) -> Result<(), String>,
-    ) -> Result<Applied, ClusterError> {
+    ) -> Result<(Value, Value), ClusterError> {
         let served = self.served(operation, object).await?;
         let live = self.read(operation, &served, object).await?.ok_or_else(|| ClusterError::NotFound {
             operation: operation.to_owned(),
@@ -99,7 +110,7 @@ impl Cluster {
         content["metadata"]["resourceVersion"] = live["metadata"]["resourceVersion"].clone();
         let flags = ApplyFlags { dry_run: options.dry_run, force: true, strict: false };
         let after = self.apply_as(FIELD_MANAGER, operation, &served, object, content, flags).await?;
-        Ok(applied(object.clone(), Some(&live), &after))
+        Ok((live, after))
     }
 }
 

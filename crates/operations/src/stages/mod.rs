@@ -3,6 +3,7 @@
 pub mod blue_green;
 pub mod canary;
 pub(crate) mod check;
+pub mod delete_manifest;
 pub mod deploy_manifest;
 pub mod divert_traffic;
 pub mod manual_judgment;
@@ -19,6 +20,7 @@ pub mod start_workload;
 pub mod steps;
 pub mod stop;
 pub mod undo;
+pub mod undo_rollout;
 pub mod variables;
 mod versions;
 pub mod wait;
@@ -355,6 +357,7 @@ impl StageRegistry {
         Self::new([
             Box::new(blue_green::BlueGreen) as Box<dyn StageType>,
             Box::new(canary::Canary),
+            Box::new(delete_manifest::DeleteManifest),
             Box::new(deploy_manifest::DeployManifest),
             Box::new(divert_traffic::DivertTraffic),
             Box::new(manual_judgment::ManualJudgment),
@@ -368,6 +371,7 @@ impl StageRegistry {
             Box::new(start_workload::StartWorkload),
             Box::new(stop::Stop),
             Box::new(undo::Undo),
+            Box::new(undo_rollout::UndoRollout),
             Box::new(variables::Variables),
             Box::new(wait::Wait),
             Box::new(webhook::Webhook),

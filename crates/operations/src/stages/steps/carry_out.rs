@@ -89,6 +89,10 @@ async fn act(
             cluster.set_fields(object, &options(stage, true), fields).await?;
             Ok(Outcome::Done(what.clone()))
         }
+        Step::Template { object, template, what } => {
+            cluster.set_template(object, template, &options(stage, true)).await?;
+            Ok(Outcome::Done(what.clone()))
+        }
         Step::Scale { object, replicas } => {
             cluster.scale(object, *replicas, &options(stage, true)).await?;
             Ok(Outcome::Done(format!("{object} scaled to {replicas}")))

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use pilothouse_cluster::{Cluster, Endpoints};
+use pilothouse_cluster::{Cluster, Endpoints, ObjectRef};
 use pilothouse_domain::traffic_guard::TrafficGuard;
 
 use super::Leaving;
@@ -31,13 +31,14 @@ pub(super) async fn check(
     };
     let (pods, keep) = match leaving {
         Leaving::Workload { object, keep } => (cluster.workload_pods(object).await?, *keep),
+        Leaving::Workloads { objects } => (together(cluster, objects).await?, 0),
         Leaving::Unlabelled { labels } => (cluster.labelled_pods(namespace, labels).await?, 0),
     };
     let counted = endpoints.iter().filter(|(name, _)| services.is_empty() || services.contains(name));
     let mut kept = Vec::new();
     for (service, behind) in counted {
         let left = match leaving {
-            Leaving::Workload { .. } => without(behind, &pods, keep),
+            Leaving::Workload { .. } | Leaving::Workloads { .. } => without(behind, &pods, keep),
             Leaving::Unlabelled { .. } => pods.ready.len(),
         };
         let ready = behind.ready.len();
@@ -57,6 +58,17 @@ pub(super) async fn check(
         true => "no Service loses a ready endpoint".to_owned(),
         false => kept.join("; "),
     }))
+}
+
+/// The pods of all of these.
+async fn together(cluster: &Cluster, objects: &[ObjectRef]) -> Result<Endpoints, OperationError> {
+    let mut all = Endpoints::default();
+    for object in objects {
+        let pods = cluster.workload_pods(object).await?;
+        all.ready.extend(pods.ready);
+        all.not_ready.extend(pods.not_ready);
+    }
+    Ok(all)
 }
 
 /// How many ready endpoints are left when all but `keep` of these pods go. Which of them stay is the cluster's choice: the

@@ -69,6 +69,15 @@ pub enum Step {
         /// What that means, for people: `Service dev/web sends its traffic to web-v2`.
         what: String,
     },
+    /// Sets the whole template of a workload's pods.
+    Template {
+        /// Which workload.
+        object: ObjectRef,
+        /// The template.
+        template: Value,
+        /// What that means, for people.
+        what: String,
+    },
     /// Sets the number of a workload's pods.
     Scale {
         /// Which one.
@@ -125,6 +134,11 @@ pub enum Leaving {
         object: ObjectRef,
         /// How many of its pods stay.
         keep: u32,
+    },
+    /// Those of several workloads, all of them.
+    Workloads {
+        /// Which ones.
+        objects: Vec<ObjectRef>,
     },
     /// Those behind a Service that do not carry these labels: its traffic goes to the ready pods that do.
     Unlabelled {
@@ -184,10 +198,11 @@ impl Step {
     fn touches(&self) -> Option<ObjectRef> {
         match self {
             Self::Apply { content, .. } => ObjectRef::of(content),
-            Self::Set { object, .. } | Self::Scale { object, .. } | Self::Delete { object, .. } => {
-                Some(object.clone())
-            }
             Self::Traffic(step) => step.touches(),
+            Self::Set { object, .. }
+            | Self::Template { object, .. }
+            | Self::Scale { object, .. }
+            | Self::Delete { object, .. } => Some(object.clone()),
             Self::Guard { .. }
             | Self::Ready { .. }
             | Self::Emptied { .. }
@@ -225,7 +240,7 @@ impl Step {
                 Some(object) => format!("apply {object}"),
                 None => "apply an object".to_owned(),
             },
-            Self::Set { what, .. } => what.clone(),
+            Self::Set { what, .. } | Self::Template { what, .. } => what.clone(),
             Self::Scale { object, replicas } => format!("scale {object} to {replicas}"),
             Self::Ready { object } => format!("wait until {object} is ready"),
             Self::Emptied { object } => format!("wait until the last pod of {object} has ended"),
@@ -244,6 +259,13 @@ impl Leaving {
         match self {
             Self::Workload { object, keep: 0 } => object.to_string(),
             Self::Workload { object, keep } => format!("all but {keep} pods of {object}"),
+            Self::Workloads { objects } => {
+                let names: Vec<String> = objects.iter().take(3).map(ToString::to_string).collect();
+                match objects.len().saturating_sub(3) {
+                    0 => names.join(", "),
+                    more => format!("{} and {more} more", names.join(", ")),
+                }
+            }
             Self::Unlabelled { labels } => {
                 let labels: Vec<String> = labels.iter().map(|(k, v)| format!("{k}={v}")).collect();
                 format!("what is not {}", labels.join(","))

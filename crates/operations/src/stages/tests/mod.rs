@@ -1,5 +1,6 @@
 //! The stage types against the simulated cluster and a table in memory, step by step.
 
+mod revisions;
 mod rollouts;
 mod traffic;
 mod waiting;

@@ -15,7 +15,7 @@ use crate::stages::undo::Undo;
 use crate::stages::{Begun, Observed, StageEnd, StageType};
 
 /// A workload of three pods behind a Service.
-fn manifests(kind: &str) -> String {
+pub(super) fn manifests(kind: &str) -> String {
     let more = if kind == "StatefulSet" { "serviceName: web, " } else { "" };
     format!(
         "apiVersion: apps/v1\nkind: {kind}\nmetadata: {{name: web}}\nspec: {{{more}replicas: 3, \
@@ -37,14 +37,14 @@ const SCALER: &str = "apiVersion: autoscaling/v2\nkind: HorizontalPodAutoscaler\
      scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: web}, \
      metrics: [{type: Resource, resource: {name: cpu, target: {type: Utilization, averageUtilization: 80}}}]}\n";
 
-async fn deployed(kind: &str) -> Scene {
+pub(super) async fn deployed(kind: &str) -> Scene {
     let mut scene = Scene::new().await;
     deploy(&mut scene, &manifests(kind)).await;
     scene
 }
 
 /// Deploys it, in an attempt of its own.
-async fn deploy(scene: &mut Scene, manifests: &str) {
+pub(super) async fn deploy(scene: &mut Scene, manifests: &str) {
     let end = scene.play(&DeployManifest, "Deploy", json!({ "manifests": manifests })).await;
     assert_eq!(end.status, StageStatus::Succeeded, "{end:?}");
     scene.next("1.0.0");
@@ -54,20 +54,20 @@ fn replicas(scene: &Scene, kind: &str) -> Value {
     scene.sim.get(kind, "dev", "web").unwrap()["spec"]["replicas"].clone()
 }
 
-fn pods(scene: &Scene) -> usize {
+pub(super) fn pods(scene: &Scene) -> usize {
     scene.sim.list("Pod", "dev").len()
 }
 
-fn steps(end: &StageEnd) -> Vec<&str> {
+pub(super) fn steps(end: &StageEnd) -> Vec<&str> {
     end.output["steps"].as_array().into_iter().flatten().filter_map(Value::as_str).collect()
 }
 
-fn reason(end: &StageEnd) -> &str {
+pub(super) fn reason(end: &StageEnd) -> &str {
     end.status.reason().unwrap_or_else(|| panic!("it did not fail: {end:?}"))
 }
 
 /// Plays the stage with everything carried out twice: as if the process died after each step, before it was recorded.
-async fn twice(scene: &Scene, kind: &dyn StageType, options: Value) -> StageEnd {
+pub(super) async fn twice(scene: &Scene, kind: &dyn StageType, options: Value) -> StageEnd {
     let mut run = match scene.begin(kind, scene.run(kind, "Act", options)).await.unwrap() {
         Ok(run) => run,
         Err(end) => return end,
@@ -88,7 +88,7 @@ async fn twice(scene: &Scene, kind: &dyn StageType, options: Value) -> StageEnd 
 }
 
 /// Begins the stage, carries out `steps` of its steps, and gives it as it stands then.
-async fn halfway(scene: &Scene, kind: &dyn StageType, options: Value, steps: usize) -> StageRun {
+pub(super) async fn halfway(scene: &Scene, kind: &dyn StageType, options: Value, steps: usize) -> StageRun {
     let mut run = scene.begin(kind, scene.run(kind, "Act", options)).await.unwrap().unwrap();
     let mut done = 0;
     for _ in 0..200 {
@@ -107,7 +107,7 @@ async fn halfway(scene: &Scene, kind: &dyn StageType, options: Value, steps: usi
     panic!("step {done} does not end")
 }
 
-async fn undo(scene: &mut Scene) -> StageEnd {
+pub(super) async fn undo(scene: &mut Scene) -> StageEnd {
     scene.roll_back("Act");
     scene.play(&Undo, "Undo Act", json!({ "stage": "Act" })).await
 }
