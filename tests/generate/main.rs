@@ -29,9 +29,10 @@ fn main() -> anyhow::Result<()> {
 }
 
 /// Every generated file, by path from the root.
-fn generated() -> [(&'static str, String); 4] {
+fn generated() -> [(&'static str, String); 5] {
     let schema = pipeline_schema(&StageRegistry::standard().catalog());
     [
+        ("deploy/kubernetes/rbac.yaml", pilothouse_cluster::cluster_role()),
         ("docs/openapi.json", format!("{:#}\n", pilothouse_serve_api::openapi())),
         ("docs/schema/pipeline.json", format!("{schema:#}\n")),
         ("docs/stages.md", stage_types::document()),

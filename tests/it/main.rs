@@ -1,6 +1,8 @@
 //! The whole system in one process on paused time: no socket, no thread, no second that really passes.
 
 #[cfg(test)]
+mod accounts;
+#[cfg(test)]
 mod approvals;
 #[cfg(test)]
 mod bad_luck;

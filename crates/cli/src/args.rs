@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    decide, deploy, freeze, gates, hold, hook, lane, limit, notifications, pipeline, release, skip, token,
+    cluster, decide, deploy, freeze, gates, hold, hook, lane, limit, notifications, pipeline, release, skip,
+    token,
 };
 use crate::demo::DemoArgs;
 use crate::up::UpArgs;
@@ -90,6 +91,9 @@ pub(crate) enum Command {
     /// See what was rolled back from an environment and is held there, and lift it.
     #[command(subcommand)]
     Hold(hold::HoldCommand),
+    /// Add the clusters that are deployed to, and ask them what they allow.
+    #[command(subcommand)]
+    Cluster(cluster::ClusterCommand),
     /// Make hooks, and see what arrived at them.
     #[command(subcommand)]
     Hook(hook::HookCommand),
@@ -237,6 +241,13 @@ mod tests {
             "freeze lift frz_1",
             "hold ls shop prod",
             "hold lift shop prod --release rel_1 --reason repaired",
+            "cluster add eu --kubeconfig file:/etc/eu.yaml --context prod",
+            "cluster add eu --server https://eu:6443 --ca file:ca.pem --token env:EU --namespace dev --namespace prod",
+            "cluster add eu --eks prod --region eu-central-1 --server https://x --ca ca.pem",
+            "cluster ls --search eu --limit 5",
+            "cluster show eu",
+            "cluster verify eu",
+            "cluster rm eu",
             "hook create shop --sender distribution",
             "hook ls",
             "hook rotate shop",

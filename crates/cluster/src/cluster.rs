@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::account::TokenSource;
 use crate::discovery::{Discovery, Served};
 use crate::error::ClusterError;
 use crate::object::ObjectRef;
@@ -56,6 +57,12 @@ impl Cluster {
     #[must_use]
     pub fn sealing_with(self, keys: Option<SealingKeys>) -> Self {
         Self { keys: keys.map(Arc::new), ..self }
+    }
+
+    /// The same with a token in each request.
+    #[must_use]
+    pub(crate) fn with_tokens(self, tokens: Arc<dyn TokenSource>) -> Self {
+        Self { transport: self.transport.with_tokens(tokens), ..self }
     }
 
     /// Asks the API server for its version: the shortest proof that address and credentials are right.

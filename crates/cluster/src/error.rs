@@ -129,6 +129,12 @@ pub enum ClusterError {
         /// What is wrong and what to do.
         message: String,
     },
+    /// A cluster account whose address, certificate or token cannot be used (T9).
+    #[error("connect by the cluster account: {message}")]
+    Account {
+        /// What is wrong and what to do.
+        message: String,
+    },
     /// The server's answer is not what the API promises.
     #[error(
         "{operation}: the cluster's answer cannot be understood: {message}; check that the address is a Kubernetes API server"
@@ -173,6 +179,7 @@ impl ClusterError {
             Self::Invalid { .. } => "ClusterInvalid",
             Self::Expired { .. } => "ClusterExpired",
             Self::Kubeconfig { .. } => "ClusterKubeconfig",
+            Self::Account { .. } => "ClusterAccount",
             Self::Protocol { .. } => "ClusterProtocol",
         }
     }

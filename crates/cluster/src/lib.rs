@@ -10,6 +10,7 @@
 //! [`Cluster::verify`], [`Cluster::observe`], [`Cluster::instances`], [`Cluster::events`], [`Cluster::ping`]. Pure and
 //! without a cluster: [`parse_manifests`], [`bind_artifacts`].
 
+mod account;
 mod apply;
 mod behind;
 mod bind;
@@ -53,6 +54,10 @@ mod verify;
 mod versioned;
 mod weights;
 
+pub use account::{
+    MissingPermission, PERMISSIONS, Permission, ServerAddress, TokenSource, check_address, check_authorities,
+    cluster_role,
+};
 pub use apply::{Applied, ApplyOptions};
 pub use bind::{Bound, bind_artifacts};
 pub use cluster::{Cluster, Version};

@@ -12,6 +12,7 @@ use kube::client::Body;
 use kube::core::WatchEvent;
 use serde_json::Value;
 
+use crate::account::TokenSource;
 use crate::error::ClusterError;
 use crate::refusal;
 use crate::rehearsal::Rehearsal;
@@ -49,6 +50,10 @@ impl Call {
         let mut call = Self::new(Method::PATCH, path).body(body);
         call.content_type = Some("application/apply-patch+yaml");
         call
+    }
+
+    pub(crate) fn post(path: impl Into<String>, body: Value) -> Self {
+        Self::new(Method::POST, path).body(body)
     }
 
     pub(crate) fn delete(path: impl Into<String>, options: Value) -> Self {
@@ -124,11 +129,31 @@ pub(crate) struct Transport {
     pub(crate) retry: RetryPolicy,
     /// Where writes are kept instead of being carried out.
     pub(crate) rehearsal: Option<Rehearsal>,
+    tokens: Option<Arc<dyn TokenSource>>,
 }
 
 impl Transport {
     pub(crate) fn new(client: kube::Client, retry: RetryPolicy) -> Self {
-        Self { client, retry, rehearsal: None }
+        Self { client, retry, rehearsal: None, tokens: None }
+    }
+
+    /// The same with a token in each request.
+    pub(crate) fn with_tokens(self, tokens: Arc<dyn TokenSource>) -> Self {
+        Self { tokens: Some(tokens), ..self }
+    }
+
+    /// The call as a request, with its token where this way has one.
+    async fn request(&self, operation: &str, call: &Call) -> Result<http::Request<Vec<u8>>, ClusterError> {
+        let mut request = call.request(operation)?;
+        let Some(tokens) = &self.tokens else { return Ok(request) };
+        let refused =
+            |message: String| ClusterError::Unauthenticated { operation: operation.to_owned(), message };
+        let token = tokens.token().await.map_err(|why| refused(format!("there is no token: {why}")))?;
+        let mut value = http::HeaderValue::try_from(format!("Bearer {}", token.trim()))
+            .map_err(|_| refused("the token has characters that no token has".to_owned()))?;
+        value.set_sensitive(true);
+        request.headers_mut().insert(http::header::AUTHORIZATION, value);
+        Ok(request)
     }
 
     /// Sends the call, repeating it as the retry policy says, and returns the JSON of the answer.
@@ -172,7 +197,7 @@ impl Transport {
     }
 
     async fn send(&self, operation: &str, call: &Call) -> Result<Value, ClusterError> {
-        let request = call.request(operation)?.map(Body::from);
+        let request = self.request(operation, call).await?.map(Body::from);
         let response =
             self.client.send(request).await.map_err(|error| refusal::from_kube(operation, error))?;
         let (parts, body) = response.into_parts();
@@ -198,7 +223,7 @@ impl Transport {
         operation: &str,
         call: &Call,
     ) -> Result<impl Stream<Item = Result<WatchEvent<Value>, ClusterError>> + use<>, ClusterError> {
-        let request = call.request(operation)?;
+        let request = self.request(operation, call).await?;
         let opened =
             tokio::time::timeout(self.retry.request_timeout, self.client.request_events::<Value>(request));
         let stream = opened

@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use aws_config::BehaviorVersion;
-use aws_smithy_http_client::tls;
 use pilothouse_operations::channels::ChannelRegistry;
 use pilothouse_operations::clock::{SharedClock, SystemClock};
 use pilothouse_operations::clusters::Clusters;
@@ -13,6 +11,9 @@ use pilothouse_operations::secrets::Secrets;
 use pilothouse_operations::stages::StageRegistry;
 use pilothouse_operations::{Context, OutboundPolicy};
 use pilothouse_store::Store;
+
+use crate::aws::standard_config;
+use crate::secrets_manager::SecretsManager;
 
 /// An environment variable that the template sets and that is not there.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -40,18 +41,18 @@ fn setting(name: &'static str) -> Result<String, MissingSetting> {
 /// # Errors
 /// [`StartError`].
 pub async fn context_from_env() -> Result<Context, StartError> {
-    // Another part of the process may have installed it first, and that is as good.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let http = aws_smithy_http_client::Builder::new()
-        .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring))
-        .build_https();
-    let config = aws_config::defaults(BehaviorVersion::latest()).http_client(http).load().await;
+    let config = standard_config().await;
     let clock: SharedClock = Arc::new(SystemClock);
     let store = Store::new(aws_sdk_dynamodb::Client::new(&config), setting("PILOTHOUSE_TABLE")?);
-    let secrets = Secrets::local();
+    let manager = SecretsManager::new(aws_sdk_secretsmanager::Client::new(&config));
+    let secrets = Secrets::local().with_aws(Arc::new(manager));
+    let mut clusters = Clusters::new(store.clone(), secrets.clone());
+    if let Some(credentials) = config.credentials_provider() {
+        clusters = clusters.with_aws(credentials, Arc::clone(&clock));
+    }
     Ok(Context {
         executions: Executions::new(aws_sdk_sfn::Client::new(&config), setting("PILOTHOUSE_DEPLOYMENT_ARN")?),
-        clusters: Clusters::new(store.clone(), secrets.clone()),
+        clusters,
         store,
         secrets,
         ids: IdSource::from_system(Arc::clone(&clock)).map_err(StartError::Random)?,

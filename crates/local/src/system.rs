@@ -3,15 +3,17 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use aws_credential_types::provider::SharedCredentialsProvider;
 use axum::Router;
 use jiff::Timestamp;
 use pilothouse_asl::Engine;
 use pilothouse_cluster::Cluster;
 use pilothouse_connector::dynamodb::{Connector, Database, DatabaseError, open};
 use pilothouse_connector::{Faults, Meter};
-use pilothouse_domain::cluster_account::ClusterAccount;
+use pilothouse_domain::cluster_account::{ClusterAccount, ClusterCredentials, Verification};
 use pilothouse_domain::duration::Span;
 use pilothouse_domain::secret::SecretRef;
+use pilothouse_function_kit::{LazyCredentials, LazySecrets};
 use pilothouse_operations::channels::ChannelRegistry;
 use pilothouse_operations::clock::{SharedClock, SystemClock};
 use pilothouse_operations::clusters::Clusters;
@@ -182,7 +184,7 @@ impl SystemBuilder {
     /// [`SystemError`].
     pub async fn build(self) -> Result<System, SystemError> {
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let secrets = with_keys(self.secrets)?;
+        let secrets = with_keys(self.secrets)?.or_aws(Arc::new(LazySecrets::default()));
         let seed = match self.seed {
             Some(seed) => seed,
             None => getrandom::u64().map_err(SystemError::Random)?,
@@ -201,7 +203,10 @@ impl SystemBuilder {
         let (engine, deployment) = engine(&functions, &self.clock, seed, self.looks)?;
         let context = Context {
             executions: Executions::new(client(&engine), deployment),
-            clusters: Clusters::new(store.clone(), secrets.clone()),
+            clusters: Clusters::new(store.clone(), secrets.clone()).with_aws(
+                SharedCredentialsProvider::new(LazyCredentials::default()),
+                Arc::clone(&self.clock),
+            ),
             store,
             secrets,
             ids: IdSource::seeded(Arc::clone(&self.clock), seed),
@@ -281,20 +286,37 @@ async fn choose_cluster(context: &Context, choice: ClusterChoice) -> Result<Opti
     match choice {
         ClusterChoice::Sim(sim) => {
             let client = kube::Client::new(sim.service(), "default");
-            context.clusters.register("default", Cluster::new(client));
+            context.clusters.register(DEFAULT, Cluster::new(client));
+            keep_account(context, ClusterCredentials::InProcess {}).await?;
             Ok(Some(sim))
         }
         ClusterChoice::Kubeconfig { path, context: name } => {
-            let account = ClusterAccount {
-                name: "default".to_owned(),
-                kubeconfig: SecretRef::File { path: path.display().to_string() },
-                context: name,
-                created_at: context.now(),
-            };
-            context.store.commit(Transaction::new().put(&account)).await?;
+            let source = SecretRef::File { path: path.display().to_string() };
+            keep_account(context, ClusterCredentials::Kubeconfig { source, context: name }).await?;
             Ok(None)
         }
     }
+}
+
+/// The account of the cluster that the system was started with.
+const DEFAULT: &str = "default";
+
+/// Records how that cluster is reached, unless it is recorded so already.
+async fn keep_account(context: &Context, credentials: ClusterCredentials) -> Result<(), SystemError> {
+    let former = context.store.cluster_account(DEFAULT).await?;
+    if former.as_ref().is_some_and(|former| former.record.credentials == credentials) {
+        return Ok(());
+    }
+    let account = ClusterAccount {
+        name: DEFAULT.to_owned(),
+        credentials,
+        namespaces: Vec::new(),
+        verification: Verification::Unverified,
+        created_at: context.now(),
+        created_by: "pilothouse up".to_owned(),
+    };
+    context.store.commit(Transaction::new().put(&account)).await?;
+    Ok(())
 }
 
 /// The running system.

@@ -7,6 +7,7 @@ pub mod advance;
 mod approvals;
 pub mod channels;
 pub mod clock;
+mod cluster_accounts;
 pub mod clusters;
 mod context;
 mod error;
@@ -62,6 +63,9 @@ pub use approvals::{
     decide_by_link, make_link, open_link, reassign_approval,
 };
 pub use cancel_deployment::cancel_deployment;
+pub use cluster_accounts::{
+    SetCluster, get_cluster, list_clusters, remove_cluster, set_cluster, verify_cluster,
+};
 pub use context::Context;
 pub use control_deployment::{pause_deployment, resume_deployment, stop_deployment};
 pub use create_draft::create_draft;

@@ -10,6 +10,7 @@ use pilothouse_domain::saved::{CRON_HOOK, HookListener, PipelineHead, PipelineRe
 use pilothouse_store::records::pipeline::listener_key;
 use pilothouse_store::{Transaction, Versioned};
 
+use crate::cluster_accounts::check_pipeline_clusters;
 use crate::rollback::check_rollback_pipelines;
 use crate::{Context, OperationError, children};
 
@@ -71,6 +72,7 @@ pub async fn check_pipeline(
     let mut warnings = hook_warnings(context, &spec).await?;
     warnings.extend(check_rollback_pipelines(context, &spec).await?);
     warnings.extend(children::check(context, &spec).await?);
+    warnings.extend(check_pipeline_clusters(context, &spec).await?);
     Ok((spec, warnings))
 }
 

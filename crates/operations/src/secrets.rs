@@ -73,6 +73,12 @@ impl Secrets {
         Self { aws: Some(source), ..self }
     }
 
+    /// The same with a source for `aws-secret:`, unless there is one.
+    #[must_use]
+    pub fn or_aws(self, source: Arc<dyn SecretSource>) -> Self {
+        Self { aws: Some(self.aws.unwrap_or(source)), ..self }
+    }
+
     /// The same with values that stand in for these references: for an embedded system that makes its own secrets.
     #[must_use]
     pub fn with_values(self, values: BTreeMap<SecretRef, String>) -> Self {

@@ -1,6 +1,7 @@
 //! One file a command, or a resource's commands.
 
 pub(crate) mod approvals;
+pub(crate) mod cluster;
 pub(crate) mod completions;
 pub(crate) mod decide;
 pub(crate) mod deploy;
@@ -88,6 +89,7 @@ async fn client_command(session: &Session, command: Command) -> Result<ExitCode,
         Command::Limit(command) => limit::run(session, command).await?,
         Command::Freeze(command) => freeze::run(session, command).await?,
         Command::Hold(command) => hold::run(session, command).await?,
+        Command::Cluster(command) => cluster::run(session, command).await?,
         Command::Hook(command) => hook::run(session, command).await?,
         Command::Notifications(command) => notifications::run(session, command).await?,
         Command::Token(command) => token::run(session, command).await?,

@@ -15,6 +15,8 @@ mod kinds;
 #[cfg(test)]
 mod patch_image;
 #[cfg(test)]
+mod permissions;
+#[cfg(test)]
 mod restore;
 #[cfg(test)]
 mod rollout;

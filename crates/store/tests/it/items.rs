@@ -103,6 +103,32 @@ async fn an_item_of_an_older_build_is_upgraded_or_called_corrupt() {
     assert!(matches!(corrupt, StoreError::Corrupt { .. }), "{corrupt:?}");
 }
 
+/// Accounts of before schema 2 had a kubeconfig and nothing else (T9).
+#[tokio::test(start_paused = true)]
+async fn a_cluster_account_of_an_older_build_still_reads() {
+    let connector = Connector::new(open(None, None).unwrap());
+    let (store, client) = (store_at(&connector).await, connector.client());
+    let number = |n: &str| AttributeValue::N(n.into());
+    let text = |t: &str| AttributeValue::S(t.into());
+    let fields = [
+        ("pk", "CLUSTER#default"),
+        ("sk", "META"),
+        ("kind", "cluster"),
+        ("name", "default"),
+        ("kubeconfig", "file:/root/.kube/config"),
+        ("context", "staging"),
+        ("createdAt", "2026-11-21T09:00:00Z"),
+    ];
+    let item = client.put_item().table_name(store.table()).item("schema", number("1"));
+    let item = item.item("v", number("1")).item("w", number("1"));
+    let item = fields.iter().fold(item, |item, (name, value)| item.item(*name, text(value)));
+    item.send().await.unwrap();
+    let read = store.cluster_account("default").await.unwrap().unwrap().record;
+    assert_eq!(read.credentials.to_string(), "kubeconfig file:/root/.kube/config, context staging");
+    assert_eq!(read.verification, pilothouse_domain::cluster_account::Verification::Unverified);
+    assert!(read.namespaces.is_empty() && read.created_by.is_empty());
+}
+
 #[tokio::test(start_paused = true)]
 async fn an_item_of_another_kind_is_not_taken_for_the_record() {
     let store = store().await;

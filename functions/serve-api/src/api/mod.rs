@@ -4,6 +4,7 @@
 
 mod approval;
 mod callback;
+mod cluster;
 mod deployment;
 mod error;
 mod gate;
@@ -25,6 +26,7 @@ pub use approval::{
     Reassign,
 };
 pub use callback::CallbackTaken;
+pub use cluster::{ClusterCredentials, ClusterView, Lacking, ListClusters, SetCluster, Verification};
 pub use deployment::{Deploy, DeployFrom, Deployment, History, HistoryEntry};
 pub use error::{CurrentState, ErrorBody, ErrorDetail};
 pub use gate::{GateCheckView, GateSampleView, GateState, GateView, ListSamples};

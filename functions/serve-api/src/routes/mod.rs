@@ -2,6 +2,7 @@
 
 mod approvals;
 mod callbacks;
+mod clusters;
 mod deployments;
 mod drafts;
 mod environments;
@@ -36,6 +37,7 @@ pub(crate) fn all() -> Vec<Route> {
         environments::routes(),
         lanes::routes(),
         holds::routes(),
+        clusters::routes(),
         hooks::routes(),
         notifications::routes(),
         tokens::routes(),
