@@ -51,7 +51,7 @@ pub(super) fn check(ask: &SetCluster) -> Result<(), OperationError> {
         }
         ClusterCredentials::Kubeconfig { .. } => {}
         ClusterCredentials::ServiceAccount { server, ca, .. } => {
-            server_problems(server, ca.as_ref(), &mut problems)
+            server_problems(server, ca.as_ref(), &mut problems);
         }
         ClusterCredentials::Eks { cluster, region, server, ca } => {
             server_problems(server, ca.as_ref(), &mut problems);

@@ -29,7 +29,7 @@ use crate::{Context, OperationError};
 pub struct Preview {
     /// The environment.
     pub environment: String,
-    /// Its cluster account.
+    /// The cluster accounts that it acts on.
     pub cluster: String,
     /// Its namespace.
     pub namespace: String,
@@ -122,7 +122,7 @@ pub(crate) async fn of_attempt(
     let problems = stages.iter().filter(|stage| stage.problem.is_some()).count();
     Ok(Preview {
         environment: spec.name.clone(),
-        cluster: spec.cluster.clone(),
+        cluster: spec.clusters().into_iter().collect::<Vec<_>>().join(", "),
         namespace: spec.namespace.clone(),
         asks: asks(spec),
         hash: hash(&stages),

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::diff::{Change, changes};
-use crate::stage_steps::{Evaluated, evaluate, scope};
+use crate::stage_steps::{Evaluated, evaluate, in_cluster, scope};
 use crate::stages::steps::{self, Planned};
 use crate::stages::{Begun, StageContext, StageType};
 use crate::{Context, OperationError};
@@ -67,7 +67,7 @@ pub(super) async fn of_stage(
             "known when it begins: it reads what stages before it came to, or what an approver chose",
         ));
     }
-    let scope = scope(release, attempt, std::iter::empty(), None);
+    let scope = in_cluster(scope(release, attempt, std::iter::empty(), None), spec);
     let options = match evaluate(spec, kind, &release.artifacts, &scope) {
         Ok(Evaluated::Options(options)) => options,
         Ok(Evaluated::Skip(reason)) => return Ok(blank.says(format!("skipped: {reason}"))),

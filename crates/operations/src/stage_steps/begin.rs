@@ -16,7 +16,7 @@ use serde_json::{Map, Value};
 use super::cancel::{cancel_of, end_canceled, too_late};
 use super::end::{end_run, not_allowed, start_and_end, told_again};
 use super::wait::seconds_left;
-use super::{Loaded, StageInput, StageNext, scope};
+use super::{Loaded, StageInput, StageNext, in_cluster, scope};
 use crate::advance::LONGEST_SECONDS;
 use crate::approvals::approval_of_stage;
 use crate::load::{SYSTEM, outcomes};
@@ -115,10 +115,7 @@ async fn open(
     }
     let before = given_before(context, loaded).await?;
     let runs = runs.iter().map(|r| &r.record);
-    let mut scope = scope(&loaded.release, &loaded.attempt.record, runs, before.as_ref());
-    if let Some(cluster) = &spec.cluster {
-        scope["environment"]["cluster"] = Value::from(cluster.as_str());
-    }
+    let scope = in_cluster(scope(&loaded.release, &loaded.attempt.record, runs, before.as_ref()), spec);
     let mut run = blank(context, loaded, spec);
     match evaluate(spec, kind, &loaded.release.artifacts, &scope) {
         Ok(Evaluated::Skip(reason)) => {

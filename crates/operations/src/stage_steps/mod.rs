@@ -21,7 +21,7 @@ pub(crate) use cancel::end_overdue;
 pub use end::fail;
 pub(crate) use end::{close_question, event};
 pub use observe::observe;
-pub(crate) use scope::scope;
+pub(crate) use scope::{in_cluster, scope};
 pub(crate) use together::is_ended_by_another;
 pub(crate) use wait::is_answered;
 pub use wait::{answered, await_answer};

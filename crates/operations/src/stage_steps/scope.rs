@@ -4,6 +4,7 @@
 use pilothouse_domain::approval::{Approval, Verdict};
 use pilothouse_domain::artifact::Artifact;
 use pilothouse_domain::attempt::Attempt;
+use pilothouse_domain::pipeline::StageSpec;
 use pilothouse_domain::release::Release;
 use pilothouse_domain::stage::StageRun;
 use serde_json::{Map, Value, json};
@@ -29,6 +30,14 @@ fn approvals(before: Option<&Approval>) -> Value {
     };
     let comment = approval.decisions.iter().rev().filter(|d| d.approve).find_map(|d| d.comment.as_deref());
     json!({ "before": { "by": by, "comment": comment, "input": approval.input() } })
+}
+
+/// The scope as a stage sees it that acts on another cluster than its environment's (X9).
+pub(crate) fn in_cluster(mut scope: Value, stage: &StageSpec) -> Value {
+    if let Some(cluster) = &stage.cluster {
+        scope["environment"]["cluster"] = Value::from(cluster.as_str());
+    }
+    scope
 }
 
 /// The scope of a stage that begins now; `before` is the approval before deployment, where there is one.
