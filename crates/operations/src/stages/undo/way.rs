@@ -30,7 +30,8 @@ impl Way {
             return Ok(Self { snapshot, force: false });
         };
         // An object of that name in another cluster is another object.
-        let here = |s: &&UndoStep| s.cluster == stage.run.cluster;
+        let here =
+            |s: &&UndoStep| s.cluster.as_ref().unwrap_or(&stage.environment.cluster) == stage.account();
         let steps: Vec<Step> = stages.iter().filter(here).map(|s| Step::new(undoes, s)).collect();
         let runs = Runs::read(stage, &steps).await?;
         let place = steps.iter().position(|s| *s == step).unwrap_or(0);
