@@ -4,8 +4,8 @@ use std::sync::LazyLock;
 
 use k8s_openapi::api::{
     apps::v1 as apps, autoscaling::v2 as autoscaling, batch::v1 as batch, coordination::v1 as coordination,
-    core::v1 as core, discovery::v1 as discovery, networking::v1 as networking, policy::v1 as policy,
-    rbac::v1 as rbac, scheduling::v1 as scheduling, storage::v1 as storage,
+    core::v1 as core, discovery::v1 as discovery, events::v1 as newer_events, networking::v1 as networking,
+    policy::v1 as policy, rbac::v1 as rbac, scheduling::v1 as scheduling, storage::v1 as storage,
 };
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1 as extensions;
@@ -115,6 +115,12 @@ static KINDS: LazyLock<Vec<Kind>> = LazyLock::new(|| {
     let mut kinds = core_kinds();
     kinds.extend(group_kinds());
     kinds.extend(custom_kinds());
+    // The core group's events under newer names: the same objects.
+    let events = ("events", "Event");
+    kinds.push(Kind {
+        resource: "events".to_owned(),
+        ..kind(("events.k8s.io", "v1"), events, &["ev"], "", typed::check::<newer_events::Event>())
+    });
     kinds
 });
 

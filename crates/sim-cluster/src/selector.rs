@@ -153,27 +153,48 @@ fn unparsable(part: &str) -> ApiError {
     ApiError::bad_request(format!("unable to parse requirement: {part:?} is not a label selector"))
 }
 
-/// The field paths that can be selected, beside `metadata.name` and `metadata.namespace`.
-const FIELDS: &[&str] = &[
-    "involvedObject.",
-    "status.phase",
-    "spec.nodeName",
-    "spec.restartPolicy",
-    "spec.serviceAccountName",
-    "status.podIP",
-    "reason",
-    "type",
-    "source",
-    "status.successful",
-    "reportingComponent",
-];
+/// The fields of a resource that can be selected by, beside `metadata.name` and `metadata.namespace`, and where they stand.
+fn selectable(resource: &str) -> &'static [(&'static str, &'static str)] {
+    match resource {
+        "pods" => &[
+            ("spec.nodeName", "/spec/nodeName"),
+            ("spec.restartPolicy", "/spec/restartPolicy"),
+            ("spec.schedulerName", "/spec/schedulerName"),
+            ("spec.serviceAccountName", "/spec/serviceAccountName"),
+            ("status.phase", "/status/phase"),
+            ("status.podIP", "/status/podIP"),
+            ("status.nominatedNodeName", "/status/nominatedNodeName"),
+        ],
+        "events" => &[
+            ("involvedObject.kind", "/involvedObject/kind"),
+            ("involvedObject.namespace", "/involvedObject/namespace"),
+            ("involvedObject.name", "/involvedObject/name"),
+            ("involvedObject.uid", "/involvedObject/uid"),
+            ("involvedObject.apiVersion", "/involvedObject/apiVersion"),
+            ("involvedObject.resourceVersion", "/involvedObject/resourceVersion"),
+            ("involvedObject.fieldPath", "/involvedObject/fieldPath"),
+            ("reason", "/reason"),
+            ("reportingComponent", "/reportingComponent"),
+            ("source", "/source/component"),
+            ("type", "/type"),
+        ],
+        "secrets" => &[("type", "/type")],
+        "namespaces" => &[("status.phase", "/status/phase")],
+        "nodes" => &[("spec.unschedulable", "/spec/unschedulable")],
+        "services" => &[("spec.clusterIP", "/spec/clusterIP"), ("spec.type", "/spec/type")],
+        "replicasets.apps" | "replicationcontrollers" => &[("status.replicas", "/status/replicas")],
+        "jobs.batch" => &[("status.successful", "/status/succeeded")],
+        _ => &[],
+    }
+}
 
 /// A field selector: `metadata.name=web,status.phase!=Running`.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub(crate) struct Fields(Vec<(String, bool, String)>);
+pub(crate) struct Fields(Vec<(&'static str, bool, String)>);
 
 impl Fields {
-    pub(crate) fn parse(text: &str) -> ApiResult<Self> {
+    /// Reads the `fieldSelector` parameter of a request for `resource`.
+    pub(crate) fn parse(resource: &str, text: &str) -> ApiResult<Self> {
         let mut all = Vec::new();
         for part in text.split(',').filter(|p| !p.is_empty()) {
             let found = ["!=", "==", "="].iter().find_map(|op| Some((*op, part.split_once(op)?)));
@@ -182,19 +203,26 @@ impl Fields {
                     "invalid field selector: {part:?}; can't understand {part:?}"
                 )));
             };
-            let known = ["metadata.name", "metadata.namespace"].contains(&field)
-                || FIELDS.iter().any(|f| field.starts_with(f));
-            if !known {
+            let pointer = match field {
+                "metadata.name" => Some("/metadata/name"),
+                "metadata.namespace" => Some("/metadata/namespace"),
+                _ => selectable(resource).iter().find(|(f, _)| *f == field).map(|(_, pointer)| *pointer),
+            };
+            let Some(pointer) = pointer else {
                 return Err(ApiError::bad_request(format!("field label not supported: {field}")));
-            }
-            let pointer = format!("/{}", field.replace('.', "/"));
+            };
             all.push((pointer, op != "!=", value.to_owned()));
         }
         Ok(Self(all))
     }
 
     pub(crate) fn select(&self, object: &Value) -> bool {
-        self.0.iter().all(|(pointer, equal, value)| (json::text(object, pointer) == value) == *equal)
+        let text = |pointer: &str| match object.pointer(pointer) {
+            None | Some(Value::Null) => String::new(),
+            Some(Value::String(text)) => text.clone(),
+            Some(other) => other.to_string(),
+        };
+        self.0.iter().all(|(pointer, equal, value)| (text(pointer) == *value) == *equal)
     }
 }
 
@@ -224,7 +252,13 @@ mod tests {
     #[test]
     fn field_selectors_read_nested_fields_and_refuse_unknown_ones() {
         let event = json!({"involvedObject": {"name": "web", "kind": "Pod"}});
-        assert!(Fields::parse("involvedObject.name=web,involvedObject.kind!=Job").unwrap().select(&event));
-        assert!(Fields::parse("spec.image=web").unwrap_err().message.contains("not supported"));
+        assert!(
+            Fields::parse("events", "involvedObject.name=web,involvedObject.kind!=Job")
+                .unwrap()
+                .select(&event)
+        );
+        assert!(Fields::parse("pods", "spec.image=web").unwrap_err().message.contains("not supported"));
+        // What pods can be selected by, Deployments cannot.
+        assert!(Fields::parse("deployments.apps", "status.phase=Running").is_err());
     }
 }

@@ -45,6 +45,11 @@ impl FieldError {
         Self { reason: "FieldValueNotFound", field: field.into(), message: format!("Not found: {value:?}") }
     }
 
+    pub(crate) fn too_long(field: impl Into<String>, most: usize) -> Self {
+        let message = format!("Too long: may not be more than {most} bytes");
+        Self { reason: "FieldValueTooLong", field: field.into(), message }
+    }
+
     pub(crate) fn duplicate(field: impl Into<String>, value: &str) -> Self {
         Self {
             reason: "FieldValueDuplicate",

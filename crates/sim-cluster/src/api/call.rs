@@ -88,8 +88,8 @@ impl Call {
         Labels::parse(self.param("labelSelector"))
     }
 
-    pub(super) fn fields(&self) -> ApiResult<Fields> {
-        Fields::parse(self.param("fieldSelector"))
+    pub(super) fn fields(&self, kind: &Kind) -> ApiResult<Fields> {
+        Fields::parse(&kind.resource, self.param("fieldSelector"))
     }
 
     pub(super) fn form(&self) -> Form {

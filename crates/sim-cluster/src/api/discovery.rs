@@ -116,16 +116,31 @@ fn resources(kinds: &[&'static Kind], group: &str, version: &str) -> ApiResult<R
             resource["categories"] = json!(["all"]);
         }
         list.push(resource);
-        for (sub, _, verbs) in subresources(kind) {
-            list.push(json!({
-                "name": format!("{}/{sub}", kind.plural), "singularName": "", "namespaced": kind.namespaced, "kind": kind.kind, "verbs": verbs,
-            }));
+        for (sub, name, verbs) in subresources(kind) {
+            let mut shown = json!({
+                "name": format!("{}/{sub}", kind.plural), "singularName": "", "namespaced": kind.namespaced, "kind": name, "verbs": verbs,
+            });
+            if let Some((group, version)) = foreign(name) {
+                shown["group"] = group.into();
+                shown["version"] = version.into();
+            }
+            list.push(shown);
         }
     }
     let group_version = if group.is_empty() { version.to_owned() } else { format!("{group}/{version}") };
     Ok(Reply::ok(
         json!({ "kind": "APIResourceList", "apiVersion": "v1", "groupVersion": group_version, "resources": list }),
     ))
+}
+
+/// Group and version of what a subresource takes, where they are not those of its kind.
+fn foreign(kind: &str) -> Option<(&'static str, &'static str)> {
+    match kind {
+        "Scale" => Some(("autoscaling", "v1")),
+        "Eviction" => Some(("policy", "v1")),
+        "TokenRequest" => Some(("authentication.k8s.io", "v1")),
+        _ => None,
+    }
 }
 
 /// Name, kind and verbs of a kind's subresources.
@@ -174,7 +189,10 @@ fn aggregated_version(kinds: &[&'static Kind], group: &str, version: &str) -> Va
 }
 
 fn aggregated_resource(kind: &Kind) -> Value {
-    let of_kind = |name: &str| json!({ "group": kind.group, "version": kind.version, "kind": name });
+    let of_kind = |name: &str| {
+        let (group, version) = foreign(name).unwrap_or((kind.group, kind.version));
+        json!({ "group": group, "version": version, "kind": name })
+    };
     let subresources: Vec<_> = subresources(kind)
         .into_iter()
         .map(

@@ -1,4 +1,4 @@
-//! The `log` subresource of pods: a few plausible lines, and the message of a rule that made the container fail.
+//! The `log` subresource of pods: a few plausible lines, and the message of a rule that made the container fail. Lines are kept with their time.
 
 use serde_json::Value;
 
@@ -15,12 +15,18 @@ pub(super) fn get(api: &Api, call: &Call, address: &Address) -> ApiResult<Reply>
     let wanted = match (call.param("container"), containers) {
         ("", [one]) => json::text(one, "/name"),
         ("", many) => {
-            let names: Vec<_> = many.iter().map(|c| json::text(c, "/name")).collect();
-            let message = format!(
+            let names = |all: &[Value]| {
+                all.iter().map(|c| json::text(c, "/name").to_owned()).collect::<Vec<_>>().join(" ")
+            };
+            let mut message = format!(
                 "a container name must be specified for pod {}, choose one of: [{}]",
                 address.name,
-                names.join(" ")
+                names(many)
             );
+            let init = json::items(&pod, "/spec/initContainers");
+            if !init.is_empty() {
+                message = format!("{message} or one of the init containers: [{}]", names(init));
+            }
             return Err(ApiError::bad_request(message));
         }
         (name, _) => name,
@@ -38,15 +44,45 @@ pub(super) fn get(api: &Api, call: &Call, address: &Address) -> ApiResult<Reply>
         let message = if previous {
             format!("previous terminated container {wanted:?} in pod {:?} not found", address.name)
         } else {
-            let reason = json::text(status, "/state/waiting/reason");
+            let reason = match json::text(status, "/state/waiting/reason") {
+                "ErrImagePull" | "ImagePullBackOff" => "trying and failing to pull image",
+                "" => "ContainerCreating",
+                reason => reason,
+            };
             format!("container {wanted:?} in pod {:?} is waiting to start: {reason}", address.name)
         };
         return Err(ApiError::bad_request(message));
     }
+    let now = api.shared.core.now();
+    if let Some(seconds) = call.number("sinceSeconds").and_then(|s| i64::try_from(s).ok()) {
+        let since = now.checked_sub(jiff::SignedDuration::from_secs(seconds)).unwrap_or(now);
+        lines.retain(|l| stamp_of(l).parse::<jiff::Timestamp>().is_ok_and(|at| at >= since));
+    }
     if let Some(tail) = call.number("tailLines").and_then(|n| usize::try_from(n).ok()) {
         lines.drain(..lines.len().saturating_sub(tail));
     }
-    Ok(Reply::Text(lines.iter().map(|l| format!("{l}\n")).collect()))
+    let with_times = call.flag("timestamps");
+    let mut text: String = lines
+        .iter()
+        .map(|l| {
+            if with_times {
+                format!("{l}\n")
+            } else {
+                format!("{}\n", l.split_once(' ').map_or("", |(_, line)| line))
+            }
+        })
+        .collect();
+    if let Some(most) = call.number("limitBytes").and_then(|n| usize::try_from(n).ok())
+        && most < text.len()
+    {
+        let cut = (0..=most).rev().find(|i| text.is_char_boundary(*i)).unwrap_or(0);
+        text.truncate(cut);
+    }
+    Ok(Reply::Text(text))
+}
+
+fn stamp_of(line: &str) -> &str {
+    line.split(' ').next().unwrap_or_default()
 }
 
 fn current(status: &Value) -> Vec<String> {
@@ -65,7 +101,7 @@ fn ended(state: &Value, status: &Value) -> Vec<String> {
         vec![format!("{} {} started", json::text(end, "/startedAt"), json::text(status, "/image"))];
     let message = json::text(end, "/message");
     if !message.is_empty() {
-        lines.push(message.to_owned());
+        lines.extend(message.lines().map(|l| format!("{} {l}", json::text(end, "/finishedAt"))));
     }
     lines
 }

@@ -3,6 +3,7 @@
 mod call;
 mod columns;
 mod discovery;
+mod events;
 mod eviction;
 mod logs;
 mod openapi;
@@ -256,6 +257,7 @@ impl Api {
             ("POST", "token") if address.kind.is("serviceaccounts") => {
                 reviews::token(self, call, &address.ns, &address.name)
             }
+            ("PUT" | "PATCH", "") if events::is_newer(address.kind) => Err(not_allowed()),
             ("PUT" | "PATCH", "scale") if address.kind.scale => scale::write(self, call, address),
             ("PUT", "" | "status") if !collection => writes::replace(self, call, address),
             ("PATCH", "" | "status") if !collection => writes::patch(self, call, address, asked),

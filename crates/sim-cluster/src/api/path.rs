@@ -117,7 +117,12 @@ pub(super) fn asked(call: &Call, target: Option<&Target>) -> Asked {
                 _ => "delete",
             }
             .to_owned();
-            asked.resource.clone_from(&address.kind.resource);
+            let kind = address.kind;
+            asked.resource = if kind.group.is_empty() {
+                kind.plural.to_owned()
+            } else {
+                format!("{}.{}", kind.plural, kind.group)
+            };
             asked.subresource.clone_from(&address.sub);
             asked.namespace.clone_from(&address.ns);
             asked.name.clone_from(&address.name);

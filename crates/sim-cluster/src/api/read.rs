@@ -7,10 +7,11 @@ use serde_json::{Value, json};
 use super::{
     Address, Api, Reply,
     call::{Call, Form},
-    table,
+    events, table,
 };
 use crate::{
     json,
+    kinds::Kind,
     status::{ApiError, ApiResult},
 };
 
@@ -23,7 +24,7 @@ pub(super) fn get(api: &Api, call: &Call, address: &Address) -> ApiResult<Reply>
 /// One object in the form that the client asks for.
 pub(super) fn shown(api: &Api, call: &Call, address: &Address, object: &Arc<Value>) -> Value {
     match call.form() {
-        Form::Object => Value::clone(object),
+        Form::Object => as_served(address.kind, object),
         Form::Metadata => partial(object),
         Form::Table => {
             let version = json::text(object, "/metadata/resourceVersion");
@@ -41,13 +42,26 @@ pub(super) fn table_options(api: &Api, call: &Call) -> table::Options {
     table::Options { now: api.shared.core.now(), include: call.param("includeObject").to_owned() }
 }
 
+/// An object as the group and version of the request have it.
+pub(super) fn as_served(kind: &Kind, object: &Value) -> Value {
+    if events::is_newer(kind) {
+        return events::to_newer(object);
+    }
+    let mut shown = object.clone();
+    if kind.custom.is_some() && object["apiVersion"] != kind.api_version().as_str() {
+        // Versions of a custom resource differ in name only, unless a webhook converts them.
+        json::set(&mut shown, "/apiVersion", kind.api_version());
+    }
+    shown
+}
+
 /// An object's metadata only.
 pub(super) fn partial(object: &Value) -> Value {
     json!({ "kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": object["metadata"] })
 }
 
 pub(super) fn list(api: &Api, call: &Call, address: &Address) -> ApiResult<Reply> {
-    let (labels, fields) = (call.labels()?, call.fields()?);
+    let (labels, fields) = (call.labels()?, call.fields(address.kind)?);
     let (all, now_version) =
         api.shared.core.transact(|tx| (tx.list(&address.kind.resource, &address.ns), tx.version()));
     let (from, version) = match call.param("continue") {
@@ -55,9 +69,22 @@ pub(super) fn list(api: &Api, call: &Call, address: &Address) -> ApiResult<Reply
         token => {
             let (version, position) = read_token(token)
                 .ok_or_else(|| ApiError::expired("the provided continue parameter is not valid"))?;
+            let known = api.shared.core.transact(|tx| tx.changes_since(version.parse().unwrap_or(0)).is_ok());
+            if !known {
+                return Err(ApiError::expired(
+                    "The provided continue parameter is too old to display a consistent list result. You can start a new list without \
+                     the continue parameter.",
+                ));
+            }
             (Some(position), version)
         }
     };
+    if let Some(wanted) = call.number("resourceVersion").filter(|v| *v > now_version) {
+        let message = format!("Timeout: Too large resource version: {wanted}, current: {now_version}");
+        let cause = json!({ "reason": "ResourceVersionTooLarge", "message": "Too large resource version" });
+        let details = json!({ "retryAfterSeconds": 1, "causes": [cause] });
+        return Err(ApiError { details, ..ApiError::new(504, "Timeout", message) });
+    }
     let position = |o: &Value| (json::namespace(o).to_owned(), json::name(o).to_owned());
     let mut selected: Vec<_> = all
         .into_iter()
@@ -90,7 +117,7 @@ fn shown_list(api: &Api, call: &Call, address: &Address, objects: &[Arc<Value>],
             let items: Vec<_> = objects
                 .iter()
                 .map(|o| {
-                    let mut item = Value::clone(o);
+                    let mut item = as_served(kind, o);
                     json::remove(&mut item, "/kind");
                     json::remove(&mut item, "/apiVersion");
                     item

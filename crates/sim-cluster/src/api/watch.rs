@@ -21,6 +21,9 @@ use crate::{
     store::{Change, ChangeKind},
 };
 
+/// How often a quiet watch that takes bookmarks gets one.
+const BOOKMARKS: Duration = Duration::from_secs(60);
+
 struct Watch {
     shared: Arc<Shared>,
     kind: &'static Kind,
@@ -60,7 +63,7 @@ pub(super) fn answer(api: &Api, call: &Call, address: &Address, cut: Option<Dura
         ns: address.ns.clone(),
         name: address.name.clone(),
         labels: call.labels()?,
-        fields: call.fields()?,
+        fields: call.fields(address.kind)?,
         form: call.form(),
         include: call.param("includeObject").to_owned(),
         position: version,
@@ -121,7 +124,7 @@ impl Watch {
             if !lines.is_empty() {
                 return Some(lines);
             }
-            let Self { changes, down, closing, dropped, cut, deadline, .. } = self;
+            let Self { changes, down, closing, dropped, cut, deadline, bookmarks, .. } = self;
             let at = |moment: Option<Instant>| async move {
                 match moment {
                     Some(at) => tokio::time::sleep_until(at).await,
@@ -129,6 +132,7 @@ impl Watch {
                 }
             };
             let (timeout, end) = (at(*deadline), at(*cut));
+            let minute = at(bookmarks.then(|| Instant::now() + BOOKMARKS));
             let closed = async {
                 match closing {
                     Some(closing) => drop(closing.wait_for(|c| *c).await),
@@ -142,6 +146,7 @@ impl Watch {
                 () = end => return None,
                 changed = changes.changed() => changed.ok()?,
                 down = down.changed() => down.ok()?,
+                () = minute => return Some(self.bookmark(false)),
                 () = timeout => {
                     self.ended = true;
                     return self.bookmarks.then(|| self.bookmark(false));
@@ -195,7 +200,7 @@ impl Watch {
 
     fn line(&self, kind: &str, object: &Arc<Value>) -> Vec<u8> {
         let shown = match self.form {
-            Form::Object => Value::clone(object),
+            Form::Object => read::as_served(self.kind, object),
             Form::Metadata => read::partial(object),
             Form::Table => {
                 let options = table::Options { now: self.shared.core.now(), include: self.include.clone() };

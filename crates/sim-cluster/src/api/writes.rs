@@ -8,11 +8,11 @@ use serde_json::{Value, json};
 use super::{
     Address, Api, Reply,
     call::{Call, check_types},
-    read,
+    events, read,
 };
 use crate::{
     json,
-    kinds::Kind,
+    kinds::{self, Kind},
     patch as patches,
     requests::Asked,
     status::{ApiError, ApiResult, FieldError},
@@ -34,8 +34,12 @@ fn reply(
 pub(super) fn create(api: &Api, call: &Call, address: &Address) -> ApiResult<Reply> {
     let decoded = call.object(address.kind)?;
     let options = call.options("")?;
-    let made =
-        api.shared.core.transact(|tx| tx.create(address.kind, &address.ns, decoded.object, &options))?;
+    let (kind, object) = if events::is_newer(address.kind) {
+        (kinds::of("events"), events::to_core(&decoded.object))
+    } else {
+        (address.kind, decoded.object)
+    };
+    let made = api.shared.core.transact(|tx| tx.create(kind, &address.ns, object, &options))?;
     Ok(reply(api, call, address, &made, true, decoded.warnings))
 }
 
@@ -232,7 +236,7 @@ pub(super) fn delete(api: &Api, call: &Call, address: &Address) -> ApiResult<Rep
 
 pub(super) fn delete_collection(api: &Api, call: &Call, address: &Address) -> ApiResult<Reply> {
     let options = delete_options(call)?;
-    let (labels, fields) = (call.labels()?, call.fields()?);
+    let (labels, fields) = (call.labels()?, call.fields(address.kind)?);
     let kind = address.kind;
     let (items, version) = api.shared.core.transact(|tx| {
         let all = tx.list(&kind.resource, &address.ns);

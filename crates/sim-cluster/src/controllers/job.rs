@@ -44,7 +44,12 @@ pub(super) fn reconcile(tx: &mut Tx<'_>, context: &mut Context, key: &Key) -> Ag
         let now = tx.stamp();
         let earlier = if kind == "Complete" { "SuccessCriteriaMet" } else { "FailureTarget" };
         for kind in [earlier, kind] {
-            conditions::set(&mut status, Condition { kind, status: "True", reason, message }, &now, false);
+            conditions::set(
+                &mut status,
+                Condition { kind, status: "True", reason, message: &message },
+                &now,
+                false,
+            );
         }
         if kind == "Complete" {
             json::set(&mut status, "/completionTime", now);
@@ -61,7 +66,8 @@ pub(super) fn reconcile(tx: &mut Tx<'_>, context: &mut Context, key: &Key) -> Ag
     again
 }
 
-type Verdict = (&'static str, &'static str, &'static str);
+/// Condition, reason and message of a Job's end.
+type Verdict = (&'static str, &'static str, String);
 
 fn look(tx: &Tx<'_>, job: &Value) -> Pods {
     let all = tx.controlled("pods", json::uid(job));
@@ -85,7 +91,14 @@ fn step(tx: &mut Tx<'_>, context: &mut Context, job: &Value) -> (Again, Option<V
     let again = deadline.map(|d| context.later(since, d as f64));
     if again.is_some_and(|at| at <= context.now) {
         stop(tx, job, &pods);
-        return (None, Some(("Failed", "DeadlineExceeded", "Job was active longer than specified deadline")));
+        return (
+            None,
+            Some(("Failed", "DeadlineExceeded", "Job was active longer than specified deadline".to_owned())),
+        );
+    }
+    if let Some(message) = ruled_out(tx, job) {
+        stop(tx, job, &pods);
+        return (None, Some(("Failed", "PodFailurePolicy", message)));
     }
     let restarts: i64 = pods
         .active
@@ -97,14 +110,21 @@ fn step(tx: &mut Tx<'_>, context: &mut Context, job: &Value) -> (Again, Option<V
         stop(tx, job, &pods);
         return (
             None,
-            Some(("Failed", "BackoffLimitExceeded", "Job has reached the specified backoff limit")),
+            Some((
+                "Failed",
+                "BackoffLimitExceeded",
+                "Job has reached the specified backoff limit".to_owned(),
+            )),
         );
     }
     // Without completions one success is enough.
     let completions = json::int(job, "/spec/completions").unwrap_or(1);
     if pods.succeeded >= completions {
         stop(tx, job, &pods);
-        return (None, Some(("Complete", "CompletionsReached", "Reached expected number of succeeded pods")));
+        return (
+            None,
+            Some(("Complete", "CompletionsReached", "Reached expected number of succeeded pods".to_owned())),
+        );
     }
     let active = i64::try_from(pods.active.len()).unwrap_or(0);
     let wanted = json::count(job, "/spec/parallelism").min(completions - pods.succeeded);
@@ -118,6 +138,38 @@ fn step(tx: &mut Tx<'_>, context: &mut Context, job: &Value) -> (Again, Option<V
     let pod = || pods::from_template(job, &format!("{}-", json::name(job)));
     let failed = (active..wanted).any(|_| pods::create(tx, job, pod(), COMPONENT).is_err());
     (sooner(again, pods::retry(context, job, failed)), None)
+}
+
+/// Why the Job's policy for failed pods ends it, if it does.
+fn ruled_out(tx: &Tx<'_>, job: &Value) -> Option<String> {
+    let all = tx.controlled("pods", json::uid(job));
+    let rules = json::items(job, "/spec/podFailurePolicy/rules");
+    all.iter().filter(|p| json::text(p, "/status/phase") == "Failed").find_map(|pod| {
+        let (index, container) =
+            rules.iter().enumerate().find_map(|(i, rule)| Some((i, matched(rule, pod)?)))?;
+        (json::text(&rules[index], "/action") == "FailJob").then(|| {
+            format!(
+                "Container {} for pod {}/{} failed with exit code {} matching FailJob rule at index {index}",
+                json::text(container, "/name"),
+                json::namespace(pod),
+                json::name(pod),
+                json::count(container, "/state/terminated/exitCode")
+            )
+        })
+    })
+}
+
+/// The container whose exit code a rule is about.
+fn matched<'a>(rule: &Value, pod: &'a Value) -> Option<&'a Value> {
+    let codes = rule.get("onExitCodes")?;
+    let (name, listed) = (json::text(codes, "/containerName"), json::items(codes, "/values"));
+    json::items(pod, "/status/containerStatuses").iter().find(|c| {
+        let code = json::count(c, "/state/terminated/exitCode");
+        let is_in = listed.iter().any(|v| v.as_i64() == Some(code));
+        code != 0
+            && (name.is_empty() || name == json::text(c, "/name"))
+            && is_in == (json::text(codes, "/operator") == "In")
+    })
 }
 
 /// After a failed pod the next waits 10 s, 20 s, 40 s, ...
@@ -156,6 +208,7 @@ fn write_counts(status: &mut Value, pods: &Pods, now: &str) {
 fn set_suspended(status: &mut Value, job: &Value, now: &str) {
     let suspended = json::flag(job, "/spec/suspend");
     if suspended {
+        json::remove(status, "/startTime");
         let condition =
             Condition { kind: "Suspended", status: "True", reason: "JobSuspended", message: "Job suspended" };
         conditions::set(status, condition, now, false);

@@ -9,7 +9,11 @@ use crate::status::{ApiError, ApiResult};
 
 /// The object after a JSON patch (RFC 6902).
 pub(crate) fn json_patch(object: &Value, patch: &Value) -> ApiResult<Value> {
-    json_patch::apply(object, patch).map_err(|message| ApiError::new(422, "Invalid", message))
+    // A real API server keeps to itself what was wrong.
+    json_patch::apply(object, patch).map_err(|message| {
+        tracing::debug!(message, "a JSON patch does not apply");
+        ApiError::new(422, "Invalid", "the server rejected our request due to an error in our request")
+    })
 }
 
 /// The object after a JSON merge patch (RFC 7386).

@@ -61,6 +61,34 @@ pub(super) fn metadata(kind: &Kind, object: &Value, errors: &mut Vec<FieldError>
     for key in json::map(object, "/metadata/annotations").into_iter().flat_map(Map::keys) {
         qualified("metadata.annotations", key, errors);
     }
+    let annotations = json::map(object, "/metadata/annotations").into_iter().flatten();
+    let size: usize = annotations.map(|(k, v)| k.len() + v.as_str().map_or(0, str::len)).sum();
+    if size > MAX_ANNOTATIONS {
+        errors.push(FieldError::too_long("metadata.annotations", MAX_ANNOTATIONS));
+    }
+}
+
+const MAX_ANNOTATIONS: usize = 256 * 1024;
+
+/// What a ConfigMap or Secret may hold.
+const MAX_DATA: usize = 1024 * 1024;
+
+/// Checks the size of what stands in `maps`; values are in base64 where `encoded`.
+pub(super) fn data_size(
+    field: &str,
+    maps: &[(Option<&Map<String, Value>>, bool)],
+    errors: &mut Vec<FieldError>,
+) {
+    let mut size = 0;
+    for (map, encoded) in maps {
+        for (_, value) in map.into_iter().flat_map(|m| m.iter()) {
+            let length = value.as_str().map_or(0, str::len);
+            size += if *encoded { length / 4 * 3 } else { length };
+        }
+    }
+    if size > MAX_DATA {
+        errors.push(FieldError::too_long(field, MAX_DATA));
+    }
 }
 
 /// Checks the keys and values of a map of labels at `field`.

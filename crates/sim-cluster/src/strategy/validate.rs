@@ -37,8 +37,15 @@ fn fields(kind: &Kind, new: &Value, errors: &mut Vec<FieldError>) {
         "configmaps" => {
             names::data_keys("data", json::map(new, "/data"), errors);
             names::data_keys("binaryData", json::map(new, "/binaryData"), errors);
+            let maps = [(json::map(new, "/data"), false), (json::map(new, "/binaryData"), true)];
+            // The real message names no field: "[]".
+            names::data_size("[]", &maps, errors);
         }
-        "secrets" => names::data_keys("data", json::map(new, "/data"), errors),
+        "secrets" => {
+            names::data_keys("data", json::map(new, "/data"), errors);
+            names::data_size("data", &[(json::map(new, "/data"), true)], errors);
+        }
+        "cronjobs.batch" => cron_job(new, errors),
         "horizontalpodautoscalers.autoscaling" => autoscaler(new, errors),
         "ingresses.networking.k8s.io" => ingress(new, errors),
         custom::DEFINITIONS => custom::check_definition(new, errors),
@@ -68,6 +75,22 @@ fn service(new: &Value, errors: &mut Vec<FieldError>) {
         }
     }
     names::labels("spec.selector", json::map(new, "/spec/selector"), errors);
+}
+
+fn cron_job(new: &Value, errors: &mut Vec<FieldError>) {
+    let schedule = json::text(new, "/spec/schedule");
+    let fields: Vec<&str> = schedule.split_whitespace().collect();
+    if schedule.is_empty() {
+        errors.push(FieldError::required("spec.schedule", ""));
+    } else if !schedule.starts_with('@') && fields.len() != 5 {
+        let text = format!("expected exactly 5 fields, found {}: [{}]", fields.len(), fields.join(" "));
+        errors.push(FieldError::invalid("spec.schedule", &schedule.into(), &text));
+    }
+    let policy = json::text(new, "/spec/jobTemplate/spec/template/spec/restartPolicy");
+    if policy == "Always" {
+        let field = "spec.jobTemplate.spec.template.spec.restartPolicy";
+        errors.push(FieldError::unsupported(field, policy, &["OnFailure", "Never"]));
+    }
 }
 
 fn autoscaler(new: &Value, errors: &mut Vec<FieldError>) {
@@ -108,11 +131,18 @@ fn ingress(new: &Value, errors: &mut Vec<FieldError>) {
 fn transition(kind: &Kind, old: &Value, new: &Value, errors: &mut Vec<FieldError>) {
     let immutable: &[&str] = match kind.resource.as_str() {
         "deployments.apps" | "replicasets.apps" | "daemonsets.apps" => &["spec.selector"],
-        "jobs.batch" => &["spec.selector", "spec.template", "spec.completions", "spec.completionMode"],
+        "jobs.batch" => &[
+            "spec.completions",
+            "spec.selector",
+            "spec.template",
+            "spec.completionMode",
+            "spec.podFailurePolicy",
+            "spec.backoffLimitPerIndex",
+            "spec.managedBy",
+            "spec.successPolicy",
+        ],
         "secrets" => &["type"],
-        "rolebindings.rbac.authorization.k8s.io" | "clusterrolebindings.rbac.authorization.k8s.io" => {
-            &["roleRef"]
-        }
+        "endpointslices.discovery.k8s.io" => &["addressType"],
         _ => &[],
     };
     for field in immutable {
@@ -125,12 +155,21 @@ fn transition(kind: &Kind, old: &Value, new: &Value, errors: &mut Vec<FieldError
     match kind.resource.as_str() {
         "statefulsets.apps" => stateful_set_transition(old, new, errors),
         "pods" => pod_transition(old, new, errors),
-        "configmaps" | "secrets"
-            if json::flag(old, "/immutable")
-                && (old["data"] != new["data"] || !json::flag(new, "/immutable")) =>
-        {
-            errors.push(FieldError::forbidden("data", "field is immutable when `immutable` is set"));
+        "configmaps" | "secrets" if json::flag(old, "/immutable") => {
+            let text = "field is immutable when `immutable` is set";
+            if !json::flag(new, "/immutable") {
+                errors.push(FieldError::forbidden("immutable", text));
+            }
+            for field in ["data", "binaryData"].into_iter().filter(|f| old[*f] != new[*f]) {
+                errors.push(FieldError::forbidden(field, text));
+            }
         }
+        "rolebindings.rbac.authorization.k8s.io" | "clusterrolebindings.rbac.authorization.k8s.io"
+            if old["roleRef"] != new["roleRef"] =>
+        {
+            errors.push(FieldError::invalid("roleRef", &new["roleRef"], "cannot change roleRef"));
+        }
+        "persistentvolumeclaims" => claim_transition(old, new, errors),
         "services" => {
             let (before, after) = (json::text(old, "/spec/clusterIP"), json::text(new, "/spec/clusterIP"));
             let same_type = old["spec"]["type"] == new["spec"]["type"];
@@ -140,6 +179,19 @@ fn transition(kind: &Kind, old: &Value, new: &Value, errors: &mut Vec<FieldError
             }
         }
         _ => {}
+    }
+}
+
+fn claim_transition(old: &Value, new: &Value, errors: &mut Vec<FieldError>) {
+    let fixed = |object: &Value| {
+        let mut spec = object["spec"].clone();
+        json::remove(&mut spec, "/resources");
+        json::remove(&mut spec, "/volumeAttributesClassName");
+        spec
+    };
+    if fixed(old) != fixed(new) {
+        let text = "spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims";
+        errors.push(FieldError::forbidden("spec", text));
     }
 }
 

@@ -94,6 +94,9 @@ impl Tx<'_> {
             if !options.manager.subresource.is_empty() {
                 return Err(ApiError::not_found(kind, name));
             }
+            if !wanted_version.is_empty() {
+                return Err(ApiError::modified(kind, name));
+            }
             return Ok((self.finish_create(kind, merged, options, false)?, true));
         }
         if !wanted_version.is_empty() {
@@ -174,10 +177,9 @@ impl Tx<'_> {
         let given = json::namespace(object);
         if kind.namespaced {
             if !given.is_empty() && given != ns {
-                let message = format!(
-                    "the namespace of the provided object does not match the namespace sent on the request: {given} != {ns}"
-                );
-                return Err(ApiError::bad_request(message));
+                return Err(ApiError::bad_request(
+                    "the namespace of the provided object does not match the namespace sent on the request",
+                ));
             }
             json::set(object, "/metadata/namespace", ns);
         } else if !given.is_empty() {
@@ -246,6 +248,7 @@ impl Tx<'_> {
         if options.dry_run {
             return Ok(Arc::new(object));
         }
+        check_size(&object)?;
         let stored = self.put(kind, object);
         if kind.is("namespaces") {
             self.furnish(&name);
@@ -353,6 +356,7 @@ impl Tx<'_> {
         if options.dry_run {
             return Ok(Arc::new(new));
         }
+        check_size(&new)?;
         let finished = json::is_deleting(&new)
             && json::items(&new, "/metadata/finalizers").is_empty()
             && !kind.is("pods");
@@ -401,6 +405,28 @@ fn wants_other(kind: &Kind, old: &Value, new: &Value) -> bool {
         object
     };
     wanted(old) != wanted(new)
+}
+
+/// What etcd takes: 1.5 MiB.
+const MAX_STORED: usize = 1536 * 1024;
+
+fn check_size(object: &Value) -> ApiResult<()> {
+    // Most objects are small: measuring those is not worth it.
+    let large = |v: &Value| v.as_object().is_some_and(|m| m.len() > 500 || m.values().any(is_long));
+    let suspicious = object.as_object().is_some_and(|m| m.values().any(|v| large(v) || is_long(v)));
+    if suspicious && object.to_string().len() > MAX_STORED {
+        return Err(ApiError::new(500, "", "etcdserver: request is too large"));
+    }
+    Ok(())
+}
+
+fn is_long(value: &Value) -> bool {
+    match value {
+        Value::String(text) => text.len() > 65_536,
+        Value::Array(list) => list.len() > 500 || list.iter().any(is_long),
+        Value::Object(map) => map.len() > 500 || map.values().any(is_long),
+        _ => false,
+    }
 }
 
 fn check_name(name: &str, object: &mut Value) -> ApiResult<()> {

@@ -9,6 +9,7 @@ mod faults;
 mod objects;
 mod persistence;
 mod pods;
+mod refusals;
 mod rollout;
 mod routing;
 mod serving;
