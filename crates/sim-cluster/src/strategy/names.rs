@@ -81,7 +81,7 @@ pub(super) fn data_size(
 ) {
     let mut size = 0;
     for (map, encoded) in maps {
-        for (_, value) in map.into_iter().flat_map(|m| m.iter()) {
+        for (_, value) in map.iter().flat_map(|m| m.iter()) {
             let length = value.as_str().map_or(0, str::len);
             size += if *encoded { length / 4 * 3 } else { length };
         }
