@@ -401,7 +401,7 @@ async fn custom_resources_are_defined_and_listed_and_budgets_hold_a_drain_back()
     scene
         .kubectl(&["wait", "--for=condition=Established", "crd/widgets.example.com", "--timeout=30s"])
         .await?;
-    scene.apply("{apiVersion: example.com/v1, kind: Widget, metadata: {name: a, namespace: dev}, spec: {size: 3}}").await?;
+    scene.apply("apiVersion: example.com/v1\nkind: Widget\nmetadata: {name: a, namespace: dev}\nspec: {size: 3}\n").await?;
     let listed = scene.kubectl(&["-n", "dev", "get", "wd,httproutes"]).await?;
     ensure!(
         listed.contains("SIZE")

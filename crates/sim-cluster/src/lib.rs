@@ -14,15 +14,33 @@
 //!
 //! # What it does as a real cluster does
 //! - **API**: discovery (also aggregated), create, get, list (label and field selectors, pages), watch (resource versions, bookmarks, streaming
-//!   lists, 410), update with conflicts, the subresources `status`, `scale`, `log` and `eviction`, JSON, merge and strategic merge patches,
-//!   server-side apply (managed fields, conflicts, removal), dry runs, deletion (grace, preconditions, finalizers, the three propagation
-//!   policies), collections, tables for `kubectl get`. Unknown and mistyped fields, defaults and the usual validation are those of the
-//!   Kubernetes API; refusals are `Status` objects with its wording.
-//! - **Controllers**: Deployments (rolling and recreate, revisions, pause, scaling, deadline), ReplicaSets, StatefulSets, DaemonSets, Jobs,
-//!   Endpoints and EndpointSlices, garbage collection, namespaces.
-//! - **One node** (`sim-node-1`): pods are scheduled, images pulled (2 to 3 s), containers started, ready (1 to 2 s later, and after
-//!   `initialDelaySeconds`), restarted with back-off and stopped (1 s), with the events that go with it. Missing ConfigMaps, Secrets, claims and
-//!   service accounts hold them.
+//!   lists, 410), update with conflicts, the subresources `status`, `scale`, `log`, `eviction` and `token`, JSON, merge and strategic merge
+//!   patches, server-side apply (managed fields, conflicts, removal), dry runs, deletion (grace, preconditions, finalizers, the three propagation
+//!   policies), collections, tables for `kubectl get`. Unknown and mistyped fields, defaults, sizes, what may not change and the usual
+//!   validation are those of the Kubernetes API; refusals are `Status` objects with its wording.
+//! - **Permissions**: Roles and bindings hold for everybody but the administrator ([`SimCluster::service_as`], [`SimClusterBuilder::user`], tokens of
+//!   service accounts, impersonation), and for reviews of permissions. A [`Denial`] forbids more.
+//! - **Custom resources**: CustomResourceDefinitions are served as soon as they are stored, with their schema (pruning, defaults, types, how lists
+//!   merge), `status`, `scale` and columns. HTTPRoute and Gateway (Gateway API), VirtualService and DestinationRule (Istio) are there from the start,
+//!   unless [`SimClusterBuilder::without`] leaves them out.
+//! - **Admission**: ResourceQuotas, LimitRanges, namespaces that are going away. A webhook is a [`Fault`].
+//! - **Controllers**: Deployments (rolling and recreate, revisions, pause, scaling, deadline), ReplicaSets, StatefulSets (order, partition,
+//!   `maxUnavailable`, ControllerRevisions; a broken pod holds an ordered set up as it does in reality), DaemonSets (`maxUnavailable`, `maxSurge`),
+//!   Jobs (back-off, deadline, policy for failed pods, suspension, time to live), Endpoints and EndpointSlices (ready, serving, terminating),
+//!   PodDisruptionBudgets, HorizontalPodAutoscalers, quotas, HTTPRoutes of Gateways that exist, garbage collection, namespaces.
+//! - **Nodes** (`sim-node-1`; more by [`SimClusterBuilder::nodes`]): pods are scheduled, images pulled (2 to 3 s), containers started, ready (1 to 2 s
+//!   later, and after `initialDelaySeconds`), restarted with back-off and stopped (1 s), with the events that go with it. Missing ConfigMaps,
+//!   Secrets, claims and service accounts hold them.
+//!
+//! # Faults and requests
+//! [`SimCluster::inject`] takes a [`Fault`]: a status, 429 with `Retry-After`, a webhook's denial, a delay, a lost answer, a connection that breaks, a
+//! watch that is cut; for a verb, resource, namespace or path, the next requests or all of them, at once or from the n-th on.
+//! [`SimCluster::drop_watches`] and [`SimCluster::compact`] end watches and make them expire. [`SimCluster::requests`] tells what was asked, with verb,
+//! resource, selectors and time.
+//!
+//! # Autoscalers
+//! There are no metrics: the annotation `sim-cluster/desired-replicas` on an autoscaler stands for what they ask for. Within 15 s the target has
+//! that many, within the bounds; without it the bounds alone hold.
 //!
 //! # What images do
 //! Healthy, unless an [`ImageRule`] says otherwise; the first that matches wins. Rules come from the builder, from
@@ -43,10 +61,9 @@
 //! file every write is in SQLite before it is answered, and the controllers go on from there after a kill.
 //!
 //! # What it does not do
-//! No admission webhooks ([`Fault::webhook`] stands for one), no custom resource definitions (the Gateway API's kinds are built in, without
-//! a schema), no network: probes are not called and routes not followed. CronJobs, HorizontalPodAutoscalers, PodDisruptionBudgets, Ingresses
-//! and quotas are stored, nobody acts on them. The node is never full. Endpoints leave out pods that are ending instead of marking them. There is no
-//! `exec`, `attach`, `port-forward` and `proxy`, no OpenAPI schema (`kubectl explain`).
+//! No network: probes are not called and routes not followed. CronJobs and Ingresses are stored, nobody acts on them. A node is never full. There is
+//! no `exec`, `attach`, `port-forward` and `proxy`, no OpenAPI schema (`kubectl explain`), no `autoscaling/v1`. Custom resources are not converted
+//! between versions, patterns and CEL rules of their schemas are not checked, and Istio's kinds have no schema.
 //! Bodies in protobuf are read for the kinds that `kubectl create` and `drain` send (not Ingresses), and refused with 415 where something in them is
 //! not understood; answers are always JSON. A ReplicaSet's hash is another than the real one's for the same template.
 //!

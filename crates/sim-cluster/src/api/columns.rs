@@ -92,7 +92,10 @@ pub(super) fn of(kind: &Kind) -> Vec<Column> {
         "namespaces" => vec![NAME, column("Status", |o, _| json::text(o, "/status/phase").to_owned()), AGE],
         "nodes" => vec![
             NAME,
-            column("Status", |_, _| "Ready".to_owned()),
+            column("Status", |o, _| {
+                let cordoned = if json::flag(o, "/spec/unschedulable") { ",SchedulingDisabled" } else { "" };
+                format!("Ready{cordoned}")
+            }),
             column("Roles", |_, _| "<none>".to_owned()),
             AGE,
             column("Version", |o, _| json::text(o, "/status/nodeInfo/kubeletVersion").to_owned()),
@@ -107,13 +110,72 @@ pub(super) fn of(kind: &Kind) -> Vec<Column> {
                     json::text(o, "/spec/scaleTargetRef/name")
                 )
             }),
+            column("Targets", |o, _| {
+                let wanted = json::int(o, "/spec/metrics/0/resource/target/averageUtilization");
+                let name = json::text(o, "/spec/metrics/0/resource/name");
+                wanted.map_or_else(|| "<none>".to_owned(), |w| format!("{name}: <unknown>/{w}%"))
+            }),
             column("MinPods", |o, _| number(o, "/spec/minReplicas")),
             column("MaxPods", |o, _| number(o, "/spec/maxReplicas")),
             column("Replicas", |o, _| number(o, "/status/currentReplicas")),
             AGE,
         ],
+        _ => others(kind),
+    }
+}
+
+/// The columns of kinds that are looked at less.
+fn others(kind: &Kind) -> Vec<Column> {
+    match kind.resource.as_str() {
+        "poddisruptionbudgets.policy" => vec![
+            NAME,
+            column("Min Available", |o, _| amount(&o["spec"]["minAvailable"])),
+            column("Max Unavailable", |o, _| amount(&o["spec"]["maxUnavailable"])),
+            column("Allowed Disruptions", |o, _| number(o, "/status/disruptionsAllowed")),
+            AGE,
+        ],
+        "cronjobs.batch" => vec![
+            NAME,
+            column("Schedule", |o, _| json::text(o, "/spec/schedule").to_owned()),
+            column("Timezone", |o, _| or_none(json::text(o, "/spec/timeZone").to_owned())),
+            column("Suspend", |o, _| {
+                if json::flag(o, "/spec/suspend") { "True" } else { "False" }.to_owned()
+            }),
+            column("Active", |o, _| json::items(o, "/status/active").len().to_string()),
+            column("Last Schedule", |_, _| "<none>".to_owned()),
+            AGE,
+        ],
+        "persistentvolumeclaims" => vec![
+            NAME,
+            column("Status", |o, _| json::text(o, "/status/phase").to_owned()),
+            column("Volume", |o, _| json::text(o, "/spec/volumeName").to_owned()),
+            column("Capacity", |o, _| json::text(o, "/spec/resources/requests/storage").to_owned()),
+            AGE,
+        ],
+        "resourcequotas" => vec![NAME, column("Request", |o, _| usage(o)), AGE],
+        "customresourcedefinitions.apiextensions.k8s.io" => {
+            vec![NAME, column("Created At", |o, _| json::text(o, "/metadata/creationTimestamp").to_owned())]
+        }
         _ => vec![NAME, AGE],
     }
+}
+
+/// A number or percentage, `N/A` when it is absent.
+fn amount(value: &Value) -> String {
+    match value {
+        Value::Null => "N/A".to_owned(),
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
+
+/// What is used of a quota: `pods: 2/5, requests.cpu: 1/4`.
+fn usage(quota: &Value) -> String {
+    let hard = json::map(quota, "/status/hard").into_iter().flatten();
+    let all: Vec<_> = hard
+        .map(|(name, hard)| format!("{name}: {}/{}", amount(&quota["status"]["used"][name]), amount(hard)))
+        .collect();
+    all.join(", ")
 }
 
 fn pods() -> Vec<Column> {

@@ -12,6 +12,7 @@ mod deployment;
 mod endpoints;
 mod events;
 mod garbage;
+mod gateway;
 mod job;
 mod kubelet;
 mod namespace;
@@ -183,6 +184,10 @@ fn reconcile(tx: &mut Tx<'_>, context: &mut Context, work: &Work) -> Again {
                 }
                 "poddisruptionbudgets.policy" => {
                     budget::reconcile(tx, key);
+                    None
+                }
+                gateway::ROUTES => {
+                    gateway::reconcile(tx, key);
                     None
                 }
                 "resourcequotas" => {

@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::{
     RULES_NAME, RULES_NAMESPACE,
     agenda::{Agenda, Work},
-    autoscaler, key, kubelet,
+    autoscaler, gateway, key, kubelet,
 };
 use crate::{
     json, kinds,
@@ -62,6 +62,12 @@ pub(super) fn route(tx: &Tx<'_>, change: &Change, agenda: &mut Agenda) {
         "pods" => {
             services_of(tx, object, before, agenda);
             selecting(tx, "poddisruptionbudgets.policy", object, agenda);
+        }
+        // A Service or a Gateway that comes or goes is what routes may wait for.
+        "services" | gateway::GATEWAYS if change.kind != ChangeKind::Modified => {
+            for route in tx.list(gateway::ROUTES, "") {
+                agenda.add(Work::Object(Key::of(&kinds::of(gateway::ROUTES).resource, &route)));
+            }
         }
         "configmaps" | "secrets" => waiting_pods(tx, change, agenda),
         "serviceaccounts" => {

@@ -69,3 +69,48 @@ async fn a_pod_that_ends_serves_on_but_is_not_ready_and_leaves_the_endpoints() {
     assert!(!endpoints.to_string().contains(&name), "{endpoints}");
     until(&cluster, "Namespace", "", "dev", |_| conditions(&slice(&cluster)) == ["true true false"]).await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_route_is_accepted_by_a_gateway_that_exists_and_told_of_a_service_that_does_not() {
+    use kube::{
+        api::{ApiResource, DynamicObject, Patch, PatchParams},
+        core::GroupVersionKind,
+    };
+    let (cluster, client) = cluster().await;
+    let resource = |kind: &str, plural: &str| {
+        ApiResource::from_gvk_with_plural(
+            &GroupVersionKind::gvk("gateway.networking.k8s.io", "v1", kind),
+            plural,
+        )
+    };
+    let store = async |kind: &str, plural: &str, name: &str, spec: Value| {
+        let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), "dev", &resource(kind, plural));
+        let object = json!({"apiVersion": "gateway.networking.k8s.io/v1", "kind": kind, "metadata": {"name": name}, "spec": spec});
+        api.patch(name, &PatchParams::apply("t"), &Patch::Apply(object)).await.unwrap();
+    };
+    let state = |route: &Value, kind: &str| {
+        let all = route
+            .pointer("/status/parents/0/conditions")
+            .and_then(Value::as_array)
+            .cloned()
+            .unwrap_or_default();
+        all.iter().find(|c| c["type"] == kind).map(|c| text(c, "/reason").to_owned()).unwrap_or_default()
+    };
+    store("HTTPRoute", "httproutes", "web", json!({"parentRefs": [{"name": "public"}], "rules": [{"backendRefs": [{"name": "web", "port": 80}]}]})).await;
+    tokio::time::sleep(std::time::Duration::from_secs(5)).await;
+    assert!(
+        cluster.get("HTTPRoute", "dev", "web").unwrap()["status"].is_null(),
+        "nobody answers for a Gateway that there is not"
+    );
+    store(
+        "Gateway",
+        "gateways",
+        "public",
+        json!({"gatewayClassName": "sim", "listeners": [{"name": "http", "port": 80, "protocol": "HTTP"}]}),
+    )
+    .await;
+    let route = until(&cluster, "HTTPRoute", "dev", "web", |r| state(r, "Accepted") == "Accepted").await;
+    assert_eq!(state(&route, "ResolvedRefs"), "BackendNotFound");
+    serve(&client).await;
+    until(&cluster, "HTTPRoute", "dev", "web", |r| state(r, "ResolvedRefs") == "ResolvedRefs").await;
+}
