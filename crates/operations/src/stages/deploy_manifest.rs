@@ -1,18 +1,23 @@
 //! `deploy-manifest`: applies Kubernetes manifests with the release's artifacts in them (T52, T53).
 
-use std::collections::BTreeSet;
+mod fetch;
+mod rehearse;
+mod tidy;
 
 use pilothouse_cluster::{
-    ApplyOptions, Bound, Cluster, ClusterError, Manifest, ManifestError, ObjectRef, Rehearsal,
-    bind_artifacts, parse_manifests,
+    ApplyOptions, Bound, Manifest, ManifestError, ObjectRef, bind_artifacts, parse_manifests, version_configs,
 };
 use pilothouse_domain::artifact::Artifact;
 use pilothouse_domain::duration::Span;
 use pilothouse_domain::pipeline::{StageScope, StageTypeInfo};
 use pilothouse_domain::problem::{Problem, Problems};
+use pilothouse_domain::stage::StageStatus;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
+
+pub use fetch::ManifestsFrom;
+use tidy::Tidy;
 
 use super::rollout::{self, Action};
 use super::{Begun, Observed, StageContext, StageEnd, StageType, Stepped, check};
@@ -30,7 +35,12 @@ const SOME_NAMESPACE: &str = "{namespace}";
 pub struct Options {
     /// The objects to apply: YAML, several documents separated by `---`, or JSON. Objects that name no namespace go into
     /// the environment's. Images of the release's artifacts are replaced by what the release carries, pinned by digest.
+    /// This or `manifestsFrom`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub manifests: String,
+    /// Where the objects are fetched from when the stage begins: a file, or an archive of many.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub manifests_from: Option<ManifestsFrom>,
     /// The artifacts that must have taken their place in some container, by name; otherwise the stage fails.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub required_artifacts: Vec<String>,
@@ -40,6 +50,22 @@ pub struct Options {
     /// Evaluate `${ … }` in the manifests. Without it they are taken as they are.
     #[serde(default)]
     pub render: bool,
+    /// Delete what this stage deployed before and what is in the manifests no more, once everything runs. Namespaces, custom
+    /// kinds' definitions and volumes never are. What was deployed is remembered in a ConfigMap beside it.
+    #[serde(default)]
+    pub prune: bool,
+    /// Name the ConfigMaps and Secrets that workloads of the manifests refer to by their content, `settings` as
+    /// `settings-4f2a9c01d3`, and change the references: so each version of a workload keeps its own. The annotation
+    /// `pilothouse.dev/versioned: "true"` or `"false"` decides for one object.
+    #[serde(default)]
+    pub versioned_config: bool,
+    /// How many versions of each stay; more where a ReplicaSet, a ControllerRevision or a pod still refers to one.
+    #[serde(default = "five")]
+    pub keep_versions: u32,
+}
+
+const fn five() -> u32 {
+    5
 }
 
 /// Applies manifests and watches what they start.
@@ -57,11 +83,11 @@ impl StageType for DeployManifest {
     }
 
     fn features(&self) -> &'static str {
-        "T52, T53, H10-H12"
+        "T8, T52, T53, H10-H12, X4"
     }
 
     fn undone(&self) -> &'static str {
-        "Puts back the fields that it set as they were, and deletes what it created."
+        "Puts back the fields that it set as they were, deletes what it created, and creates anew what it deleted."
     }
 
     fn timeout(&self, _: &Value) -> Span {
@@ -83,8 +109,12 @@ impl StageType for DeployManifest {
 
     fn targets<'a>(&'a self, stage: &'a StageContext<'a>) -> Stepped<'a, Vec<ObjectRef>> {
         Box::pin(async move {
-            let (manifests, _) = prepare(stage, &stage.options()?)?;
-            Ok(manifests.into_iter().map(|manifest| manifest.object).collect())
+            let Prepared { manifests, tidy, .. } = prepare(stage, &stage.options()?).await?;
+            let mut objects: Vec<ObjectRef> = manifests.into_iter().map(|manifest| manifest.object).collect();
+            if let Some(tidy) = tidy {
+                objects.extend(tidy.touches(&stage.cluster().await?).await?);
+            }
+            Ok(objects)
         })
     }
 
@@ -93,7 +123,7 @@ impl StageType for DeployManifest {
     }
 
     fn observe<'a>(&'a self, stage: &'a StageContext<'a>, within: Span) -> Stepped<'a, Observed> {
-        Box::pin(async move { stage.action::<Action>()?.observe(stage, within).await })
+        Box::pin(observe(stage, within))
     }
 
     fn cancel<'a>(&'a self, stage: &'a StageContext<'a>) -> Stepped<'a, Option<String>> {
@@ -111,8 +141,10 @@ fn validate(options: &Map<String, Value>, scope: &StageScope<'_>) -> Vec<Problem
         Ok(parsed) => parsed,
         Err(problem) => return vec![problem],
     };
+    problems.extend(source_problems(&parsed));
     // What a template becomes is known only when it is rendered.
-    if !parsed.render || !check::has_expression(&parsed.manifests) {
+    let known = !parsed.render || !check::has_expression(&parsed.manifests);
+    if parsed.manifests_from.is_none() && known {
         match parse_manifests(&parsed.manifests, SOME_NAMESPACE) {
             Ok(manifests) => problems.extend(secrets_with_values(&manifests)),
             Err(error) => problems.push(problem_of(&error)),
@@ -120,6 +152,23 @@ fn validate(options: &Map<String, Value>, scope: &StageScope<'_>) -> Vec<Problem
     }
     for (index, name) in parsed.required_artifacts.iter().enumerate() {
         problems.extend(check::artifact(&format!("requiredArtifacts[{index}]"), name, scope));
+    }
+    problems
+}
+
+/// Where the manifests come from is said once.
+fn source_problems(options: &Options) -> Vec<Problem> {
+    let Some(from) = &options.manifests_from else { return Vec::new() };
+    let mut problems = fetch::problems(from);
+    if !options.manifests.is_empty() {
+        problems
+            .push(Problem::new("manifests", "there is `manifestsFrom` too").with_hint("keep one of the two"));
+    }
+    if options.render {
+        problems.push(
+            Problem::new("render", "manifests that are fetched are taken as they are")
+                .with_hint("leave it out"),
+        );
     }
     problems
 }
@@ -152,195 +201,116 @@ fn secrets_with_values(manifests: &[Manifest]) -> Option<Problem> {
     )
 }
 
-/// The objects to apply, with the release's artifacts in them.
-fn prepare(
-    stage: &StageContext<'_>,
-    options: &Options,
-) -> Result<(Vec<Manifest>, Vec<Bound>), OperationError> {
+/// What is deployed.
+struct Prepared {
+    /// The objects to apply, with the release's artifacts in them.
+    manifests: Vec<Manifest>,
+    /// The images that were put into them.
+    bound: Vec<Bound>,
+    /// What is to be tidied up afterwards.
+    tidy: Option<Tidy>,
+    /// Where they were fetched from, for the stage's output.
+    source: Option<Value>,
+}
+
+async fn prepare(stage: &StageContext<'_>, options: &Options) -> Result<Prepared, OperationError> {
     let invalid = |problem: Problem| OperationError::Invalid(Problems::from(problem));
-    let mut manifests = parse_manifests(&options.manifests, &stage.environment.namespace)
-        .map_err(|error| invalid(problem_of(&error)))?;
-    if let Some(problem) = secrets_with_values(&manifests) {
-        return Err(invalid(problem));
-    }
+    let (mut manifests, source) = match &options.manifests_from {
+        Some(from) => {
+            let fetched = fetch::fetch(stage, from).await?;
+            let source = json!({ "url": from.url, "digest": fetched.digest, "files": fetched.files });
+            (fetched.manifests, Some(source))
+        }
+        None => {
+            let manifests = parse_manifests(&options.manifests, &stage.environment.namespace)
+                .map_err(|error| invalid(problem_of(&error)))?;
+            if let Some(problem) = secrets_with_values(&manifests) {
+                return Err(invalid(problem));
+            }
+            (manifests, None)
+        }
+    };
     let bound = bind_artifacts(&mut manifests, &stage.release.artifacts, &options.required_artifacts)
         .map_err(|error| invalid(Problem { path: "requiredArtifacts".to_owned(), ..problem_of(&error) }))?;
-    Ok((manifests, bound))
+    let versioned = version_configs(&mut manifests, options.versioned_config);
+    let tidy = Tidy::of(stage, options, &mut manifests, versioned);
+    Ok(Prepared { manifests, bound, tidy, source })
+}
+
+/// What the stage leaves behind: what to watch, and what to do when it runs.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Deployed {
+    #[serde(flatten)]
+    rollout: Action,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    tidy: Option<Tidy>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    source: Option<Value>,
 }
 
 async fn begin(stage: &StageContext<'_>) -> Result<Begun, OperationError> {
     let options: Options = stage.options()?;
-    let (manifests, bound) = prepare(stage, &options)?;
+    let Prepared { mut manifests, bound, tidy, source } = prepare(stage, &options).await?;
     let cluster = stage.cluster().await?;
+    if let Some(tidy) = &tidy {
+        manifests.splice(0..0, tidy.remember(&cluster).await?);
+    }
     let apply = ApplyOptions { dry_run: false, force: options.force, marks: rollout::marks(stage) };
-    let refusals = rehearse(&cluster, &manifests, &apply).await?;
+    let refusals = rehearse::rehearse(&cluster, &manifests, &apply).await?;
     if !refusals.is_empty() {
         return Ok(Begun::Ended(rollout::refused(&refusals)));
     }
     if let Some(rehearsal) = stage.rehearsal {
-        return rehearsed(&cluster, &manifests, &apply, rehearsal).await;
+        let ended = rehearse::rehearsed(&cluster, &manifests, &apply, rehearsal).await?;
+        if let Some(tidy) = &tidy {
+            tidy.rehearse(&cluster).await?;
+        }
+        return Ok(ended);
+    }
+    if let Some(new) =
+        manifests.iter().find(|manifest| source.is_some() && !is_stored(stage, &manifest.object))
+    {
+        let reason = format!(
+            "what is fetched changed while the stage began: {} is new in it; nothing was changed, deploy again",
+            new.object
+        );
+        return Ok(Begun::Ended(StageEnd::failed(reason)));
     }
     let applied = match cluster.apply(&manifests, &apply).await {
         Ok(applied) => applied,
         Err(error) if error.is_retryable() => return Err(error.into()),
         Err(error) => return Ok(Begun::Ended(rollout::refused(&[error]))),
     };
-    Action::new(applied, bound.into_iter().map(|bound| bound.to)).watch()
+    let rollout = Action::new(applied, bound.into_iter().map(|bound| bound.to));
+    let progress = rollout.progress();
+    let action = serde_json::to_value(Deployed { rollout, tidy, source })
+        .map_err(|e| OperationError::Inconsistent(format!("the action cannot be written: {e}")))?;
+    Ok(Begun::Observe { action, progress })
 }
 
-/// What applying would change. What lies in a namespace, or is of a kind, that the same manifests create cannot be asked about:
-/// it is taken to be created.
-async fn rehearsed(
-    cluster: &Cluster,
-    manifests: &[Manifest],
-    apply: &ApplyOptions,
-    rehearsal: &Rehearsal,
-) -> Result<Begun, OperationError> {
-    for manifest in manifests {
-        match cluster.apply(std::slice::from_ref(manifest), apply).await {
-            Ok(_) => {}
-            Err(error) if error.is_retryable() => return Err(error.into()),
-            Err(_) => rehearsal.assume(&manifest.content),
-        }
-    }
-    Ok(Begun::Ended(StageEnd::succeeded(Value::Null)))
+/// Whether the object is in the stage's snapshot, under the address that the cluster gives it: what is not must not be
+/// changed (invariant 9).
+fn is_stored(stage: &StageContext<'_>, object: &ObjectRef) -> bool {
+    let clusterwide = ObjectRef { namespace: None, ..object.clone() };
+    [object, &clusterwide].iter().any(|object| stage.run.touched.contains(&object.fingerprint()))
 }
 
-/// Asks the server about every object before any is changed: admission, validation, owners of fields. Gives all refusals.
-async fn rehearse(
-    cluster: &Cluster,
-    manifests: &[Manifest],
-    apply: &ApplyOptions,
-) -> Result<Vec<ClusterError>, ClusterError> {
-    let dry = ApplyOptions { dry_run: true, ..apply.clone() };
-    let created = Created::by(manifests);
-    let mut refusals = Vec::new();
-    for manifest in manifests {
-        match cluster.apply(std::slice::from_ref(manifest), &dry).await {
-            Ok(_) => {}
-            Err(error) if error.is_retryable() => return Err(error),
-            Err(error) if created.explains(&error, &manifest.object) => {}
-            Err(error) => refusals.push(error),
-        }
+async fn observe(stage: &StageContext<'_>, within: Span) -> Result<Observed, OperationError> {
+    let Deployed { rollout, tidy, source } = stage.action()?;
+    let mut observed = rollout.observe(stage, within).await?;
+    let Observed::Ended(end) = &mut observed else { return Ok(observed) };
+    if end.status != StageStatus::Succeeded {
+        return Ok(observed);
     }
-    Ok(refusals)
-}
-
-/// What the same manifests create that others of them need: while nothing is applied yet, the server cannot know it.
-struct Created<'a> {
-    namespaces: BTreeSet<&'a str>,
-    kinds: BTreeSet<(&'a str, &'a str)>,
-}
-
-impl<'a> Created<'a> {
-    fn by(manifests: &'a [Manifest]) -> Self {
-        let namespaces =
-            manifests.iter().filter(|m| m.object.api_version == "v1" && m.object.kind == "Namespace");
-        let kinds =
-            manifests.iter().filter(|m| m.object.kind == "CustomResourceDefinition").filter_map(|m| {
-                let spec = &m.content["spec"];
-                Some((spec["group"].as_str()?, spec["names"]["kind"].as_str()?))
-            });
-        Self { namespaces: namespaces.map(|m| m.object.name.as_str()).collect(), kinds: kinds.collect() }
+    if let Some(source) = source {
+        end.output["source"] = source;
     }
-
-    fn explains(&self, error: &ClusterError, object: &ObjectRef) -> bool {
-        match error {
-            ClusterError::NotFound { .. } => {
-                object.namespace.as_deref().is_some_and(|namespace| self.namespaces.contains(namespace))
-            }
-            ClusterError::UnknownKind { .. } => self.kinds.contains(&(object.group(), object.kind.as_str())),
-            _ => false,
-        }
+    if let Some(tidy) = tidy {
+        let (deleted, notes) = tidy.up(stage).await?;
+        tidy::told(&mut end.output, &deleted, notes);
     }
+    Ok(observed)
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-    use crate::stages::check::tests::problems;
-
-    fn found(options: &Value) -> String {
-        problems(&DeployManifest, options)
-    }
-
-    #[test]
-    fn manifests_are_read_when_the_pipeline_is_saved() {
-        let texts = [
-            "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n---\nkind: ConfigMap\nmetadata: {name: b}\n",
-            "a: [1",
-            "# nothing\n",
-            "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n",
-            "apiVersion: v1\nkind: Secret\nmetadata: {name: a}\nstringData: {password: hunter2}\n",
-        ];
-        let all: Vec<String> = texts.iter().map(|text| found(&json!({ "manifests": text }))).collect();
-        insta::assert_snapshot!(all.join("\n"), @r#"
-        manifests: document 2, line 5: `apiVersion` is missing: every object says its `apiVersion` and `kind`
-        manifests: document 1, line 1: unclosed bracket '[' at line 1, column 4
-        manifests: there is no object in it
-        manifests: document 2, line 5: ConfigMap {namespace}/a is already in document 1: keep one of them
-        manifests: document 1, line 1: Secret {namespace}/a holds values, and pipelines are stored and shown; create the Secret in the cluster, and refer to it by name
-        "#);
-    }
-
-    #[test]
-    fn a_required_artifact_that_the_release_does_not_carry_is_named() {
-        let artifact = |name: &str, tag: Option<&str>| Artifact {
-            name: name.to_owned(),
-            image: format!("shop/{name}"),
-            tag: tag.map(str::to_owned),
-            digest: None,
-        };
-        let options = json!({ "requiredArtifacts": ["web", "db"] });
-        let lacks = |artifacts: &[Artifact]| DeployManifest.lacks(options.as_object().unwrap(), artifacts);
-        assert_eq!(lacks(&[artifact("web", Some("1.0")), artifact("db", Some("2"))]), None);
-        let told = lacks(&[artifact("web", None), artifact("db", Some("2"))]).unwrap();
-        assert_eq!(told, "the release has no image for `web`: start one with `--artifact NAME=TAG`");
-        assert!(lacks(&[]).unwrap().contains("for `web`, `db`:"));
-        assert_eq!(DeployManifest.lacks(&Map::new(), &[]), None);
-    }
-
-    #[test]
-    fn manifests_are_no_templates_unless_the_stage_says_so() {
-        let script = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata: {run.sh: 'echo ${HOME}'}\n";
-        assert_eq!(found(&json!({ "manifests": script })), "");
-        insta::assert_snapshot!(found(&json!({ "manifests": script, "render": true })), @r#"
-        manifests: unknown name `HOME`; names start with one of params, artifacts, trigger, release, environment, stages, approvals, rollback (at character 75)
-        "#);
-        assert_eq!(DeployManifest.verbatim(json!({"render": true}).as_object().unwrap()), &[] as &[&str]);
-        assert_eq!(DeployManifest.verbatim(json!({}).as_object().unwrap()), &["manifests"]);
-    }
-
-    #[test]
-    fn names_that_the_pipeline_does_not_have_are_refused_with_the_nearest() {
-        let manifests =
-            "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata: {n: '${ params.replica }'}\n";
-        let options = json!({ "manifests": manifests, "render": true, "requiredArtifacts": ["web", "wep"] });
-        insta::assert_snapshot!(found(&options), @r#"
-        manifests: the pipeline has no parameter `replica`; did you mean `replicas`?
-        requiredArtifacts[1]: the pipeline has no artifact `wep`; did you mean `web`?
-        "#);
-    }
-
-    #[test]
-    fn what_the_manifests_create_themselves_is_no_refusal() {
-        let text = "apiVersion: v1\nkind: Namespace\nmetadata: {name: new}\n---\n\
-            apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata: {name: toys.shop.dev}\n\
-            spec: {group: shop.dev, names: {kind: Toy}}\n";
-        let manifests = parse_manifests(text, "dev").unwrap();
-        let created = Created::by(&manifests);
-        let missing =
-            ClusterError::NotFound { operation: "apply".into(), message: "namespaces \"new\"".into() };
-        assert!(created.explains(&missing, &ObjectRef::namespaced("v1", "ConfigMap", "new", "a")));
-        assert!(!created.explains(&missing, &ObjectRef::namespaced("v1", "ConfigMap", "old", "a")));
-        let unknown = ClusterError::UnknownKind {
-            operation: "apply".into(),
-            api_version: "shop.dev/v1".into(),
-            kind: "Toy".into(),
-        };
-        assert!(created.explains(&unknown, &ObjectRef::namespaced("shop.dev/v1", "Toy", "dev", "a")));
-        assert!(!created.explains(&unknown, &ObjectRef::namespaced("toys.dev/v1", "Toy", "dev", "a")));
-    }
-}
+mod tests;

@@ -38,11 +38,15 @@ impl Action {
     pub(super) fn watch(&self) -> Result<Begun, OperationError> {
         let action = serde_json::to_value(self)
             .map_err(|e| OperationError::Inconsistent(format!("the action cannot be written: {e}")))?;
-        let progress = match self.objects.len() {
+        Ok(Begun::Observe { action, progress: self.progress() })
+    }
+
+    /// What was done, for people.
+    pub(super) fn progress(&self) -> String {
+        match self.objects.len() {
             1 => "1 object applied".to_owned(),
             count => format!("{count} objects applied"),
-        };
-        Ok(Begun::Observe { action, progress })
+        }
     }
 
     /// Watches the objects that are workloads.

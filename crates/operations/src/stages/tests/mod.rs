@@ -1,5 +1,6 @@
 //! The stage types against the simulated cluster and a table in memory, step by step.
 
+mod deploys;
 mod revisions;
 mod rollouts;
 mod traffic;
@@ -185,7 +186,9 @@ impl Scene {
         };
         store.commit(Transaction::new().create(&run)).await?;
         if !targets.is_empty() {
-            let taken: Snapshot = self.stage(&run).cluster().await?.snapshot(&targets).await?;
+            let taken: Snapshot = self.stage(&run).sealing_cluster().await?.snapshot(&targets).await?;
+            run.touched = taken.taken.iter().map(|entry| entry.object.fingerprint()).collect();
+            run.has_snapshot = true;
             let content = serde_json::to_value(taken).unwrap();
             let record = SnapshotRecord { at: run.at.clone(), stage: run.stage.clone(), content };
             store.commit(Transaction::new().create_snapshot(&record)).await?;
