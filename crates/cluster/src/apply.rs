@@ -107,6 +107,7 @@ impl Cluster {
             keep_replicas(&mut content, before);
             keep_restart(&mut content, before);
         }
+        refuse_too_large(&operation, &content)?;
         let flags = ApplyFlags { dry_run: options.dry_run, force: options.force, strict: true };
         let after = self.apply_as(FIELD_MANAGER, &operation, &served, &object, content, flags).await?;
         Ok(applied(object, before.as_ref(), &after))
@@ -147,6 +148,24 @@ pub(crate) fn applied(object: ObjectRef, before: Option<&Value>, after: &Value) 
         resource_version: after["metadata"]["resourceVersion"].as_str().unwrap_or_default().to_owned(),
         generation: after["metadata"]["generation"].as_i64().unwrap_or(0),
         changed: before.is_none_or(|before| marks::differ(before, after)),
+    }
+}
+
+/// The most bytes of one object that a cluster stores, unless its etcd is told otherwise: 1.5 MiB.
+const LARGEST: usize = 1_572_864;
+
+/// Sent, it would travel in vain, and some servers answer with 500, as if it might pass.
+fn refuse_too_large(operation: &str, content: &Value) -> Result<(), ClusterError> {
+    match content.to_string().len() {
+        bytes if bytes > LARGEST => Err(ClusterError::Invalid {
+            operation: operation.to_owned(),
+            message: format!(
+                "it has {} KB, and a cluster stores at most {} KB of one object: split it",
+                bytes / 1000,
+                LARGEST / 1000
+            ),
+        }),
+        _ => Ok(()),
     }
 }
 

@@ -80,9 +80,7 @@ pub enum ClusterError {
         message: String,
     },
     /// Not allowed: RBAC, quota, or an admission policy (403).
-    #[error(
-        "{operation}: the cluster denies it: {message}; grant the permission, or change the object so that the policy allows it"
-    )]
+    #[error("{operation}: the cluster denies it: {message}; {}", remedy(message))]
     Denied {
         /// What was tried.
         operation: String,
@@ -145,6 +143,22 @@ pub enum ClusterError {
         /// What was wrong with it.
         message: String,
     },
+}
+
+/// What to do about a denial: the server answers very different ones with 403.
+fn remedy(message: &str) -> &'static str {
+    let says = |words: &str| message.contains(words);
+    if says("is being terminated") {
+        "wait until the namespace is gone, or deploy to another"
+    } else if says("exceeded quota") {
+        "raise the namespace's quota, or ask for less"
+    } else if says("denied the request") || says("denied request") {
+        "change the object so that the policy allows it"
+    } else if says(" cannot ") {
+        "grant that permission to the cluster account"
+    } else {
+        "grant the permission, or change the object so that the policy allows it"
+    }
 }
 
 impl ClusterError {

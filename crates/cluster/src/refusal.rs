@@ -78,6 +78,10 @@ pub(crate) fn from_status(
         500 if status.message.contains("field not declared in schema") => {
             ClusterError::Invalid { operation, message }
         }
+        // The server's own store says so when it is asked to keep too much.
+        500 if status.message.contains("request is too large") => {
+            ClusterError::Invalid { operation, message }
+        }
         500..=599 => ClusterError::Unavailable { operation, status: status.code, message },
         code => ClusterError::Protocol { operation, message: format!("status {code}: {message}") },
     }

@@ -166,3 +166,66 @@ async fn a_cluster_that_vanishes_in_the_middle_of_a_rollback_is_told_and_waited_
     assert_eq!(pair(&attempt(&view, "prod", 3)), ("Succeeded", "Approved"), "{view:#}");
     assert!(image(&world).contains("shop/web:1.0.0@"));
 }
+
+/// About `bytes` of text that does not compress much.
+fn noise(seed: u64, bytes: usize) -> String {
+    let mut state = seed;
+    let mut next = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        char::from(b'0' + u8::try_from((state >> 40) % 64).unwrap())
+    };
+    (0..bytes).map(|_| next()).collect()
+}
+
+/// A pipeline that sets one value in each of the ConfigMaps `big-0` and on.
+fn of_big_ones(count: u64) -> String {
+    let one = |index: u64| json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": format!("big-{index}")}, "data": {"A": "1"}});
+    let all: Vec<String> = (0..count).map(|index| one(index).to_string()).collect();
+    let stage = json!({"name": "Deploy", "type": "deploy-manifest", "manifests": all.join("\n---\n")});
+    pipeline(&[json!({"name": "prod", "namespace": "prod", "rollback": {}, "stages": [stage]})])
+}
+
+async fn make_big(world: &World, manager: &str, index: u64, text: &str) {
+    let name = format!("big-{index}");
+    let content =
+        json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": {"noise": text}});
+    apply_as(world, manager, &format!("/api/v1/namespaces/prod/configmaps/{name}"), &content).await;
+}
+
+/// A snapshot larger than a record is kept in parts, and everything in it comes back.
+#[tokio::test(start_paused = true)]
+async fn an_object_of_nearly_a_megabyte_comes_back_from_its_snapshot() {
+    let world = World::new().await;
+    let text = noise(1, 900_000);
+    make_big(&world, "pilothouse", 0, &text).await;
+    world.save(&of_big_ones(1)).await;
+    let release = world.start("1.0.0").await;
+    let view = world.at_rest(&release).await;
+    assert_eq!(attempt(&view, "prod", 1)["status"], "Succeeded", "{view:#}");
+    assert_eq!(object(&world.sim, "ConfigMap", "prod", "big-0")["data"], json!({"A": "1"}));
+    let view = act(&world, &release, "rollback").await;
+    assert_eq!(pair(&attempt(&view, "prod", 2)), ("Succeeded", "Approved"), "{view:#}");
+    assert!(
+        object(&world.sim, "ConfigMap", "prod", "big-0")["data"] == json!({"noise": text}),
+        "it is not what it was"
+    );
+}
+
+/// What cannot be kept cannot be taken back, so it is not changed.
+#[tokio::test(start_paused = true)]
+async fn more_than_can_be_kept_for_a_rollback_is_not_changed() {
+    let world = World::new().await;
+    for index in 0..8 {
+        make_big(&world, "someone", index, &noise(index + 1, 900_000)).await;
+    }
+    world.save(&of_big_ones(8)).await;
+    let release = world.start("1.0.0").await;
+    let view = world.at_rest(&release).await;
+    let failed = attempt(&view, "prod", 1);
+    let reason = failed["stages"][0]["reason"].as_str().unwrap_or_default();
+    assert!(
+        reason.starts_with("what this stage would change has ") && reason.ends_with("nothing was changed"),
+        "{reason}"
+    );
+    assert_eq!(object(&world.sim, "ConfigMap", "prod", "big-0")["data"]["A"], Value::Null);
+}

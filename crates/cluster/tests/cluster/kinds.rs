@@ -27,9 +27,12 @@ async fn scene() -> Scene {
     scene
 }
 
-/// Applies the first text, then the second, and goes back; then from nothing to the first text, and back.
 async fn goes_back(before: &str, after: &str) {
-    let scene = scene().await;
+    goes_back_in(&scene().await, before, after).await;
+}
+
+/// Applies the first text, then the second, and goes back; then from nothing to the first text, and back.
+async fn goes_back_in(scene: &Scene, before: &str, after: &str) {
     let object: ObjectRef = objects(&manifests(before)).remove(0);
     let nothing = scene.cluster.snapshot(std::slice::from_ref(&object)).await.unwrap();
     assert_eq!(nothing.taken[0].state, SnapshotState::Absent);
@@ -135,6 +138,26 @@ async fn an_autoscaler_goes_back() {
         )
     };
     goes_back(&text(3), &text(9)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_object_of_a_custom_kind_goes_back() {
+    let scene = scene().await;
+    scene
+        .apply(
+            "apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata: {name: toys.shop.dev}\n\
+             spec:\n  group: shop.dev\n  scope: Namespaced\n  names: {kind: Toy, plural: toys, singular: toy, listKind: ToyList}\n  \
+             versions: [{name: v1, served: true, storage: true, schema: {openAPIV3Schema: {type: object, \
+             x-kubernetes-preserve-unknown-fields: true}}}]\n---\n\
+             apiVersion: shop.dev/v1\nkind: Toy\nmetadata: {name: first}\nspec: {size: 0}\n",
+        )
+        .await;
+    let text = |size: u32| {
+        format!(
+            "apiVersion: shop.dev/v1\nkind: Toy\nmetadata: {{name: a}}\nspec: {{size: {size}, parts: [{{name: x}}]}}\n"
+        )
+    };
+    goes_back_in(&scene, &text(1), &text(2)).await;
 }
 
 /// What cannot be changed in place is replaced by what it was.

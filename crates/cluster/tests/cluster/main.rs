@@ -17,6 +17,8 @@ mod patch_image;
 #[cfg(test)]
 mod permissions;
 #[cfg(test)]
+mod refusals;
+#[cfg(test)]
 mod restore;
 #[cfg(test)]
 mod rollout;

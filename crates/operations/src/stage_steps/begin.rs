@@ -7,7 +7,6 @@ use pilothouse_domain::expression::{Template, evaluate_all};
 use pilothouse_domain::ids::StageRunId;
 use pilothouse_domain::pipeline::StageSpec;
 use pilothouse_domain::problem::Problems;
-use pilothouse_domain::snapshot::SnapshotRecord;
 use pilothouse_domain::stage::{Readiness, StageEvent, StageRun, StageStatus, readiness};
 use pilothouse_domain::timeline::Happening;
 use pilothouse_store::{Transaction, Versioned};
@@ -16,7 +15,7 @@ use serde_json::{Map, Value};
 use super::cancel::{cancel_of, end_canceled, too_late};
 use super::end::{end_run, not_allowed, start_and_end, told_again};
 use super::wait::seconds_left;
-use super::{Loaded, StageInput, StageNext, in_cluster, scope};
+use super::{Loaded, StageInput, StageNext, in_cluster, scope, snapshot};
 use crate::advance::LONGEST_SECONDS;
 use crate::approvals::approval_of_stage;
 use crate::load::{SYSTEM, outcomes};
@@ -308,18 +307,17 @@ async fn prepare(
         return Ok(Prepared::Run(Box::new(run)));
     }
     let mut next = StageRun { plan, ..run.record.clone() };
-    let mut tx = Transaction::new();
-    if !targets.is_empty() {
-        let taken = stage.sealing_cluster().await?.snapshot(&targets).await?;
-        next.touched = taken.taken.iter().map(|entry| entry.object.fingerprint()).collect();
-        let content = serde_json::to_value(&taken)
-            .map_err(|e| OperationError::Inconsistent(format!("the snapshot cannot be written: {e}")))?;
-        let (at, stage) = (run.record.at.clone(), run.record.stage.clone());
-        tx = tx.create_snapshot(&SnapshotRecord { at, stage, content });
-        next.has_snapshot = true;
+    if targets.is_empty() {
+        let committed = context.store.commit(Transaction::new().replace(&run, &next)).await?;
+        return Ok(Prepared::Run(Box::new(run.replaced_by(next, &committed))));
     }
-    let committed = context.store.commit(tx.replace(&run, &next)).await?;
-    Ok(Prepared::Run(Box::new(run.replaced_by(next, &committed))))
+    let taken = stage.sealing_cluster().await?.snapshot(&targets).await?;
+    next.touched = taken.taken.iter().map(|entry| entry.object.fingerprint()).collect();
+    next.has_snapshot = true;
+    match snapshot::store(context, &run, &next, taken).await? {
+        Ok(committed) => Ok(Prepared::Run(Box::new(run.replaced_by(next, &committed)))),
+        Err(end) => Ok(Prepared::Ends(end)),
+    }
 }
 
 async fn ask(

@@ -5,6 +5,7 @@ mod cancel;
 mod end;
 mod observe;
 pub(crate) mod scope;
+mod snapshot;
 mod together;
 mod wait;
 
