@@ -122,8 +122,8 @@ async fn the_requests_of_a_snapshot_and_a_restore_are_counted() {
     scene.sim.clear_requests();
     scene.cluster.snapshot(&objects(&manifests(&shop("1.0.0")))).await.unwrap();
     let lists = scene.sim.requests().iter().filter(|r| r.verb == "list").count();
-    // Service, autoscaler, budget, Ingress, HTTPRoute: once in the one namespace. No VirtualServices in this cluster.
-    assert_eq!(lists, 5, "{:?}", scene.sim.requests());
+    // Service, autoscaler, budget, Ingress, HTTPRoute, VirtualService: once each, in the one namespace.
+    assert_eq!(lists, 6, "{:?}", scene.sim.requests());
     scene.apply(&shop("1.1.0")).await;
     scene.sim.clear_requests();
     scene.cluster.restore(&taken, &RestoreOptions::default()).await.unwrap();
