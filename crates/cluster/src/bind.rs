@@ -27,7 +27,9 @@ pub struct Bound {
     pub to: String,
 }
 
-/// Replaces the image of every container and init container whose repository is an artifact's.
+/// Replaces the image of every container and init container whose repository is an artifact's, in every kind that has a pod
+/// template (`spec.template.spec`, or a CronJob's), custom ones included. The digest is kept as it was pushed: that of an
+/// index of several architectures stays the index's.
 ///
 /// Repositories are compared as registries see them: `nginx` is `docker.io/library/nginx`. An artifact or a container
 /// that names no registry host matches on the repository alone; the exact match is preferred. The manifest's tag and
@@ -51,9 +53,14 @@ pub fn bind_artifacts(
         }
     }
     let names: BTreeSet<&str> = bound.iter().map(|b| b.artifact.as_str()).collect();
-    match required.iter().find(|name| !names.contains(name.as_str())) {
-        Some(name) => Err(unbound(name, artifacts, manifests)),
-        None => Ok(bound),
+    let missing: Vec<String> = required
+        .iter()
+        .filter(|name| !names.contains(name.as_str()))
+        .map(|name| unbound(name, artifacts, manifests))
+        .collect();
+    match missing.is_empty() {
+        true => Ok(bound),
+        false => Err(ManifestError { document: 0, line: 0, problem: missing.join("; ") }),
     }
 }
 
@@ -69,8 +76,9 @@ fn bind_container(container: &mut Value, artifacts: &[Artifact], object: &Object
     Some(Bound { object: object.clone(), container, artifact: artifact.name.clone(), from, to })
 }
 
-fn unbound(name: &str, artifacts: &[Artifact], manifests: &[Manifest]) -> ManifestError {
-    let problem = match artifacts.iter().find(|artifact| artifact.name == name) {
+/// Why a required artifact did not take its place.
+fn unbound(name: &str, artifacts: &[Artifact], manifests: &[Manifest]) -> String {
+    match artifacts.iter().find(|artifact| artifact.name == name) {
         None => format!("the release carries no artifact {name:?}, which this stage requires"),
         Some(artifact) if !artifact.is_bound() => {
             format!("artifact {name:?} has neither tag nor digest, so it cannot be bound")
@@ -80,8 +88,7 @@ fn unbound(name: &str, artifacts: &[Artifact], manifests: &[Manifest]) -> Manife
             artifact.image,
             images(manifests)
         ),
-    };
-    ManifestError { document: 0, line: 0, problem }
+    }
 }
 
 fn images(manifests: &[Manifest]) -> String {
@@ -157,6 +164,29 @@ mod tests {
         assert!(error.problem.contains("\"api\"") && error.problem.contains("shop/web"), "{error}");
         let error = bind_artifacts(&mut manifests, &artifacts, &["db".into()]).unwrap_err();
         assert!(error.problem.contains("no artifact \"db\""), "{error}");
+    }
+
+    #[test]
+    fn the_template_of_a_custom_kind_is_reached_and_ephemeral_containers_are_left() {
+        let text = "apiVersion: argoproj.io/v1alpha1\nkind: Rollout\nmetadata: {name: a}\nspec: {template: {spec: {\
+            containers: [{name: a, image: 'docker.io/library/nginx:1@sha256:00'}], ephemeralContainers: [{name: d, image: nginx}]}}}\n";
+        let mut manifests = parse_manifests(text, "dev").unwrap();
+        let bound = bind_artifacts(&mut manifests, &[artifact("web", "nginx")], &["web".into()]).unwrap();
+        assert_eq!(
+            bound.iter().map(|b| b.to.as_str()).collect::<Vec<_>>(),
+            [format!("nginx:1.1.0@{DIGEST}")]
+        );
+        assert_eq!(
+            manifests[0].content["spec"]["template"]["spec"]["ephemeralContainers"][0]["image"],
+            "nginx"
+        );
+    }
+
+    #[test]
+    fn every_required_artifact_that_is_missing_is_named() {
+        let mut manifests = workload("shop/web");
+        let error = bind_artifacts(&mut manifests, &[], &["api".into(), "db".into()]).unwrap_err();
+        assert!(error.problem.contains("\"api\"") && error.problem.contains("\"db\""), "{error}");
     }
 
     #[test]
