@@ -125,7 +125,7 @@ async fn each_version_of_a_workload_keeps_its_settings_as_long_as_it_may_be_gone
     let mut scene = Scene::new().await;
     deploy(&scene, versioned(10, "1")).await;
     let first = read(&scene);
-    assert_eq!(versions(&scene), [first.clone()]);
+    assert_eq!(versions(&scene), std::slice::from_ref(&first));
     scene.next("1.1.0");
     let end = deploy(&scene, versioned(10, "2")).await;
     assert_eq!(end.output["deleted"], Value::Null, "the first ReplicaSet refers to the first version");
