@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod accounts;
 #[cfg(test)]
+mod applications;
+#[cfg(test)]
 mod approvals;
 #[cfg(test)]
 mod bad_luck;
@@ -20,6 +22,8 @@ mod control;
 mod crash;
 #[cfg(test)]
 mod drafts;
+#[cfg(test)]
+mod evidence;
 #[cfg(test)]
 mod examples;
 mod gates;

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    cluster, decide, deploy, freeze, gates, hold, hook, lane, limit, notifications, pipeline, release, skip,
-    token,
+    app, cluster, decide, deploy, freeze, gates, hold, hook, lane, limit, notifications, pipeline, release,
+    skip, stage, token,
 };
 use crate::demo::DemoArgs;
 use crate::up::UpArgs;
@@ -75,6 +75,14 @@ pub(crate) enum Command {
     Rollback(deploy::RollbackArgs),
     /// End the wait of a stage early, or shorten it.
     Skip(skip::SkipArgs),
+    /// See what an application has in its clusters.
+    #[command(subcommand)]
+    App(app::AppCommand),
+    /// List the instances of an application, with their links.
+    Instances(app::InstancesArgs),
+    /// See what runs for a stage.
+    #[command(subcommand)]
+    Stage(stage::StageCommand),
     /// List the samples of a gate.
     Gates(gates::GatesArgs),
     /// List what was deployed to an environment.
@@ -227,6 +235,14 @@ mod tests {
             "skip latest prod Settle",
             "gates latest prod --attempt 2 --side before --limit 5",
             "skip latest prod Settle --remaining 30s --yes",
+            "app ls",
+            "app show shop",
+            "app links show shop",
+            "app links add shop Health Health :7002/health",
+            "app links rm shop Health",
+            "app links set shop -f links.json",
+            "instances shop --cluster shop-prod",
+            "stage show latest prod Deploy --attempt 2 --watch",
             "history shop prod",
             "deploy latest prod --override-freeze hotfix",
             "lane ls --application shop",

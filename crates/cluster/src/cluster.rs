@@ -110,7 +110,9 @@ impl Cluster {
     ) -> Result<Served, ClusterError> {
         self.discovery.served(&self.transport, operation, api_version, kind).await
     }
+}
 
+impl Cluster {
     /// The objects of a collection that match the query, over as many pages as it takes.
     pub(crate) async fn list(
         &self,
@@ -119,6 +121,24 @@ impl Cluster {
         query: &[(&'static str, String)],
     ) -> Result<Vec<Value>, ClusterError> {
         Ok(list_all(&self.transport, operation, path, query).await?.items)
+    }
+
+    /// The first page of a collection, of at most `most` objects, and whether there are more.
+    pub(crate) async fn page(
+        &self,
+        operation: &str,
+        path: &str,
+        query: &[(&'static str, String)],
+        most: usize,
+    ) -> Result<(Vec<Value>, bool), ClusterError> {
+        let start = Call::get(path).query("limit", most.to_string());
+        let call = query.iter().fold(start, |call, (key, value)| call.query(key, value.clone()));
+        let mut page = self.transport.call(operation, &call).await?;
+        let more = page["metadata"]["continue"].as_str().is_some_and(|token| !token.is_empty());
+        match page["items"].take() {
+            Value::Array(items) => Ok((items, more)),
+            _ => Ok((Vec::new(), more)),
+        }
     }
 }
 

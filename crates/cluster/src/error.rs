@@ -31,6 +31,16 @@ pub enum ClusterError {
         /// How long it asked to wait, if it said.
         retry_after: Option<Duration>,
     },
+    /// A PodDisruptionBudget does not let a pod go (429 with that cause).
+    #[error(
+        "{operation}: a disruption budget does not allow it: {message}; wait until more pods are ready, or change the budget"
+    )]
+    Budget {
+        /// What was tried.
+        operation: String,
+        /// What the server said.
+        message: String,
+    },
     /// The API server failed (500, 502, 503, 504), again and again.
     #[error("{operation}: the cluster answered {status}: {message}; try again later")]
     Unavailable {
@@ -182,6 +192,7 @@ impl ClusterError {
         match self {
             Self::Unreachable { .. } => "ClusterUnreachable",
             Self::Throttled { .. } => "ClusterThrottled",
+            Self::Budget { .. } => "ClusterBudget",
             Self::Unavailable { .. } => "ClusterUnavailable",
             Self::Timeout { .. } => "ClusterTimeout",
             Self::Conflict { .. } => "ClusterConflict",

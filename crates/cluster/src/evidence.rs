@@ -3,9 +3,12 @@
 use std::fmt;
 
 use jiff::Timestamp;
+use pilothouse_domain::log_text::safe_message;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::container::{Container, ContainerRole};
+use crate::logs::LogTail;
 use crate::object::ObjectRef;
 
 /// Why a rollout failed.
@@ -26,10 +29,18 @@ pub enum FailureReason {
     RunContainer,
     /// No node takes the pod, for longer than the grace time.
     Unschedulable,
+    /// A volume cannot be attached or mounted, for longer than the grace time: `FailedMount`, `FailedAttachVolume`.
+    VolumeMount,
+    /// The node cannot give the pod its network, for longer than the grace time: `FailedCreatePodSandBox`.
+    PodSandbox,
+    /// Nodes evict pods of the new version again and again: they use more than the nodes give.
+    Evicted,
     /// A quota does not admit more pods.
     QuotaExceeded,
     /// An admission policy does not admit the pods.
     AdmissionDenied,
+    /// The controller that makes the pods may not: its permissions are missing.
+    Forbidden,
     /// Pods cannot be created for another reason.
     PodCreation,
     /// The Deployment's own `progressDeadlineSeconds` has passed.
@@ -55,6 +66,9 @@ pub struct Evidence {
     /// Name of the container.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub container: Option<String>,
+    /// What that container is for.
+    #[serde(default, skip_serializing_if = "ContainerRole::is_main")]
+    pub role: ContainerRole,
     /// Its image, as the pod names it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub image: Option<String>,
@@ -71,6 +85,9 @@ pub struct Evidence {
     /// The event that tells of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub event: Option<PodEvent>,
+    /// What the container wrote last, unless the environment keeps no logs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log: Option<LogTail>,
 }
 
 /// An event, as H12 lists them.
@@ -109,6 +126,8 @@ impl Evidence {
             exit_code: None,
             restarts: None,
             event: None,
+            role: ContainerRole::Main,
+            log: None,
         }
     }
 
@@ -116,8 +135,19 @@ impl Evidence {
         Self {
             pod: text(&pod["metadata"]["name"]),
             node: text(&pod["spec"]["nodeName"]),
-            ..Self::of_workload(workload, reason, message)
+            ..Self::of_workload(workload, reason, &safe_message(message))
         }
+    }
+
+    /// The same, of one of the pod's containers.
+    pub(crate) fn of_container(mut self, container: &Container<'_>) -> Self {
+        let Container { role, spec, status } = container;
+        self.container = text(&status["name"]);
+        self.role = *role;
+        self.image = text(&spec["image"]).or_else(|| text(&status["image"]));
+        self.restarts = status["restartCount"].as_i64();
+        self.exit_code = container.ended()["exitCode"].as_i64();
+        self
     }
 }
 
@@ -128,7 +158,7 @@ impl fmt::Display for Evidence {
         if let Some(pod) = &self.pod {
             write!(f, "pod {pod}")?;
             if let Some(container) = &self.container {
-                write!(f, ", container {container}")?;
+                write!(f, ", {} {container}", self.role.name())?;
             }
             if let Some(image) = &self.image {
                 write!(f, " ({image})")?;
@@ -168,7 +198,8 @@ impl PodEvent {
             component: either(&event["source"]["component"], &event["reportingComponent"]),
             kind: either(&event["type"], &Value::Null),
             reason: either(&event["reason"], &Value::Null),
-            message: either(&event["message"], &Value::Null),
+            // A probe's output is in it, which the pod's author wrote.
+            message: safe_message(event["message"].as_str().unwrap_or_default()),
             first,
             last,
             count: event["count"].as_i64().or_else(|| event["series"]["count"].as_i64()).unwrap_or(1),

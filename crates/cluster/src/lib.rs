@@ -7,7 +7,8 @@
 //!
 //! One file per action: [`Cluster::apply`], [`Cluster::edit`], [`Cluster::patch_image`], [`Cluster::delete`],
 //! [`Cluster::endpoints`], [`Cluster::workloads_behind`], [`Cluster::split`], [`Cluster::snapshot`], [`Cluster::restore`],
-//! [`Cluster::verify`], [`Cluster::observe`], [`Cluster::instances`], [`Cluster::events`], [`Cluster::ping`]. Pure and
+//! [`Cluster::verify`], [`Cluster::observe`], [`Cluster::report`],
+//! [`Cluster::inventory`], [`Cluster::instances`], [`Cluster::ping`]. Pure and
 //! without a cluster: [`parse_manifests`], [`bind_artifacts`].
 
 mod account;
@@ -16,6 +17,7 @@ mod behind;
 mod bind;
 mod changes;
 mod cluster;
+mod container;
 mod delete;
 mod discovery;
 mod edit;
@@ -26,7 +28,9 @@ mod field_walk;
 mod history;
 mod image;
 mod instances;
+mod inventory;
 mod kubeconfig;
+mod logs;
 mod manifest;
 mod marks;
 mod object;
@@ -40,6 +44,7 @@ mod recreate;
 mod references;
 mod refusal;
 mod rehearsal;
+mod report;
 mod restore;
 mod retry;
 mod seal;
@@ -61,13 +66,14 @@ pub use account::{
 pub use apply::{Applied, ApplyOptions};
 pub use bind::{Bound, bind_artifacts};
 pub use cluster::{Cluster, Version};
+pub use container::ContainerRole;
 pub use delete::{Cascade, DeleteOptions};
 pub use endpoints::Endpoints;
 pub use error::ClusterError;
 pub use evidence::{Evidence, FailureReason, PodEvent};
 pub use history::Revision;
-pub use instances::Instance;
 pub use kubeconfig::KubeconfigOrigin;
+pub use logs::LogTail;
 pub use manifest::{Manifest, ManifestError, parse_manifests};
 pub use marks::{
     ANNOTATION_PREFIX, APP_NAME_LABEL, APPLICATION_LABEL, CLUSTER_LABEL, DETAIL_LABEL, MANAGED_BY, Marks,
@@ -76,6 +82,7 @@ pub use marks::{
 pub use object::ObjectRef;
 pub use observe::{ObserveOptions, Rollout, Watched};
 pub use rehearsal::{Rehearsal, Rehearsed};
+pub use report::ReportOptions;
 pub use restore::{KeptField, RestoreOptions, RestoreOutcome, Restored};
 pub use retry::RetryPolicy;
 pub use seal::{SHORTEST_SEALING_KEY, SealError, SealedCopy, SealingKeys};

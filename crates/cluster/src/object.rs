@@ -62,6 +62,12 @@ impl ObjectRef {
         hex::encode(&Sha256::digest(text.as_bytes())[..8])
     }
 
+    /// Whether it is of a kind whose pods can be watched: a Deployment, StatefulSet, DaemonSet, ReplicaSet, Job or Pod.
+    #[must_use]
+    pub fn is_workload(&self) -> bool {
+        crate::observe::is_workload(self)
+    }
+
     /// Whether it is a core Secret, whose data may be in no record.
     #[must_use]
     pub fn is_secret(&self) -> bool {

@@ -72,6 +72,12 @@ pub(crate) fn from_status(
         400..=499 if status.message.contains("denied the request") => {
             ClusterError::Denied { operation, message }
         }
+        // Not load, but an eviction that would leave too few pods: asking again soon helps nobody.
+        429 if causes(status).iter().any(|cause| cause.reason == "DisruptionBudget") => {
+            let told =
+                causes(status).iter().map(|cause| cause.message.as_str()).find(|text| !text.is_empty());
+            ClusterError::Budget { operation, message: told.map_or(message, str::to_owned) }
+        }
         429 => ClusterError::Throttled { operation, message, retry_after: asked },
         400..=499 => ClusterError::Invalid { operation, message },
         // A field that the kind does not have is answered with 500 by server-side apply.
@@ -166,6 +172,21 @@ mod tests {
         );
         assert_eq!(error.retry_after(), Some(Duration::from_secs(3)));
         assert!(error.is_retryable());
+    }
+
+    #[test]
+    fn a_disruption_budget_is_told_from_load() {
+        let body = json!({
+            "code": 429, "reason": "TooManyRequests", "message": "Cannot evict pod as it would violate the pod's disruption budget.",
+            "details": {"causes": [{"reason": "DisruptionBudget", "message": "The disruption budget web needs 2 healthy pods and has 2 currently"}]}
+        });
+        let error = answer(429, &body.to_string());
+        assert!(!error.is_retryable());
+        assert_eq!(
+            error.to_string(),
+            "apply Secret dev/db: a disruption budget does not allow it: The disruption budget web needs 2 healthy pods and has 2 \
+             currently; wait until more pods are ready, or change the budget"
+        );
     }
 
     #[test]

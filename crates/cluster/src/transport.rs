@@ -110,7 +110,7 @@ impl Call {
             uri.push_str(&encode(value));
         }
         let mut builder = http::Request::builder().method(self.method.clone()).uri(uri);
-        builder = builder.header(http::header::ACCEPT, "application/json");
+        builder = builder.header(http::header::ACCEPT, "application/json, */*");
         if let Some(content_type) = self.content_type {
             builder = builder.header(http::header::CONTENT_TYPE, content_type);
         }
@@ -196,7 +196,22 @@ impl Transport {
         }
     }
 
+    /// As [`Transport::call`], for an answer that is plain text.
+    pub(crate) async fn call_text(&self, operation: &str, call: &Call) -> Result<String, ClusterError> {
+        let bytes = self.retry.run(operation, || self.receive(operation, call)).await?;
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
+    }
+
     async fn send(&self, operation: &str, call: &Call) -> Result<Value, ClusterError> {
+        let bytes = self.receive(operation, call).await?;
+        serde_json::from_slice(&bytes).map_err(|error| ClusterError::Protocol {
+            operation: operation.to_owned(),
+            message: error.to_string(),
+        })
+    }
+
+    /// The body of an answer that is 2xx.
+    async fn receive(&self, operation: &str, call: &Call) -> Result<Vec<u8>, ClusterError> {
         let request = self.request(operation, call).await?.map(Body::from);
         let response =
             self.client.send(request).await.map_err(|error| refusal::from_kube(operation, error))?;
@@ -211,10 +226,7 @@ impl Transport {
                 call.sensitive,
             ));
         }
-        serde_json::from_slice(&bytes).map_err(|error| ClusterError::Protocol {
-            operation: operation.to_owned(),
-            message: error.to_string(),
-        })
+        Ok(bytes.to_vec())
     }
 
     /// Opens a watch. The stream ends when the server closes it. Opening is not repeated: the caller resumes anyway.

@@ -4,6 +4,7 @@
 //! the use cases use them directly. [`Context`] holds what they work with.
 
 pub mod advance;
+mod applications;
 mod approvals;
 pub mod channels;
 pub mod clock;
@@ -50,6 +51,7 @@ mod sealing;
 mod set_hook;
 mod set_limit;
 mod skip_wait;
+mod stage_workloads;
 mod start_deployment;
 mod start_draft;
 mod start_release;
@@ -58,6 +60,10 @@ mod sweep;
 mod wake;
 
 pub use abandon_release::abandon_release;
+pub use applications::{
+    ApplicationInstances, ApplicationView, application_clusters, application_instances, instance_links,
+    set_instance_links,
+};
 pub use approvals::{
     DecideApproval, LINK_KEY, LinkDecision, MakeLink, NewLink, PresentedLink, decide_approval,
     decide_by_link, make_link, open_link, reassign_approval,
@@ -84,6 +90,7 @@ pub use sealing::SEALING_KEY;
 pub use set_hook::{SetHook, delete_hook, get_hook, set_hook};
 pub use set_limit::set_limit;
 pub use skip_wait::{SkipWait, skip_wait};
+pub use stage_workloads::{StageWorkloads, stage_workloads};
 pub use start_deployment::{StartDeployment, StartFrom, start_deployment};
 pub use start_draft::start_draft;
 pub use start_release::{Admitted, StartRelease, start_release};

@@ -1,5 +1,6 @@
 //! One file a command, or a resource's commands.
 
+pub(crate) mod app;
 pub(crate) mod approvals;
 pub(crate) mod cluster;
 pub(crate) mod completions;
@@ -19,6 +20,7 @@ mod preview;
 pub(crate) mod proof;
 pub(crate) mod release;
 pub(crate) mod skip;
+pub(crate) mod stage;
 pub(crate) mod token;
 pub(crate) mod watch;
 pub(crate) mod whoami;
@@ -83,6 +85,9 @@ async fn client_command(session: &Session, command: Command) -> Result<ExitCode,
         Command::Resume(args) => deploy::control(session, args, "resume").await?,
         Command::Rollback(args) => deploy::rollback(session, args).await?,
         Command::Skip(args) => skip::run(session, args).await?,
+        Command::App(command) => app::run(session, command).await?,
+        Command::Instances(args) => app::list_instances(session, args).await?,
+        Command::Stage(command) => stage::run(session, command).await?,
         Command::Gates(args) => gates::run(session, args).await?,
         Command::History(args) => release::history(session, args).await?,
         Command::Lane(command) => lane::run(session, command).await?,

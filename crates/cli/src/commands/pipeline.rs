@@ -80,7 +80,8 @@ pub(crate) async fn run(session: &Session, command: PipelineCommand) -> Result<(
 }
 
 /// The file's text, and the name that problems are shown with.
-fn read(source: &Source) -> Result<(String, String), Failure> {
+/// The text of a file, and its name.
+pub(super) fn read(source: &Source) -> Result<(String, String), Failure> {
     let (name, bytes) = match source {
         Source::Stdin => {
             let mut bytes = Vec::new();

@@ -213,11 +213,27 @@ pub(crate) fn proof(evidence: &Value) -> Option<String> {
     Some(format!("{} {}{about}{times}{message}", text("type").unwrap_or("Event"), text("reason")?))
 }
 
-/// What proves what an event says, if it carries a proof.
-pub(crate) fn proof_of(event: &Event) -> Option<String> {
+/// The last lines of the log of the container that failed (X10), at most `most` of them, or why there are none.
+pub(crate) fn log_lines(evidence: &Value, most: usize) -> Vec<String> {
+    let Some(log) = evidence.get("log").filter(|log| log.is_object()) else { return Vec::new() };
+    let container = log["container"].as_str().unwrap_or("container");
+    if let Some(note) = log["note"].as_str() {
+        return vec![format!("log of {container}: {note}")];
+    }
+    let lines: Vec<&str> = log["lines"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    lines[lines.len().saturating_sub(most)..].iter().map(|line| format!("{container} │ {line}")).collect()
+}
+
+/// How many lines of a log are shown where it is one proof among others.
+pub(crate) const FEW: usize = 5;
+
+/// What proves what an event says, line by line; nothing if it carries no proof.
+pub(crate) fn proof_of(event: &Event) -> Vec<String> {
     match &event.what {
-        Happening::StageEnded { evidence: Some(evidence), .. } => proof(evidence),
-        _ => None,
+        Happening::StageEnded { evidence: Some(evidence), .. } => {
+            proof(evidence).into_iter().chain(log_lines(evidence, FEW)).collect()
+        }
+        _ => Vec::new(),
     }
 }
 
@@ -228,7 +244,7 @@ pub(crate) fn timeline(events: &[Event]) -> String {
     let mut text = String::new();
     for event in events {
         let _ = writeln!(text, "{}", line(event, first.at, width));
-        if let Some(proof) = proof_of(event) {
+        for proof in proof_of(event) {
             let _ = writeln!(text, "{:>8}  {:width$}  {}", "", "", proof.dimmed());
         }
     }
@@ -317,7 +333,7 @@ mod tests {
         let evidence = json!({ "pod": "web-1", "event": {
             "about": "Pod web-1", "component": "kubelet", "type": "Warning", "reason": "BackOff",
             "message": "Back-off restarting failed container\n", "count": 3,
-        } });
+        }, "log": { "container": "web", "lines": ["1", "2", "connecting", "4", "5", "panic: no database"] } });
         let happened = events(vec![
             (
                 None,
@@ -374,6 +390,11 @@ mod tests {
            +3.9s  prod #1 · Deploy  started (deploy-manifest)
            +5.2s  prod #1 · Deploy  failed: pod web-1: CrashLoopBackOff
                                     Warning BackOff on Pod web-1, 3 times: Back-off restarting failed container
+                                    web │ 2
+                                    web │ connecting
+                                    web │ 4
+                                    web │ 5
+                                    web │ panic: no database
            +6.5s  prod #1 · Check   not run
            +7.8s  prod #1           deployment ended: <Failed, PhaseFailed>
            +9.1s  prod #1           rollback started as attempt 2: stage `Deploy` failed

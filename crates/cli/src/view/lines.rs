@@ -11,7 +11,7 @@ use pilothouse_serve_api::api::{
 };
 
 use super::approvals;
-use super::describe::proof;
+use super::describe::{FEW, log_lines, proof};
 use super::gates::of_gate;
 use super::outputs;
 use super::time::elapsed;
@@ -273,13 +273,6 @@ fn of_stage(attempt: &str, stage: &StageView, now: Timestamp) -> Vec<Line> {
         (why, None) => why.unwrap_or_default().to_owned(),
     };
     let key = format!("{attempt}/{}", stage.name);
-    let proven = stage.evidence.as_ref().and_then(proof).map(|note| Line {
-        key: format!("{key}/proof"),
-        mark: Mark::Proof,
-        name: String::new(),
-        took: String::new(),
-        note,
-    });
     let notes = stage.notes.iter().enumerate().map(|(index, note)| Line {
         key: format!("{key}/note{index}"),
         mark: Mark::Proof,
@@ -288,6 +281,17 @@ fn of_stage(attempt: &str, stage: &StageView, now: Timestamp) -> Vec<Line> {
         note: note.clone(),
     });
     let notes: Vec<Line> = notes.collect();
+    let proofs = stage.evidence.iter().flat_map(|e| proof(e).into_iter().chain(log_lines(e, FEW)));
+    let proven: Vec<Line> = proofs
+        .enumerate()
+        .map(|(index, note)| Line {
+            key: format!("{key}/proof{index}"),
+            mark: Mark::Proof,
+            name: String::new(),
+            took: String::new(),
+            note,
+        })
+        .collect();
     let line = Line { key, mark, name: stage.name.clone(), took, note };
     std::iter::once(line).chain(proven).chain(notes).collect()
 }

@@ -67,7 +67,9 @@ fn news(events: &[Event], last: &mut u64) -> Vec<String> {
     let mut told = Vec::new();
     for event in events.iter().filter(|e| e.seq > *last) {
         told.push(format!("{:.0}  {}  {}", event.at, place(event), describe(event)));
-        told.extend(proof_of(event).map(|proof| format!("{:.0}  {}  {proof}", event.at, place(event))));
+        told.extend(
+            proof_of(event).into_iter().map(|proof| format!("{:.0}  {}  {proof}", event.at, place(event))),
+        );
     }
     *last = events.iter().map(|e| e.seq).max().unwrap_or(0).max(*last);
     told

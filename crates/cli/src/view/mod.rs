@@ -11,11 +11,13 @@ mod outputs;
 pub(crate) mod samples;
 mod time;
 mod waits;
+mod workloads;
 
 pub(crate) use approvals::{SHORT_HASH, facts};
-pub(crate) use describe::{shortened, timeline};
+pub(crate) use describe::{log_lines, proof, shortened, timeline};
 pub(crate) use gates::measured;
 pub(crate) use lines::{lines, outcome_in_words, said_by, state_in_words, whole};
 pub(crate) use live::LiveView;
 pub(crate) use time::{ago, elapsed};
 pub(crate) use waits::quoted;
+pub(crate) use workloads::{instances, workloads};

@@ -10,7 +10,10 @@ use super::pods::{self, Ground, PodVerdict};
 use super::progress::{self, Progress};
 use super::refused;
 use super::seen::{Seen, Workload};
+use super::start;
+use super::waiting::waiting_for;
 use crate::FIELD_MANAGER;
+use crate::container;
 use crate::evidence::{Evidence, FailureReason, PodEvent, time};
 use crate::object;
 
@@ -89,6 +92,14 @@ fn judge_one(seen: &Seen, workload: &Workload, options: &ObserveOptions, now: Ti
     let mut again: Option<Duration> = None;
     let mut waiting = None;
     let pods = if watched.object.kind == "Pod" { vec![live] } else { pods::of_new_version(workload, live) };
+    if let PodVerdict::Failed(reason, evidence) = start::evicted(&pods, &ground.with(&[])) {
+        let pod = pods.iter().find(|pod| evidence.pod.as_deref() == Some(object::name(pod)));
+        return failed(
+            reason,
+            evidence,
+            &pod.map(|p| seen.events(namespace, object::uid(p))).unwrap_or_default(),
+        );
+    }
     for pod in pods {
         let events = seen.events(namespace, object::uid(pod));
         match pods::judge(pod, &ground.with(&events)) {
@@ -97,7 +108,7 @@ fn judge_one(seen: &Seen, workload: &Workload, options: &ObserveOptions, now: Ti
             PodVerdict::Fine => {}
         }
         if waiting.is_none() {
-            waiting = pods::waiting_for(pod, workload, &events).map(|found| (found, events));
+            waiting = waiting_for(pod, workload, &events).map(|found| (found, events));
         }
     }
     let about = workload_events(seen, workload, live);
@@ -149,30 +160,44 @@ fn gave_up(
     let failure = match object.kind.as_str() {
         "Deployment" => FailureReason::ProgressDeadlineExceeded,
         "Job" => FailureReason::JobFailed,
+        "Pod" if reason == "Evicted" => FailureReason::Evicted,
         _ => FailureReason::PodCreation,
     };
+    if let Some(evidence) = last_end(workload, reason, message) {
+        return failed(failure, Box::new(evidence), about);
+    }
     let Some((shown, events)) = waiting else {
         return failed(failure, Box::new(Evidence::of_workload(object, reason, message)), about);
     };
     let detail = if shown.message.is_empty() { &shown.reason } else { &shown.message };
     let message = if message.is_empty() { detail.clone() } else { format!("{message} ({detail})") };
-    let mut evidence = Evidence { reason: reason.to_owned(), message, ..shown };
-    if object.kind == "Job" {
-        last_end(&mut evidence, workload);
-    }
+    let evidence = Evidence { reason: reason.to_owned(), message, ..shown };
     failed(failure, Box::new(evidence), &events)
 }
 
-/// The exit code of a Job's pod that ended.
-fn last_end(evidence: &mut Evidence, workload: &Workload) {
-    let pod = workload.pods.values().find(|pod| pod["metadata"]["name"].as_str() == evidence.pod.as_deref());
-    let statuses = pod.and_then(|pod| pod["status"]["containerStatuses"].as_array());
-    let ended = statuses.into_iter().flatten().find(|status| !status["state"]["terminated"].is_null());
-    if let Some(status) = ended {
-        evidence.container = status["name"].as_str().map(str::to_owned);
-        evidence.image = status["image"].as_str().map(str::to_owned);
-        evidence.exit_code = status["state"]["terminated"]["exitCode"].as_i64();
-    }
+/// The container of a Job or a Pod whose failure was the last, also in a pod that is on its way out: a Job deletes those that
+/// would be started again.
+fn last_end(workload: &Workload, reason: &str, message: &str) -> Option<Evidence> {
+    let object = &workload.watched.object;
+    let itself = workload.live.as_ref().filter(|_| object.kind == "Pod");
+    let pods = match object.kind.as_str() {
+        "Job" => workload.pods.values().chain(None),
+        "Pod" => workload.pods.values().chain(itself),
+        _ => return None,
+    };
+    let ends = pods.flat_map(|pod| container::of(pod).map(move |container| (pod, container)));
+    let failed = ends.filter(|(_, c)| c.ended()["exitCode"].as_i64().is_some_and(|code| code != 0));
+    let (pod, container) = failed.max_by_key(|(_, c)| time(&c.ended()["finishedAt"]))?;
+    let ended = container.ended();
+    let text = |key: &str| ended[key].as_str().map(str::trim).unwrap_or_default();
+    let why =
+        [text("reason"), text("message")].into_iter().filter(|text| !text.is_empty()).collect::<Vec<_>>();
+    let message = match (message, why.join(": ")) {
+        (message, why) if why.is_empty() => message.to_owned(),
+        ("", why) => why,
+        (message, why) => format!("{message} ({why})"),
+    };
+    Some(Evidence::of_pod(object, pod, reason, &message).of_container(&container))
 }
 
 fn failed(reason: FailureReason, mut evidence: Box<Evidence>, events: &[&Value]) -> Judged {
@@ -188,9 +213,13 @@ fn telling(reason: FailureReason, events: &[&Value]) -> Option<PodEvent> {
         FailureReason::CrashLoop | FailureReason::OutOfMemory => &["BackOff"],
         FailureReason::RunContainer => &["Failed", "BackOff", "FailedPostStartHook"],
         FailureReason::Unschedulable => &["FailedScheduling"],
-        FailureReason::QuotaExceeded | FailureReason::AdmissionDenied | FailureReason::PodCreation => {
-            &["FailedCreate"]
-        }
+        FailureReason::VolumeMount => &["FailedMount", "FailedAttachVolume"],
+        FailureReason::PodSandbox => &["FailedCreatePodSandBox"],
+        FailureReason::Evicted => &["Evicted"],
+        FailureReason::QuotaExceeded
+        | FailureReason::AdmissionDenied
+        | FailureReason::Forbidden
+        | FailureReason::PodCreation => &["FailedCreate"],
         FailureReason::ProgressDeadlineExceeded => {
             &["Unhealthy", "BackOff", "Failed", "FailedMount", "FailedScheduling"]
         }

@@ -144,3 +144,47 @@ fn events_that_may_not_be_read_stop_nothing() {
     assert!(seen.is_loaded());
     assert!(seen.take(Part::Pods(0), Change::Trouble(denied())).is_err());
 }
+
+#[test]
+fn a_job_that_failed_shows_the_container_that_failed_last() {
+    let object = ObjectRef::namespaced("batch/v1", "Job", "dev", "migrate");
+    let mut seen = Seen::default();
+    let index = seen.add(Watched { object, generation: 1 });
+    let live = json!({"metadata": {"name": "migrate", "uid": "j"}, "status": {"conditions": [
+        {"type": "FailureTarget", "status": "True", "reason": "BackoffLimitExceeded", "message": "Job has reached the specified backoff limit"}]}});
+    seen.take(Part::Workload(index), Change::All(vec![live])).unwrap();
+    let pod = |name: &str, code: i64, at: &str| {
+        json!({"metadata": {"name": name, "uid": name, "ownerReferences": [{"uid": "j"}], "deletionTimestamp": "2026-11-21T10:00:20Z"},
+            "spec": {"containers": [{"name": "main", "image": "shop/migrate:2"}]},
+            "status": {"phase": "Failed", "containerStatuses": [{"name": "main", "restartCount": 0, "state": {"terminated":
+                {"exitCode": code, "reason": "Error", "finishedAt": format!("2026-11-21T{at}Z")}}}]}})
+    };
+    let pods = vec![
+        pod("migrate-a", 1, "10:00:05"),
+        pod("migrate-b", 3, "10:00:15"),
+        pod("migrate-c", 0, "10:00:16"),
+    ];
+    seen.take(Part::Pods(index), Change::All(pods)).unwrap();
+    let Judged::Failed { reason, evidence } = judge(&seen, &options(), now()) else { panic!() };
+    assert_eq!(reason, FailureReason::JobFailed);
+    assert_eq!(
+        evidence.to_string(),
+        "Job dev/migrate: pod migrate-b, container main (shop/migrate:2): BackoffLimitExceeded, exit code 3: \
+         Job has reached the specified backoff limit (Error)"
+    );
+}
+
+#[test]
+fn an_init_container_that_runs_is_what_is_waited_for() {
+    let mut seen = seen(&[deployment("web", 1, 0)]);
+    let mut starting =
+        pod("web-set", json!({"name": "web", "state": {"waiting": {"reason": "PodInitializing"}}}));
+    starting["spec"] = json!({"initContainers": [{"name": "migrate", "image": "shop/migrate:2"}]});
+    starting["status"]["initContainerStatuses"] = json!([{"name": "migrate", "state": {"running": {}}}]);
+    seen.take(Part::Pods(0), Change::Set(starting)).unwrap();
+    let Judged::Progressing { waiting, .. } = judge(&seen, &options(), now()) else { panic!() };
+    assert_eq!(
+        waiting.unwrap().to_string(),
+        "Deployment dev/web: pod web-1, init container migrate (shop/migrate:2): PodInitializing: its init container runs"
+    );
+}

@@ -1,10 +1,14 @@
 //! Watches a rollout until it is decided (X10).
 
+mod containers;
 mod judge;
 mod pods;
 mod progress;
+mod pull;
 mod refused;
 mod seen;
+mod start;
+mod waiting;
 
 use std::time::Duration;
 
@@ -19,10 +23,13 @@ use crate::changes::{self, Source};
 use crate::cluster::Cluster;
 use crate::error::ClusterError;
 use crate::evidence::{Evidence, FailureReason};
-use crate::object::ObjectRef;
+use crate::logs;
+use crate::object::{self, ObjectRef};
 use crate::selector;
 use judge::Judged;
-use seen::{Part, Seen, Tagged};
+use progress::Progress;
+pub(crate) use progress::{is_workload, revisions};
+use seen::{Part, Seen, Tagged, Workload};
 
 /// A workload to watch.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,12 +51,21 @@ pub struct ObserveOptions {
     pub unschedulable_grace: Duration,
     /// How long a quota may refuse pods: a rolling update may free what it needs itself.
     pub quota_grace: Duration,
+    /// How long a container may lack its ConfigMap, its Secret or a volume that is to be found: others may make it a little later.
+    pub config_grace: Duration,
+    /// How long a pull may fail for a reason that may pass, if the second try does not decide earlier.
+    pub pull_grace: Duration,
+    /// How long a volume may take to be attached and mounted once that has failed: it may have to leave another node.
+    pub volume_grace: Duration,
     /// How often a container may end before that is a failure; at least 1.
     pub crashes: i64,
+    /// Whether the last lines of a container's log are read when it fails. They may hold what no record should.
+    pub logs: bool,
 }
 
 impl ObserveOptions {
-    /// Watches for `within`; bears 60 s without a node, 10 s without quota, and one crash.
+    /// Watches for `within`; bears 60 s without a node or network, 10 s without quota or configuration, 30 s of a pull that may
+    /// pass, 2 min without a volume, and one crash; reads logs.
     #[must_use]
     pub fn new(within: Duration, now: Timestamp) -> Self {
         Self {
@@ -57,7 +73,11 @@ impl ObserveOptions {
             now,
             unschedulable_grace: Duration::from_secs(60),
             quota_grace: Duration::from_secs(10),
+            config_grace: Duration::from_secs(10),
+            pull_grace: Duration::from_secs(30),
+            volume_grace: Duration::from_secs(120),
             crashes: 2,
+            logs: true,
         }
     }
 }
@@ -133,6 +153,7 @@ impl Cluster {
                 Some(Judged::Failed { reason, evidence }) => {
                     let until = *event_wait.get_or_insert_with(|| Instant::now() + EVENT_GRACE);
                     if evidence.event.is_some() || over || Instant::now() >= until {
+                        let evidence = self.with_log(&seen, reason, evidence, options).await;
                         return Ok(Rollout::Failed { reason, evidence });
                     }
                     wake = wake.min(until);
@@ -157,6 +178,26 @@ impl Cluster {
                 () = tokio::time::sleep_until(wake) => {}
             }
         }
+    }
+
+    /// The evidence with the last lines of the container that failed, where a log can tell why.
+    async fn with_log(
+        &self,
+        seen: &Seen,
+        reason: FailureReason,
+        mut evidence: Box<Evidence>,
+        options: &ObserveOptions,
+    ) -> Box<Evidence> {
+        if !options.logs || !tells_by_log(reason) {
+            return evidence;
+        }
+        let namespace = evidence.workload.namespace.clone().unwrap_or_default();
+        let pod = evidence.pod.as_deref().and_then(|name| seen.pod(&evidence.workload, name));
+        let source = pod.and_then(|pod| logs::source(pod, evidence.container.as_deref()));
+        if let (Some(pod), Some((container, previous))) = (evidence.pod.clone(), source) {
+            evidence.log = Some(self.log_tail(&namespace, &pod, &container, previous).await);
+        }
+        evidence
     }
 
     /// Opens the watches, as often as it takes until the end of the time.
@@ -239,6 +280,58 @@ impl Cluster {
         sources.push((Part::Pods(index), source(path, by_label)));
         Ok(sources)
     }
+}
+
+/// How a workload stands by its own status, in few words.
+pub(crate) fn progress_of(object: &ObjectRef, live: &Value) -> String {
+    match progress::of(&object.kind, live, 0) {
+        Progress::Unobserved => "waiting for its controller to see the change".to_owned(),
+        Progress::Waiting(summary) | Progress::Ready(summary) => summary,
+        Progress::Failed { reason, message } if message.is_empty() => reason,
+        Progress::Failed { reason, message } => format!("{reason}: {message}"),
+    }
+}
+
+/// What belongs to a workload, read once.
+pub(crate) struct Members(Workload);
+
+impl Members {
+    /// The revisions and pods that the workload's selector selects.
+    pub(crate) fn new(watched: Watched, revisions: Vec<Value>, pods: Vec<Value>) -> Self {
+        let by_uid = |all: Vec<Value>| all.into_iter().map(|o| (object::uid(&o).to_owned(), o)).collect();
+        Self(Workload { watched, live: None, revisions: by_uid(revisions), pods: by_uid(pods) })
+    }
+
+    /// The pods that are the workload's own; another may have the same labels.
+    pub(crate) fn owned(&self, live: &Value) -> Vec<&Value> {
+        pods::owned(&self.0, live)
+    }
+
+    /// The pods of its newest version, those on their way out left aside.
+    pub(crate) fn newest(&self, live: &Value) -> Vec<&Value> {
+        match self.0.watched.object.kind.as_str() {
+            "Pod" => self.0.pods.values().collect(),
+            _ => pods::of_new_version(&self.0, live),
+        }
+    }
+
+    /// The ReplicaSet of a Deployment's newest version, which makes its pods.
+    pub(crate) fn newest_revision(&self, live: &Value) -> Option<&Value> {
+        pods::newest_replica_set(&self.0, live).filter(|_| self.0.watched.object.kind == "Deployment")
+    }
+}
+
+/// Whether a container may have said itself why that happened.
+fn tells_by_log(reason: FailureReason) -> bool {
+    matches!(
+        reason,
+        FailureReason::CrashLoop
+            | FailureReason::OutOfMemory
+            | FailureReason::RunContainer
+            | FailureReason::ProgressDeadlineExceeded
+            | FailureReason::JobFailed
+            | FailureReason::PodCreation
+    )
 }
 
 /// Why watching could not begin.

@@ -1,4 +1,4 @@
-//! Which pods are of the new version, and what is wrong with one.
+//! Which pods are of the new version, and whether one of them will become ready.
 
 use std::time::Duration;
 
@@ -7,7 +7,9 @@ use serde_json::Value;
 
 use super::ObserveOptions;
 use super::seen::Workload;
-use crate::evidence::{Evidence, FailureReason, time};
+use super::{containers, start};
+use crate::container;
+use crate::evidence::{Evidence, FailureReason, PodEvent};
 use crate::object;
 
 /// What is to be said of one pod.
@@ -19,6 +21,17 @@ pub(super) enum PodVerdict {
     Suspect(Duration),
     /// It will not become ready by itself.
     Failed(FailureReason, Box<Evidence>),
+}
+
+/// The pods of a workload, of all its versions.
+pub(super) fn owned<'a>(workload: &'a Workload, live: &Value) -> Vec<&'a Value> {
+    let owner = object::uid(live);
+    let kind = workload.watched.object.kind.as_str();
+    let sets =
+        workload.revisions.values().filter(|set| kind == "Deployment" && object::is_owned_by(set, owner));
+    let owners: Vec<&str> = sets.map(object::uid).chain([owner]).collect();
+    let is_own = |pod: &&Value| kind == "Pod" || owners.iter().any(|owner| object::is_owned_by(pod, owner));
+    workload.pods.values().filter(is_own).collect()
 }
 
 /// The pods that the newest specification made, those on their way out left aside.
@@ -85,6 +98,23 @@ pub(super) struct Context<'a, 'e> {
     pub(super) events: &'e [&'a Value],
 }
 
+impl Context<'_, '_> {
+    /// The warnings of these reasons since we changed the workload, the most recent last.
+    pub(super) fn warnings<'s>(
+        &'s self,
+        reasons: &'s [&'s str],
+    ) -> impl DoubleEndedIterator<Item = PodEvent> + 's {
+        let of = |event: &&Value| event["reason"].as_str().is_some_and(|reason| reasons.contains(&reason));
+        let since = |event: &PodEvent| self.began.is_none() || event.last >= self.began;
+        self.events.iter().copied().filter(of).map(PodEvent::of).filter(since)
+    }
+
+    /// Since when that is so: from the first of those warnings, or our change if that came later; `None` without one.
+    pub(super) fn since(&self, reasons: &[&str]) -> Option<Timestamp> {
+        self.warnings(reasons).map(|event| event.first.max(self.began)).min().flatten()
+    }
+}
+
 impl<'a> std::ops::Deref for Context<'a, '_> {
     type Target = Ground<'a>;
 
@@ -93,143 +123,17 @@ impl<'a> std::ops::Deref for Context<'a, '_> {
     }
 }
 
-/// Judges one pod.
+/// Judges one pod: its containers in the order in which they start, then the pod itself.
 pub(super) fn judge(pod: &Value, context: &Context<'_, '_>) -> PodVerdict {
-    for (specs, statuses) in
-        [("initContainers", "initContainerStatuses"), ("containers", "containerStatuses")]
-    {
-        for status in pod["status"][statuses].as_array().into_iter().flatten() {
-            if let Some((reason, state, message)) = container_failure(pod, status, context) {
-                if let Some(left) = until_back_off(reason, status, context) {
-                    return PodVerdict::Suspect(left);
-                }
-                let mut evidence = Evidence::of_pod(&context.workload.watched.object, pod, state, message);
-                describe_container(&mut evidence, &pod["spec"][specs], status);
-                return PodVerdict::Failed(reason, Box::new(evidence));
-            }
+    for container in container::of(pod) {
+        let Some(found) = containers::judge(pod, &container, context) else { continue };
+        if let Some(left) = found.left {
+            return PodVerdict::Suspect(left);
         }
+        let evidence = Evidence::of_pod(&context.workload.watched.object, pod, &found.state, &found.message);
+        return PodVerdict::Failed(found.reason, Box::new(evidence.of_container(&container)));
     }
-    unschedulable(pod, context)
-}
-
-/// How long the kubelet may still take to say `CrashLoopBackOff` of a container that has just ended: it is the name that
-/// people look for, and its event comes with it. The event comes by a watch of its own, so that the state may be seen first.
-fn until_back_off(reason: FailureReason, status: &Value, context: &Context<'_, '_>) -> Option<Duration> {
-    if reason != FailureReason::CrashLoop {
-        return None;
-    }
-    if let Some(ended) = time(&status["state"]["terminated"]["finishedAt"]) {
-        return remaining(Some(ended), Duration::from_secs(2), context.now);
-    }
-    let ended = time(&status["lastState"]["terminated"]["finishedAt"])?;
-    let told = context.events.iter().any(|event| event["reason"] == "BackOff");
-    if told { None } else { remaining(Some(ended), Duration::from_secs(3), context.now) }
-}
-
-/// Reason, name of the state, and message, if the container's state is a failure.
-fn container_failure<'a>(
-    pod: &Value,
-    status: &'a Value,
-    context: &Context<'_, '_>,
-) -> Option<(FailureReason, &'a str, &'a str)> {
-    let waiting = &status["state"]["waiting"];
-    let state = waiting["reason"].as_str().unwrap_or_default();
-    let message = waiting["message"].as_str().unwrap_or_default();
-    let young = context.began.is_none_or(|began| time(&pod["metadata"]["creationTimestamp"]) >= Some(began));
-    let fresh = young || events_since(context) > 0;
-    match state {
-        "CrashLoopBackOff" | "" | "ContainerCreating" | "PodInitializing" => crash(status, young, context),
-        // Once may be a passing trouble of the registry; the kubelet tries again at once.
-        "ErrImagePull" | "RegistryUnavailable" if events_since(context) < 2 => None,
-        _ if !fresh => None,
-        "ImagePullBackOff"
-        | "ErrImagePull"
-        | "RegistryUnavailable"
-        | "ErrImageNeverPull"
-        | "ImageInspectError"
-        | "SignatureValidationFailed" => Some((FailureReason::ImagePull, state, message)),
-        "InvalidImageName" => Some((FailureReason::InvalidImage, state, message)),
-        "CreateContainerConfigError" => Some((FailureReason::ContainerConfig, state, message)),
-        "RunContainerError"
-        | "CreateContainerError"
-        | "StartError"
-        | "PreStartHookError"
-        | "PostStartHookError" => Some((FailureReason::RunContainer, state, message)),
-        _ => None,
-    }
-}
-
-/// How often the kubelet warned about the pod since we changed the workload.
-fn events_since(context: &Context<'_, '_>) -> i64 {
-    context
-        .events
-        .iter()
-        .map(|event| crate::evidence::PodEvent::of(event))
-        .filter(|event| event.reason == "Failed" && (context.began.is_none() || event.last >= context.began))
-        .map(|event| event.count)
-        .max()
-        .unwrap_or(0)
-}
-
-/// A container that ended too often. Jobs count the ends of their pods themselves.
-fn crash<'a>(
-    status: &'a Value,
-    young: bool,
-    context: &Context<'_, '_>,
-) -> Option<(FailureReason, &'a str, &'a str)> {
-    if context.workload.watched.object.kind == "Job" {
-        return None;
-    }
-    let waiting = &status["state"]["waiting"];
-    let backing_off = waiting["reason"] == "CrashLoopBackOff";
-    let ended = match &status["state"]["terminated"] {
-        Value::Null if backing_off => &status["lastState"]["terminated"],
-        ended => ended,
-    };
-    let failed = backing_off || ended["exitCode"].as_i64().is_some_and(|code| code != 0);
-    let ends = status["restartCount"].as_i64().unwrap_or(0) + 1;
-    let fresh = young || time(&ended["finishedAt"]) >= context.began;
-    if !failed || !fresh || ends < context.options.crashes {
-        return None;
-    }
-    let why = ended["reason"].as_str().unwrap_or_default();
-    let last_words = ended["message"].as_str().filter(|words| !words.trim().is_empty());
-    let message = last_words.or(waiting["message"].as_str()).unwrap_or_default();
-    match why {
-        "OOMKilled" => Some((FailureReason::OutOfMemory, why, message)),
-        "StartError" | "ContainerCannotRun" => Some((FailureReason::RunContainer, why, message)),
-        _ if backing_off => Some((FailureReason::CrashLoop, "CrashLoopBackOff", message)),
-        _ => Some((FailureReason::CrashLoop, why, message)),
-    }
-}
-
-fn describe_container(evidence: &mut Evidence, specs: &Value, status: &Value) {
-    let name = status["name"].as_str();
-    let spec = specs.as_array().into_iter().flatten().find(|spec| spec["name"].as_str() == name);
-    evidence.container = name.map(str::to_owned);
-    evidence.image =
-        spec.and_then(|spec| spec["image"].as_str()).or(status["image"].as_str()).map(str::to_owned);
-    evidence.restarts = status["restartCount"].as_i64();
-    let code = |state: &str| status[state]["terminated"]["exitCode"].as_i64();
-    evidence.exit_code = code("state").or_else(|| code("lastState"));
-}
-
-fn unschedulable(pod: &Value, context: &Context<'_, '_>) -> PodVerdict {
-    let condition = object::condition(pod, "PodScheduled");
-    let Some(condition) = condition.filter(|c| c["status"] == "False" && c["reason"] == "Unschedulable")
-    else {
-        return PodVerdict::Fine;
-    };
-    let since =
-        time(&condition["lastTransitionTime"]).or_else(|| time(&pod["metadata"]["creationTimestamp"]));
-    match remaining(since, context.options.unschedulable_grace, context.now) {
-        Some(left) => PodVerdict::Suspect(left),
-        None => {
-            let message = condition["message"].as_str().unwrap_or_default();
-            let evidence = Evidence::of_pod(&context.workload.watched.object, pod, "Unschedulable", message);
-            PodVerdict::Failed(FailureReason::Unschedulable, Box::new(evidence))
-        }
-    }
+    start::judge(pod, context)
 }
 
 /// What is left of a grace time that began at `since`; `None` when it is over. An unknown begin is now.
@@ -239,36 +143,6 @@ pub(super) fn remaining(since: Option<Timestamp>, grace: Duration, now: Timestam
         Duration::try_from(now.duration_since(since)).unwrap_or(Duration::ZERO)
     });
     grace.checked_sub(passed).filter(|left| !left.is_zero())
-}
-
-/// What a pod that is not ready waits for, in few words; `None` when it is ready.
-pub(super) fn waiting_for(pod: &Value, workload: &Workload, events: &[&Value]) -> Option<Evidence> {
-    if object::condition(pod, "Ready").is_some_and(|c| c["status"] == "True") {
-        return None;
-    }
-    let of = |reason: &str, message: &str| Evidence::of_pod(&workload.watched.object, pod, reason, message);
-    for (specs, statuses) in
-        [("initContainers", "initContainerStatuses"), ("containers", "containerStatuses")]
-    {
-        for status in pod["status"][statuses].as_array().into_iter().flatten() {
-            let waiting = &status["state"]["waiting"];
-            if let Some(reason) = waiting["reason"].as_str() {
-                let mut evidence = of(reason, waiting["message"].as_str().unwrap_or_default());
-                describe_container(&mut evidence, &pod["spec"][specs], status);
-                return Some(evidence);
-            }
-        }
-    }
-    let unhealthy = events.iter().rev().find(|event| event["reason"] == "Unhealthy");
-    if let Some(event) = unhealthy {
-        return Some(of("not ready", event["message"].as_str().unwrap_or_default()));
-    }
-    let scheduled = object::condition(pod, "PodScheduled").filter(|c| c["status"] == "False");
-    if let Some(condition) = scheduled {
-        let text = |key: &str| condition[key].as_str().unwrap_or_default();
-        return Some(of(text("reason"), text("message")));
-    }
-    Some(of(if pod["status"]["phase"] == "Running" { "not ready" } else { "starting" }, ""))
 }
 
 #[cfg(test)]

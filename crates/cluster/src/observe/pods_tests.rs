@@ -37,8 +37,8 @@ fn waiting(reason: &str) -> Value {
 }
 
 fn failed_event(count: i64) -> Value {
-    json!({"type": "Warning", "reason": "Failed", "message": "not found", "count": count,
-        "involvedObject": {"kind": "Pod", "uid": "p1"}, "lastTimestamp": "2026-11-21T10:00:05Z"})
+    json!({"type": "Warning", "reason": "Failed", "message": "Error: ErrImagePull", "count": count, "involvedObject":
+        {"kind": "Pod", "uid": "p1"}, "firstTimestamp": "2026-11-21T10:00:05Z", "lastTimestamp": "2026-11-21T10:00:05Z"})
 }
 
 fn verdict(kind: &str, pod: &Value, events: &[Value], began: &str, now: &str) -> PodVerdict {
@@ -63,9 +63,8 @@ fn reason(verdict: PodVerdict) -> Option<FailureReason> {
 #[test]
 fn each_state_that_cannot_end_well_has_its_reason() {
     for (state, expected) in [
-        ("ImagePullBackOff", Some(FailureReason::ImagePull)),
+        ("ErrImageNeverPull", Some(FailureReason::ImagePull)),
         ("InvalidImageName", Some(FailureReason::InvalidImage)),
-        ("CreateContainerConfigError", Some(FailureReason::ContainerConfig)),
         ("RunContainerError", Some(FailureReason::RunContainer)),
         ("ContainerCreating", None),
         ("PodInitializing", None),
@@ -87,7 +86,8 @@ fn a_pull_that_failed_twice_is_a_failure_before_the_back_off() {
 
 #[test]
 fn evidence_names_pod_node_container_and_image() {
-    let verdict = verdict("Deployment", &pod(waiting("ImagePullBackOff")), &[], "10:00:00", "10:00:06");
+    let verdict =
+        verdict("Deployment", &pod(waiting("ImagePullBackOff")), &[failed_event(2)], "10:00:00", "10:00:06");
     let PodVerdict::Failed(_, evidence) = verdict else { panic!() };
     assert_eq!(evidence.pod.as_deref(), Some("web-1"));
     assert_eq!(evidence.node.as_deref(), Some("node-a"));
@@ -96,6 +96,167 @@ fn evidence_names_pod_node_container_and_image() {
     assert_eq!(
         (evidence.reason.as_str(), evidence.message.as_str()),
         ("ImagePullBackOff", "ImagePullBackOff it is")
+    );
+}
+
+#[test]
+fn what_the_registry_denies_fails_at_the_first_back_off_and_what_may_pass_gets_a_second_try() {
+    let pulling = |message: &str| {
+        pod(json!({"name": "web", "state": {"waiting": {"reason": "ImagePullBackOff", "message": message}}}))
+    };
+    let at = |message: &str, events: &[Value], now: &str| {
+        verdict("Deployment", &pulling(message), events, "10:00:00", now)
+    };
+    let once = [failed_event(1)];
+    for last in [
+        "Back-off pulling image \"web:9\": ErrImagePull: failed to resolve reference: registry.local/web:9: not found",
+        "ErrImagePull: pull access denied, repository does not exist or may require authorization",
+        "ErrImagePull: no match for platform in manifest",
+    ] {
+        assert_eq!(reason(at(last, &once, "10:00:06")), Some(FailureReason::ImagePull), "{last}");
+    }
+    let passing = "ErrImagePull: dial tcp: lookup registry.local: i/o timeout";
+    assert_eq!(at(passing, &once, "10:00:15"), PodVerdict::Suspect(Duration::from_secs(20)));
+    assert_eq!(reason(at(passing, &[failed_event(2)], "10:00:15")), Some(FailureReason::ImagePull));
+    assert_eq!(reason(at(passing, &once, "10:00:35")), Some(FailureReason::ImagePull));
+    // A cluster need not tell events: then the back-off has to do.
+    assert_eq!(reason(at(passing, &[], "10:00:06")), Some(FailureReason::ImagePull));
+}
+
+#[test]
+fn a_missing_config_map_or_secret_is_waited_for_a_little() {
+    let pod = pod(waiting("CreateContainerConfigError"));
+    let soon = verdict("Deployment", &pod, &[failed_event(1)], "10:00:00", "10:00:09");
+    assert_eq!(soon, PodVerdict::Suspect(Duration::from_secs(6)));
+    let late = verdict("Deployment", &pod, &[failed_event(1)], "10:00:00", "10:00:15");
+    assert_eq!(reason(late), Some(FailureReason::ContainerConfig));
+    let untold = verdict("Deployment", &pod, &[], "10:00:00", "10:00:10");
+    assert_eq!(reason(untold), Some(FailureReason::ContainerConfig));
+}
+
+/// A warning about the pod, first told at 10:00:05.
+fn warning(what: &str, message: &str) -> Value {
+    json!({"type": "Warning", "reason": what, "message": message, "count": 1, "involvedObject": {"kind": "Pod", "uid": "p1"},
+        "firstTimestamp": "2026-11-21T10:00:05Z", "lastTimestamp": "2026-11-21T10:00:06Z"})
+}
+
+#[test]
+fn a_volume_that_does_not_come_fails_soon_if_it_is_missing_and_late_if_it_may_come() {
+    let at = |event: &Value, now: &str| {
+        verdict(
+            "Deployment",
+            &pod(waiting("ContainerCreating")),
+            std::slice::from_ref(event),
+            "10:00:00",
+            now,
+        )
+    };
+    let missing =
+        warning("FailedMount", "MountVolume.SetUp failed for volume \"tls\" : secret \"web-tls\" not found");
+    assert_eq!(at(&missing, "10:00:06"), PodVerdict::Suspect(Duration::from_secs(9)));
+    let PodVerdict::Failed(reason_, evidence) = at(&missing, "10:00:15") else { panic!() };
+    assert_eq!(reason_, FailureReason::VolumeMount);
+    assert_eq!(
+        evidence.to_string(),
+        "Deployment dev/web: pod web-1: FailedMount: MountVolume.SetUp failed for volume \"tls\" : secret \"web-tls\" not found"
+    );
+    let held = warning(
+        "FailedAttachVolume",
+        "Multi-Attach error for volume \"pvc-1\" Volume is already used by pod(s) web-0",
+    );
+    assert_eq!(reason(at(&held, "10:01:00")), None);
+    assert_eq!(reason(at(&held, "10:02:05")), Some(FailureReason::VolumeMount));
+    // Once a container has run, the volumes are there.
+    let running = pod(json!({"name": "web", "state": {"running": {}}}));
+    assert_eq!(verdict("Deployment", &running, &[missing], "10:00:00", "10:09:00"), PodVerdict::Fine);
+}
+
+#[test]
+fn a_pod_without_a_network_fails_after_the_grace_time() {
+    let event = [warning(
+        "FailedCreatePodSandBox",
+        "Failed to create pod sandbox: plugin type=\"calico\" failed (add)",
+    )];
+    let at = |now: &str| verdict("Deployment", &pod(waiting("ContainerCreating")), &event, "10:00:00", now);
+    assert_eq!(reason(at("10:00:30")), None);
+    assert_eq!(reason(at("10:01:05")), Some(FailureReason::PodSandbox));
+}
+
+/// A pod whose first container is `proxy`, an init container of that restart policy, and crashes.
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "values that are built for one call read better without borrows"
+)]
+fn starting_with(policy: Value) -> Value {
+    let mut crashing = crashed(1, "Error", 2);
+    crashing["name"] = json!("proxy");
+    let mut pod = pod(json!({"name": "web", "state": {"waiting": {"reason": "PodInitializing"}}}));
+    pod["spec"]["initContainers"] =
+        json!([{"name": "proxy", "image": "mesh/proxy:1", "restartPolicy": policy}]);
+    pod["status"]["initContainerStatuses"] = json!([crashing]);
+    pod
+}
+
+#[test]
+fn init_containers_and_sidecars_fail_under_their_own_names() {
+    let told = [back_off_event()];
+    for (policy, shown) in [(Value::Null, "init container proxy"), (json!("Always"), "sidecar proxy")] {
+        let verdict = verdict("Deployment", &starting_with(policy), &told, "10:00:00", "10:00:11");
+        let PodVerdict::Failed(FailureReason::CrashLoop, evidence) = verdict else { panic!("{verdict:?}") };
+        assert_eq!(
+            evidence.to_string(),
+            format!(
+                "Deployment dev/web: pod web-1, {shown} (mesh/proxy:1): CrashLoopBackOff, exit code 2, 1 restart: no database"
+            )
+        );
+    }
+    // A Job counts the ends of its containers, but not those of a sidecar: nothing would ever end it.
+    let job = |policy| reason(verdict("Job", &starting_with(policy), &told, "10:00:00", "10:00:11"));
+    assert_eq!((job(Value::Null), job(json!("Always"))), (None, Some(FailureReason::CrashLoop)));
+}
+
+#[test]
+fn a_container_that_a_probe_killed_says_what_the_probe_said() {
+    let mut crashed = crashed(1, "Error", 137);
+    crashed["lastState"]["terminated"]["message"] = Value::Null;
+    let told = [
+        back_off_event(),
+        warning("Unhealthy", "Liveness probe failed: HTTP probe failed with statuscode: 500"),
+    ];
+    let verdict = verdict("Deployment", &pod(crashed), &told, "10:00:00", "10:00:11");
+    let PodVerdict::Failed(_, evidence) = verdict else { panic!("{verdict:?}") };
+    assert_eq!(evidence.message, "Liveness probe failed: HTTP probe failed with statuscode: 500");
+}
+
+#[test]
+fn a_container_that_cannot_be_started_is_told_from_one_that_crashes() {
+    let told = [back_off_event()];
+    let found =
+        reason(verdict("Deployment", &pod(crashed(1, "StartError", 128)), &told, "10:00:00", "10:00:11"));
+    assert_eq!(found, Some(FailureReason::RunContainer));
+}
+
+#[test]
+fn two_evicted_pods_are_a_failure_and_one_is_not() {
+    let out = |name: &str, created: &str| {
+        json!({"metadata": {"name": name, "creationTimestamp": format!("2026-11-21T{created}Z")},
+        "status": {"phase": "Failed", "reason": "Evicted", "message": "Pod ephemeral local storage usage exceeds the total limit of containers 1Gi."}})
+    };
+    let workload = workload("Deployment");
+    let options = ObserveOptions::new(Duration::from_secs(25), at("10:00:30"));
+    let ground =
+        Ground { workload: &workload, began: Some(at("10:00:00")), now: at("10:00:30"), options: &options };
+    let judged = |pods: &[Value]| start::evicted(&pods.iter().collect::<Vec<_>>(), &ground.with(&[]));
+    assert_eq!(judged(&[out("a", "10:00:01")]), PodVerdict::Fine);
+    assert_eq!(judged(&[out("a", "10:00:01"), out("b", "09:00:00")]), PodVerdict::Fine);
+    let PodVerdict::Failed(FailureReason::Evicted, evidence) =
+        judged(&[out("a", "10:00:01"), out("b", "10:00:02")])
+    else {
+        panic!()
+    };
+    assert!(
+        evidence.to_string().starts_with("Deployment dev/web: pod a: Evicted: Pod ephemeral"),
+        "{evidence}"
     );
 }
 

@@ -18,7 +18,7 @@ pub(super) enum Progress {
 }
 
 /// Whether the kind has pods whose start can be watched.
-pub(super) fn is_workload(object: &ObjectRef) -> bool {
+pub(crate) fn is_workload(object: &ObjectRef) -> bool {
     match object.group() {
         "apps" => matches!(object.kind.as_str(), "Deployment" | "StatefulSet" | "DaemonSet" | "ReplicaSet"),
         "batch" => object.kind == "Job",
@@ -28,7 +28,7 @@ pub(super) fn is_workload(object: &ObjectRef) -> bool {
 }
 
 /// The kind that tells which pods of a workload are new; the others tell it in their status.
-pub(super) fn revisions(kind: &str) -> Option<(&'static str, &'static str)> {
+pub(crate) fn revisions(kind: &str) -> Option<(&'static str, &'static str)> {
     match kind {
         "Deployment" => Some(("apps/v1", "ReplicaSet")),
         "DaemonSet" => Some(("apps/v1", "ControllerRevision")),

@@ -14,7 +14,8 @@ pub(super) fn judge(live: &Value, context: &Context<'_, '_>) -> PodVerdict {
             let failure = newest.and_then(|set| object::condition(set, "ReplicaFailure"));
             let Some(failure) = failure.filter(|c| c["status"] == "True") else { return PodVerdict::Fine };
             let message = failure["message"].as_str().unwrap_or_default().to_owned();
-            (time(&failure["lastTransitionTime"]), message)
+            // The ReplicaSet may be older than our change, and have been refused its pods before.
+            (time(&failure["lastTransitionTime"]).max(context.began), message)
         }
         _ => {
             let failed = context.events.iter().rev().map(|event| PodEvent::of(event)).find(|event| {
@@ -25,7 +26,8 @@ pub(super) fn judge(live: &Value, context: &Context<'_, '_>) -> PodVerdict {
         }
     };
     let reason = reason(&message);
-    if reason == FailureReason::QuotaExceeded
+    // A rolling update may free the quota itself; a webhook or the server may be away for a moment.
+    if matches!(reason, FailureReason::QuotaExceeded | FailureReason::PodCreation)
         && let Some(left) = pods::remaining(since, context.options.quota_grace, context.now)
     {
         return PodVerdict::Suspect(left);
@@ -35,12 +37,16 @@ pub(super) fn judge(live: &Value, context: &Context<'_, '_>) -> PodVerdict {
 }
 
 fn reason(message: &str) -> FailureReason {
-    if message.contains("exceeded quota") {
+    let says = |words: &[&str]| words.iter().any(|words| message.contains(words));
+    if says(&["exceeded quota", "failed quota"]) {
         FailureReason::QuotaExceeded
-    } else if ["denied the request", "violates PodSecurity", "is forbidden", "admission"]
-        .iter()
-        .any(|w| message.contains(w))
+    } else if says(&["is forbidden: User "]) {
+        FailureReason::Forbidden
+    } else if says(&["failed calling webhook", "failed to call webhook", "error looking up service account"])
     {
+        // The webhook does not answer, or the account may be made a moment later.
+        FailureReason::PodCreation
+    } else if says(&["denied the request", "violates PodSecurity", "is forbidden", "admission"]) {
         FailureReason::AdmissionDenied
     } else {
         FailureReason::PodCreation
@@ -64,5 +70,13 @@ mod tests {
             FailureReason::AdmissionDenied
         );
         assert_eq!(reason("Internal error occurred: etcd"), FailureReason::PodCreation);
+        let unlimited = "pods \"web-1\" is forbidden: failed quota: compute: must specify limits.cpu";
+        assert_eq!(reason(unlimited), FailureReason::QuotaExceeded);
+        let account = "pods \"web-1\" is forbidden: error looking up service account dev/web: serviceaccount \"web\" not found";
+        assert_eq!(reason(account), FailureReason::PodCreation);
+        let rbac = "pods is forbidden: User \"system:serviceaccount:kube-system:replicaset-controller\" cannot create resource \"pods\"";
+        assert_eq!(reason(rbac), FailureReason::Forbidden);
+        let away = "Internal error occurred: failed calling webhook \"p.example\": admission took too long";
+        assert_eq!(reason(away), FailureReason::PodCreation);
     }
 }

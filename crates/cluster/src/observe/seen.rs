@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::Watched;
 use crate::changes::Change;
 use crate::error::ClusterError;
-use crate::object;
+use crate::object::{self, ObjectRef};
 
 /// A change, with what it is a change of.
 pub(super) type Tagged = Pin<Box<dyn Stream<Item = (Part, Change)> + Send>>;
@@ -65,6 +65,13 @@ impl Seen {
     pub(super) fn trouble(&mut self) -> Option<ClusterError> {
         let part = self.troubles.keys().next()?.clone();
         self.troubles.remove(&part)
+    }
+
+    /// A pod of a watched workload, or one that is watched itself.
+    pub(super) fn pod(&self, workload: &ObjectRef, name: &str) -> Option<&Value> {
+        let workload = self.workloads.iter().find(|w| w.watched.object == *workload)?;
+        let itself = workload.live.as_ref().filter(|_| workload.watched.object.kind == "Pod");
+        workload.pods.values().chain(itself).find(|pod| object::name(pod) == name)
     }
 
     /// Warnings about the object with that uid, those of the most recent occurrence last.

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use pilothouse_cluster::{FailureReason, Rollout};
+use pilothouse_cluster::{FailureReason, ReportOptions, Rollout};
 use pilothouse_sim_cluster::{Behaviour, ImageRule};
 use tokio::time::Instant;
 
@@ -69,10 +69,18 @@ async fn a_crash_is_told_within_seconds_with_its_event() {
     assert_eq!((event.component.as_str(), event.reason.as_str()), ("kubelet", "BackOff"));
     assert!(rollout.summary().contains("no database"), "{}", rollout.summary());
     assert!(elapsed < LIMIT, "{elapsed:?}");
+    let log = evidence.log.as_ref().expect("its log is kept");
+    assert_eq!((log.container.as_str(), log.note.as_deref()), ("web", None));
+    assert_eq!(log.lines.last().map(String::as_str), Some("no database"));
     // The previous version still serves, and the events can be listed.
     assert!(scene.cluster.instances(&web()).await.unwrap().iter().filter(|i| i.ready).count() >= 1);
-    let events = scene.cluster.events(&web()).await.unwrap();
-    assert!(events.iter().any(|e| e.reason == "BackOff"));
+    let report = scene.cluster.report(&web(), &ReportOptions::default()).await.unwrap().unwrap();
+    assert!(report.events.iter().any(|e| e.reason == "BackOff" && e.component == "kubelet"));
+    let broken = &report.instances[0];
+    assert_eq!((broken.newest, broken.status.as_str()), (Some(true), "CrashLoopBackOff"));
+    assert!(broken.restarts > 0 && broken.containers[0].digest.is_some(), "{broken:?}");
+    assert!(report.instances.iter().any(|i| i.newest == Some(false) && i.ready));
+    assert_eq!((report.replicas.wanted, report.left_out.len()), (2, 0));
 }
 
 #[tokio::test(start_paused = true)]

@@ -50,6 +50,10 @@ pub struct EnvironmentSpec {
     /// How long a deployment there may stay paused or interrupted before it is stopped; `30d` when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pause_timeout: Option<Span>,
+    /// Whether the last lines of a container that failed are kept with the stage as evidence (X10); `true` when absent. What looks like a
+    /// secret is masked in them, but a log may hold others.
+    #[serde(default = "yes", skip_serializing_if = "is_true")]
+    pub capture_logs: bool,
     /// What must hold before the first stage and after the last (A34-A38).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gates: Option<Gates>,

@@ -11,6 +11,7 @@ use pilothouse_store::Versioned;
 use super::end::end_run;
 use super::together::ended_by;
 use super::{Loaded, StageInput, StageNext};
+use crate::stage_workloads::keep_evidence;
 use crate::{Context, OperationError};
 
 /// How long a stage may take to say what it leaves behind, before what was seen last has to do.
@@ -125,6 +126,7 @@ pub(super) async fn end_canceled(
         }
         Err(_) => cancel.blind(&run.record),
     };
+    keep_evidence(&stage).await;
     end_run(context, run, status, None, &cancel.by).await?;
     Ok(StageNext::Ended)
 }

@@ -10,6 +10,7 @@ use super::end::{end_run, not_allowed, told_again};
 use super::wait::seconds_left;
 use super::{Loaded, StageInput, StageNext};
 use crate::load::SYSTEM;
+use crate::stage_workloads::keep_evidence;
 use crate::stages::Observed;
 use crate::{Context, OperationError};
 
@@ -58,10 +59,12 @@ pub async fn observe(context: &Context, input: &StageInput) -> Result<StageNext,
         };
         match observed {
             Observed::Ended(end) => {
+                keep_evidence(&stage).await;
                 end_run(context, run, end.status, Some(end.output), SYSTEM).await?;
                 return Ok(StageNext::Ended);
             }
             Observed::Pending { progress, evidence } if run.record.deadline <= context.now() => {
+                keep_evidence(&stage).await;
                 let reason = format!("it took longer than its timeout; last seen: {progress}");
                 end_run(context, run, StageStatus::Failed { reason, evidence }, None, SYSTEM).await?;
                 return Ok(StageNext::Ended);

@@ -99,7 +99,10 @@ pub(super) async fn watch(
     workloads: &[Watched],
     within: Span,
 ) -> Result<Rollout, OperationError> {
-    let options = ObserveOptions::new(within.as_duration(), stage.context.now());
+    let options = ObserveOptions {
+        logs: stage.environment.capture_logs,
+        ..ObserveOptions::new(within.as_duration(), stage.context.now())
+    };
     Ok(stage.cluster().await?.observe(workloads, &options).await?)
 }
 

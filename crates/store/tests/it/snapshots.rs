@@ -1,6 +1,7 @@
 //! Snapshots of any size, whole or not at all.
 
 use pilothouse_connector::dynamodb::{Connector, open};
+use pilothouse_domain::evidence::StageEvidence;
 use pilothouse_domain::snapshot::SnapshotRecord;
 use pilothouse_store::{Key, StoreError, Transaction, records};
 
@@ -59,4 +60,26 @@ async fn a_snapshot_with_a_lost_part_is_corrupt_and_not_shortened() {
     store.commit(Transaction::new().delete_key(part)).await.unwrap();
     let corrupt = store.snapshot(&written.at, "deploy").await.unwrap_err();
     assert!(matches!(corrupt, StoreError::Corrupt { .. }), "{corrupt:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_ran_for_a_stage_is_kept_beside_its_snapshot_and_the_last_word_counts() {
+    let store = store().await;
+    let at = attempt_ref(1, "prod", 1);
+    let seen = |note: &str| StageEvidence {
+        at: at.clone(),
+        stage: "deploy".into(),
+        seen_at: "2026-11-21T10:00:00Z".parse().unwrap(),
+        workloads: Vec::new(),
+        notes: vec![note.into()],
+    };
+    let before = snapshot("deploy", 100);
+    store.commit(Transaction::new().create_snapshot(&before).put_evidence(&seen("first"))).await.unwrap();
+    store.commit(Transaction::new().put_evidence(&seen("last"))).await.unwrap();
+    assert_eq!(store.stage_evidence(&at, "deploy").await.unwrap(), Some(seen("last")));
+    assert_eq!(store.stage_evidence(&at, "other").await.unwrap(), None);
+    assert_eq!(store.snapshot(&at, "deploy").await.unwrap().unwrap(), before);
+    // Whoever reads a release does not pay for it.
+    let records = store.release_records(&release_id(1)).await.unwrap();
+    assert!(records.all::<pilothouse_domain::stage::StageRun>().unwrap().is_empty());
 }

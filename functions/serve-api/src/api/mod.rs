@@ -2,6 +2,7 @@
 //!
 //! Names are camelCase, times RFC 3339 in UTC, ids carry their prefix.
 
+mod application;
 mod approval;
 mod callback;
 mod cluster;
@@ -17,10 +18,15 @@ mod preview;
 mod release;
 mod system;
 mod token;
+mod workload;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use application::{
+    ApplicationCluster, ApplicationInstances, ApplicationView, InstanceLinks, InstanceView, ListInstances,
+    LoadBalancerView, ServerGroupView,
+};
 pub use approval::{
     ApprovalView, Asks, CreateLink, Decide, DecideByLink, DecidedByLink, IssuedLink, LinkPage, ListApprovals,
     Reassign,
@@ -50,6 +56,7 @@ pub use release::{
 };
 pub use system::{Health, RollBack, SkipStage, SkippedStage, Whoami};
 pub use token::{CreateToken, IssuedToken, TokenView};
+pub use workload::{Instance, InstanceContainer, KeyEvent, Replicas, StageWorkloads, WorkloadReport};
 
 /// A part of a list.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]

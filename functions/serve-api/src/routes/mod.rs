@@ -1,5 +1,6 @@
 //! The table of routes, one file per resource.
 
+mod applications;
 mod approvals;
 mod callbacks;
 mod clusters;
@@ -19,6 +20,7 @@ mod release_list;
 mod releases;
 mod system;
 mod tokens;
+mod workloads;
 
 use crate::route::Route;
 
@@ -31,10 +33,12 @@ pub(crate) fn all() -> Vec<Route> {
         drafts::routes(),
         deployments::routes(),
         gates::routes(),
+        workloads::routes(),
         approvals::routes(),
         links::routes(),
         callbacks::routes(),
         environments::routes(),
+        applications::routes(),
         lanes::routes(),
         holds::routes(),
         clusters::routes(),
