@@ -258,7 +258,7 @@ mod tests {
             "hold ls shop prod",
             "hold lift shop prod --release rel_1 --reason repaired",
             "cluster add eu --kubeconfig file:/etc/eu.yaml --context prod",
-            "cluster add eu --server https://eu:6443 --ca file:ca.pem --token env:EU --namespace dev --namespace prod",
+            "cluster add eu --server https://eu:6443 --ca file:ca.pem --token-from env:EU --namespace dev --namespace prod",
             "cluster add eu --eks prod --region eu-central-1 --server https://x --ca ca.pem",
             "cluster ls --search eu --limit 5",
             "cluster show eu",

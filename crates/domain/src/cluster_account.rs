@@ -191,6 +191,9 @@ impl Verification {
         match self {
             Self::Unverified => "not verified yet".to_owned(),
             Self::Verified { missing, .. } if missing.is_empty() => "Verified".to_owned(),
+            Self::Verified { missing, .. } if missing.len() == 1 => {
+                "Verified, 1 permission missing".to_owned()
+            }
             Self::Verified { missing, .. } => format!("Verified, {} permissions missing", missing.len()),
             Self::Failed { reason, .. } => format!("Failed: {reason}"),
         }
@@ -216,7 +219,9 @@ mod tests {
         let of =
             |missing: Vec<Lacking>| Verification::of("v1.36.0".to_owned(), missing, Timestamp::UNIX_EPOCH);
         assert_eq!(of(vec![]).summary(), "Verified");
-        assert_eq!(of(vec![lacking("jobs.batch", false)]).summary(), "Verified, 1 permissions missing");
+        assert_eq!(of(vec![lacking("jobs.batch", false)]).summary(), "Verified, 1 permission missing");
+        let two = vec![lacking("jobs.batch", false), lacking("cronjobs.batch", false)];
+        assert_eq!(of(two).summary(), "Verified, 2 permissions missing");
         let failed = of(vec![lacking("jobs.batch", false), lacking("pods", true), lacking("events", true)]);
         assert_eq!(
             failed.summary(),

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use clap::{Args, Subcommand};
+use clap::{ArgGroup, Args, Subcommand};
 use pilothouse_domain::secret::SecretRef;
 use pilothouse_serve_api::api::{ClusterCredentials, ClusterView, List, SetCluster, Verification};
 
@@ -48,7 +48,7 @@ pub(crate) enum ClusterCommand {
 
 /// How a cluster is reached: by a kubeconfig, by a token, or as EKS by the installation's AWS identity.
 #[derive(Debug, Args)]
-#[group(id = "way", required = true, multiple = false, args = ["kubeconfig", "token", "eks"])]
+#[command(group(ArgGroup::new("way").args(["kubeconfig", "token_from", "eks"]).required(true)))]
 pub(crate) struct AddArgs {
     /// Its name, as pipelines use it.
     name: String,
@@ -66,7 +66,7 @@ pub(crate) struct AddArgs {
     ca: Option<String>,
     /// Where the token of a service account is kept: file:PATH, env:NAME or aws-secret:NAME.
     #[arg(long, value_name = "SECRET", requires = "server")]
-    token: Option<SecretRef>,
+    token_from: Option<SecretRef>,
     /// The name of an EKS cluster.
     #[arg(long, value_name = "CLUSTER", requires_all = ["region", "server"])]
     eks: Option<String>,
@@ -103,14 +103,14 @@ fn credentials(args: &AddArgs) -> Result<ClusterCredentials, Failure> {
     if let Some(source) = &args.kubeconfig {
         return Ok(ClusterCredentials::Kubeconfig { source: source.clone(), context: args.context.clone() });
     }
-    if let Some(token) = &args.token {
+    if let Some(token) = &args.token_from {
         return Ok(ClusterCredentials::ServiceAccount { server, ca, token: token.clone() });
     }
     match (&args.eks, &args.region) {
         (Some(cluster), Some(region)) => {
             Ok(ClusterCredentials::Eks { cluster: cluster.clone(), region: region.clone(), server, ca })
         }
-        _ => Err(Failure::usage("say how it is reached: --kubeconfig, --server with --token, or --eks")),
+        _ => Err(Failure::usage("say how it is reached: --kubeconfig, --server with --token-from, or --eks")),
     }
 }
 

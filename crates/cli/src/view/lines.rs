@@ -246,6 +246,12 @@ pub(crate) fn state_in_words(
     }
 }
 
+/// The cluster of a stage that names its own, unless its name says so already: `Deploy (eu)`.
+fn elsewhere(stage: &StageView) -> Option<&str> {
+    let cluster = stage.cluster.as_deref()?;
+    (!stage.name.contains(&format!("({cluster})"))).then_some(cluster)
+}
+
 fn of_stage(attempt: &str, stage: &StageView, now: Timestamp) -> Vec<Line> {
     let mark = match stage.status {
         StageState::NotStarted => Mark::Pending,
@@ -271,6 +277,11 @@ fn of_stage(attempt: &str, stage: &StageView, now: Timestamp) -> Vec<Line> {
         (None, None) if stage.carried_from.is_some() => "taken over".to_owned(),
         (None, None) if stage.always_run => "always runs".to_owned(),
         (why, None) => why.unwrap_or_default().to_owned(),
+    };
+    let note = match elsewhere(stage) {
+        Some(cluster) if note.is_empty() => format!("in {cluster}"),
+        Some(cluster) => format!("in {cluster}: {note}"),
+        None => note,
     };
     let key = format!("{attempt}/{}", stage.name);
     let notes = stage.notes.iter().enumerate().map(|(index, note)| Line {
@@ -390,6 +401,15 @@ mod tests {
         let mut view = full();
         view.environments[0].attempts[0].stages[0].always_run = true;
         assert!(written(&view).contains("✓ Deploy          5.0s  always runs\n"), "{}", written(&view));
+    }
+
+    #[test]
+    fn a_stage_on_a_cluster_of_its_own_says_so_once() {
+        let mut view = full();
+        view.environments[0].attempts[0].stages[0].cluster = Some("eu".to_owned());
+        assert!(written(&view).contains("✓ Deploy          5.0s  in eu\n"), "{}", written(&view));
+        view.environments[0].attempts[0].stages[0].name = "Deploy (eu)".to_owned();
+        assert!(!written(&view).contains("in eu"), "{}", written(&view));
     }
 
     #[test]
