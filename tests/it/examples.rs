@@ -52,6 +52,8 @@ fn every_example_can_be_saved_as_it_is() -> anyhow::Result<()> {
             "maintenance.yaml",
             "nightly.yaml",
             "office-hours.yaml",
+            "server-groups-care.yaml",
+            "server-groups.yaml",
             "together.yaml",
             "turns.yaml",
             "web.yaml"

@@ -6,7 +6,7 @@
 //! final for its caller, or [`ClusterError::is_retryable`] later. All waiting is `tokio::time`.
 //!
 //! One file per action: [`Cluster::apply`], [`Cluster::edit`], [`Cluster::patch_image`], [`Cluster::delete`],
-//! [`Cluster::endpoints`], [`Cluster::workloads_behind`], [`Cluster::split`], [`Cluster::snapshot`], [`Cluster::restore`],
+//! [`Cluster::endpoints`], [`Cluster::label_pods`], [`Cluster::workloads_behind`], [`Cluster::split`], [`Cluster::snapshot`], [`Cluster::restore`],
 //! [`Cluster::verify`], [`Cluster::observe`], [`Cluster::report`],
 //! [`Cluster::inventory`], [`Cluster::instances`], [`Cluster::ping`]. Pure and
 //! without a cluster: [`parse_manifests`], [`bind_artifacts`].
@@ -53,6 +53,7 @@ mod selector;
 mod snapshot;
 mod surroundings;
 mod tidy;
+mod traffic_labels;
 mod transport;
 mod unblock;
 mod verify;
@@ -87,6 +88,7 @@ pub use restore::{KeptField, RestoreOptions, RestoreOutcome, Restored};
 pub use retry::RetryPolicy;
 pub use seal::{SHORTEST_SEALING_KEY, SealError, SealedCopy, SealingKeys};
 pub use snapshot::{Snapshot, SnapshotObject, SnapshotState};
+pub use traffic_labels::{Carry, Labelled, TRAFFIC_ANNOTATION};
 pub use verify::Difference;
 pub use versioned::{VersionedConfig, label, version_configs};
 pub use weights::{Split, can_split};

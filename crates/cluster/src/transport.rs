@@ -56,6 +56,13 @@ impl Call {
         Self::new(Method::POST, path).body(body)
     }
 
+    /// A JSON merge patch.
+    pub(crate) fn merge(path: impl Into<String>, body: Value) -> Self {
+        let mut call = Self::new(Method::PATCH, path).body(body);
+        call.content_type = Some("application/merge-patch+json");
+        call
+    }
+
     pub(crate) fn delete(path: impl Into<String>, options: Value) -> Self {
         Self::new(Method::DELETE, path).body(options)
     }

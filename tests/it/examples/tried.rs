@@ -349,3 +349,67 @@ async fn a_no_takes_the_fifth_of_the_search_back() {
     assert!(world.sim.get("Deployment", "prod", "search-canary").is_none());
     assert!(image(&world, "prod", "search").starts_with("shop/search:1.0.0@"));
 }
+
+/// The Service's ready endpoints by server group.
+async fn serving(world: &World, namespace: &str) -> std::collections::BTreeMap<String, usize> {
+    let mut counted = std::collections::BTreeMap::new();
+    for slice in world.sim.list("EndpointSlice", namespace) {
+        for endpoint in slice["endpoints"].as_array().into_iter().flatten() {
+            if endpoint["conditions"]["ready"] == true {
+                let pod = endpoint["targetRef"]["name"].as_str().unwrap();
+                *counted.entry(pod.rsplit_once('-').unwrap().0.to_owned()).or_default() += 1;
+            }
+        }
+    }
+    counted
+}
+
+#[tokio::test(start_paused = true)]
+async fn server_groups_take_over_go_back_and_are_tidied_up() {
+    let world = world(&["server-groups.yaml", "server-groups-care.yaml"]).await;
+    let counts = |pairs: &[(&str, usize)]| pairs.iter().map(|(name, n)| ((*name).to_owned(), *n)).collect();
+    for tag in ["1.0.0", "1.1.0"] {
+        let release = start(&world, "server-groups", &[("catalog", tag)]).await;
+        comes_to(&world, &release, "succeeded").await;
+    }
+    assert_eq!(serving(&world, "prod").await, counts(&[("shop-live-v001", 2)]));
+    let care = async |what: &str| {
+        let ask = json!({ "application": "shop", "pipeline": "server-groups-care", "parameters": { "what": what } });
+        let answer = world.post("/v1/releases", &ask).await;
+        let release = answer.body["id"].as_str().unwrap_or_else(|| panic!("{:#}", answer.body)).to_owned();
+        comes_to(&world, &release, "succeeded").await
+    };
+    care("back").await;
+    assert_eq!(serving(&world, "prod").await, counts(&[("shop-live-v000", 2)]));
+    care("forward").await;
+    assert_eq!(serving(&world, "prod").await, counts(&[("shop-live-v001", 2)]));
+    care("tidy").await;
+    assert_eq!(serving(&world, "prod").await, counts(&[("shop-live-v001", 3)]));
+    assert!(world.sim.get("ReplicaSet", "prod", "shop-live-v000").is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_group_goes_back_to_the_pods_that_still_run() {
+    let world = world(&["server-groups.yaml"]).await;
+    let mut last = String::new();
+    for tag in ["1.0.0", "1.1.0"] {
+        last = start(&world, "server-groups", &[("catalog", tag)]).await;
+        comes_to(&world, &last, "succeeded").await;
+    }
+    let pods = |world: &World| {
+        let all = world.sim.list("Pod", "prod").into_iter();
+        let mut names: Vec<String> =
+            all.map(|pod| pod["metadata"]["name"].as_str().unwrap().to_owned()).collect();
+        names.retain(|name| name.starts_with("shop-live-v000"));
+        names
+    };
+    let before = pods(&world);
+    let path = format!("/v1/releases/{last}/environments/prod/rollback");
+    assert!(world.post(&path, &json!({})).await.status.is_success());
+    comes_to(&world, &last, "rolledBack").await;
+    assert_eq!(pods(&world), before);
+    assert_eq!(
+        serving(&world, "prod").await.into_iter().collect::<Vec<_>>(),
+        [("shop-live-v000".to_owned(), 2)]
+    );
+}

@@ -5,16 +5,26 @@ pub mod canary;
 pub(crate) mod check;
 pub mod delete_manifest;
 pub mod deploy_manifest;
+pub mod deploy_server_group;
+pub mod destroy_server_group;
+pub mod disable_cluster;
+pub mod disable_manifest;
+pub mod disable_server_group;
 pub mod divert_traffic;
+pub mod enable_manifest;
+pub mod enable_server_group;
 pub mod manual_judgment;
 pub mod patch_image;
 pub mod pipeline;
 pub mod precondition;
 pub mod remove_old_version;
+pub mod resize_server_group;
 pub mod restart;
 mod rollout;
 pub mod routes;
 pub mod scale;
+pub mod scale_down_cluster;
+pub mod server_groups;
 pub mod start;
 pub mod start_workload;
 pub mod steps;
@@ -360,6 +370,15 @@ impl StageRegistry {
             Box::new(delete_manifest::DeleteManifest),
             Box::new(deploy_manifest::DeployManifest),
             Box::new(divert_traffic::DivertTraffic),
+            Box::new(deploy_server_group::DeployServerGroup),
+            Box::new(destroy_server_group::DestroyServerGroup),
+            Box::new(disable_cluster::DisableCluster),
+            Box::new(disable_manifest::DisableManifest),
+            Box::new(disable_server_group::DisableServerGroup),
+            Box::new(enable_manifest::EnableManifest),
+            Box::new(enable_server_group::EnableServerGroup),
+            Box::new(resize_server_group::ResizeServerGroup),
+            Box::new(scale_down_cluster::ScaleDownCluster),
             Box::new(manual_judgment::ManualJudgment),
             Box::new(patch_image::PatchImage),
             Box::new(pipeline::Pipeline),

@@ -94,7 +94,12 @@ impl StageType for Undo {
 async fn begin(stage: &StageContext<'_>) -> Result<Begun, OperationError> {
     let Way { snapshot, force } = Way::of(stage).await?;
     let options = RestoreOptions { force, ..RestoreOptions::default() };
-    let restored = stage.sealing_cluster().await?.restore(&snapshot, &options).await?;
+    let cluster = stage.sealing_cluster().await?;
+    // The pods that run get their traffic back before what has it now goes; those of the last moment after it.
+    cluster.settle_templates(&snapshot).await?;
+    cluster.settle_pods(&snapshot).await?;
+    let restored = cluster.restore(&snapshot, &options).await?;
+    cluster.settle_pods(&snapshot).await?;
     let progress = format!("{} of {} objects changed back", changed(&restored), restored.len());
     let action = serde_json::to_value(Action { restored, missed: snapshot.missed })
         .map_err(|e| OperationError::Inconsistent(format!("the action cannot be written: {e}")))?;

@@ -7,7 +7,7 @@ use pilothouse_cluster::{ApplyOptions, Cluster, ClusterError, Endpoints, Manifes
 use pilothouse_domain::duration::Span;
 use serde_json::Value;
 
-use super::{Step, guard};
+use super::{Step, create, guard, relabel, routed};
 use crate::OperationError;
 use crate::stages::{Observed, StageContext, StageEnd, rollout};
 
@@ -106,6 +106,14 @@ async fn act(
         Step::Serving { namespace, service, labels, least } => {
             serving(&cluster, (namespace, service), labels, *least, within).await
         }
+        Step::Create { content } => create::create(stage, &cluster, content).await,
+        Step::Relabel { object, labels, carry } => {
+            relabel::relabel(stage, &cluster, (object, labels), *carry, within).await
+        }
+        Step::Routed { object, service, least } => {
+            routed::routed(&cluster, object, service, *least, within).await
+        }
+        Step::Unrouted { object, service } => routed::unrouted(&cluster, object, service, within).await,
         Step::Hold { seconds, what } => Ok(hold(stage, *seconds, what, since, within).await),
         Step::Delete { object, options } => {
             let uid = cluster.delete(object, options).await?;
@@ -120,7 +128,7 @@ async fn act(
     }
 }
 
-fn options(stage: &StageContext<'_>, force: bool) -> ApplyOptions {
+pub(super) fn options(stage: &StageContext<'_>, force: bool) -> ApplyOptions {
     ApplyOptions { dry_run: false, force, marks: rollout::marks(stage) }
 }
 

@@ -6,13 +6,16 @@
 //! and a step that is carried out twice changes nothing the second time.
 
 mod carry_out;
+mod create;
 mod guard;
+mod relabel;
+mod routed;
 mod traffic;
 mod walk;
 
 use std::collections::BTreeMap;
 
-use pilothouse_cluster::{DeleteOptions, ObjectRef};
+use pilothouse_cluster::{Carry, DeleteOptions, ObjectRef};
 use pilothouse_domain::traffic_guard::TrafficGuard;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -113,6 +116,36 @@ pub enum Step {
         /// What for: `connections to web-v1 drain`.
         what: String,
     },
+    /// Creates an object that is not there yet, unless this attempt created it: a server group is never changed (T7).
+    Create {
+        /// The whole of it.
+        content: Value,
+    },
+    /// Gives the pods of a ReplicaSet the labels by which Services find them, or takes them away; pods keep running (T41, T42).
+    Relabel {
+        /// Which one.
+        object: ObjectRef,
+        /// The labels.
+        labels: BTreeMap<String, String>,
+        /// How many pods shall carry them; with all or none, those to come likewise.
+        carry: Carry,
+    },
+    /// Waits until so many pods of a workload are ready behind a Service, whatever else is.
+    Routed {
+        /// The workload.
+        object: ObjectRef,
+        /// The Service, in its namespace.
+        service: String,
+        /// How many at least.
+        least: u32,
+    },
+    /// Waits until a Service sends nothing to the pods of a workload.
+    Unrouted {
+        /// The workload.
+        object: ObjectRef,
+        /// The Service, in its namespace.
+        service: String,
+    },
     /// Deletes an object and waits until it is gone.
     Delete {
         /// Which one.
@@ -197,16 +230,19 @@ impl Plan {
 impl Step {
     fn touches(&self) -> Option<ObjectRef> {
         match self {
-            Self::Apply { content, .. } => ObjectRef::of(content),
+            Self::Apply { content, .. } | Self::Create { content } => ObjectRef::of(content),
             Self::Traffic(step) => step.touches(),
             Self::Set { object, .. }
             | Self::Template { object, .. }
             | Self::Scale { object, .. }
+            | Self::Relabel { object, .. }
             | Self::Delete { object, .. } => Some(object.clone()),
             Self::Guard { .. }
             | Self::Ready { .. }
             | Self::Emptied { .. }
             | Self::Serving { .. }
+            | Self::Routed { .. }
+            | Self::Unrouted { .. }
             | Self::Hold { .. } => None,
         }
     }
@@ -220,7 +256,9 @@ impl Step {
             Self::Traffic(step) => step.touches().is_none(),
             _ => false,
         };
-        let applied = |step: &Self| matches!(step, Self::Apply { .. }) && step.touches() == self.touches();
+        let applied = |step: &Self| {
+            matches!(step, Self::Apply { .. } | Self::Create { .. }) && step.touches() == self.touches()
+        };
         (counts && before.iter().any(|step| step.touches().is_some()))
             || (self.touches().is_some() && before.iter().any(applied))
     }
@@ -248,6 +286,17 @@ impl Step {
                 format!("wait until Service {namespace}/{service} has {least} ready endpoints, new ones only")
             }
             Self::Hold { seconds, what } => format!("wait {seconds} s: {what}"),
+            Self::Create { content } => match ObjectRef::of(content) {
+                Some(object) => format!("create {object}"),
+                None => "create an object".to_owned(),
+            },
+            Self::Relabel { object, carry, .. } => relabel::describe(object, *carry),
+            Self::Routed { object, service, least } => {
+                format!("wait until Service {service} has {least} ready pods of {object}")
+            }
+            Self::Unrouted { object, service } => {
+                format!("wait until Service {service} sends nothing to {object}")
+            }
             Self::Delete { object, .. } => format!("delete {object}"),
             Self::Traffic(step) => step.describe(),
         }

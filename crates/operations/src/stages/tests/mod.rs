@@ -3,6 +3,7 @@
 mod deploys;
 mod revisions;
 mod rollouts;
+mod server_groups;
 mod traffic;
 mod waiting;
 mod webhooks;
