@@ -112,6 +112,11 @@ async fn maintenance_stops_and_starts_what_web_deployed() {
     let release = start(&world, "maintenance", &[("web", "1.0.0")]).await;
     let view = comes_to(&world, &release, "succeeded").await;
     assert_eq!(replicas(), (before * 3).div_ceil(2), "{view:#}");
+    let jobs = world.sim.list("Job", "prod");
+    assert!(
+        jobs.iter().any(|job| job["metadata"]["name"].as_str().unwrap().starts_with("migrate-")),
+        "{jobs:#?}"
+    );
     let template = object(&world.sim, "Deployment", "prod", "web")["spec"]["template"].clone();
     assert!(template["metadata"]["annotations"]["pilothouse.dev/restartedAt"].is_string(), "{template:#}");
 }

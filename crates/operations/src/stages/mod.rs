@@ -22,6 +22,7 @@ pub mod resize_server_group;
 pub mod restart;
 mod rollout;
 pub mod routes;
+pub mod run_job;
 pub mod scale;
 pub mod scale_down_cluster;
 pub mod server_groups;
@@ -385,6 +386,7 @@ impl StageRegistry {
             Box::new(precondition::Precondition),
             Box::new(remove_old_version::RemoveOldVersion),
             Box::new(restart::Restart),
+            Box::new(run_job::RunJob),
             Box::new(scale::Scale),
             Box::new(start::Start),
             Box::new(start_workload::StartWorkload),

@@ -1,6 +1,7 @@
 //! The stage types against the simulated cluster and a table in memory, step by step.
 
 mod deploys;
+mod jobs;
 mod revisions;
 mod rollouts;
 mod server_groups;
