@@ -198,10 +198,17 @@ mod tests {
         let all = [
             json!({"manifest": job("CronJob", "restartPolicy: Never, ")}),
             json!({"manifest": job("Job", "")}),
-            json!({"manifest": format!("{good}---\n{}", good.replace("name: m", "name: n"))}),
+            json!({"manifest": format!("{good}---\n{}", good.replace("name: m", "name: other"))}),
             json!({"manifest": "a: [", "requiredArtifacts": ["wbe"], "logLines": 0}),
         ];
         let shown: Vec<String> = all.iter().map(|options| problems(&RunJob, options)).collect();
-        insta::assert_snapshot!(shown.join("\n"), @"");
+        insta::assert_snapshot!(shown.join("\n"), @r"
+        manifest: CronJob {namespace}/m is no Job; write `apiVersion: batch/v1` and `kind: Job`
+        manifest: the pods of a Job need `restartPolicy: Never` or `OnFailure`; write it in `spec.template.spec`
+        manifest: there are 2 objects, and one Job is run; deploy the others by `deploy-manifest` before
+        manifest: document 1, line 1: unclosed bracket '[' at line 1, column 4
+        requiredArtifacts[0]: the pipeline has no artifact `wbe`; did you mean `web`?
+        logLines: 0 lines cannot be kept: write 1 to 500
+        ");
     }
 }
