@@ -149,7 +149,8 @@ async fn ended(
     let cluster = stage.cluster().await?;
     let object = &action.job.object;
     let live = cluster.get(object).await?.unwrap_or_default();
-    let log = match stage.options::<Options>()?.lines(failure.is_none()) {
+    let lines = stage.options::<Options>()?.lines(failure.is_none());
+    let log = match lines.filter(|_| stage.environment.capture_logs) {
         Some(lines) => cluster.job_log(object, lines).await,
         None => None,
     };
