@@ -1,10 +1,14 @@
 //! `undo`: takes back what a stage of another attempt changed, and reads it back (V1, X4). Not written in pipelines: the
 //! stages of a rollback are of this type.
 
+mod phases;
 mod told;
 mod way;
 
-use pilothouse_cluster::{ObjectRef, RestoreOptions, RestoreOutcome, Restored, Rollout, Watched};
+use jiff::Timestamp;
+use pilothouse_cluster::{
+    Cluster, ObjectRef, RestoreOptions, RestoreOutcome, Restored, Rollout, Snapshot, Watched,
+};
 use pilothouse_domain::duration::Span;
 use pilothouse_domain::pipeline::StageTypeInfo;
 use schemars::JsonSchema;
@@ -12,8 +16,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::rollout;
-use super::{Begun, Observed, StageContext, StageType, Stepped};
+use super::{Begun, Observed, StageContext, StageEnd, StageType, Stepped};
 use crate::OperationError;
+use phases::{Later, Phase};
 use told::{left_behind, verdict};
 use way::Way;
 
@@ -38,6 +43,37 @@ struct Action {
     /// What stood around those objects and could not be looked at when the snapshot was taken.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     missed: Vec<String>,
+    /// What does not come back at once, and in which phase it does.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    later: Vec<Later>,
+    /// The phase whose objects were restored last.
+    #[serde(default)]
+    phase: Phase,
+    /// When traffic was last sent another way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    moved: Option<Timestamp>,
+}
+
+impl Action {
+    fn part(&self, snapshot: &Snapshot) -> Snapshot {
+        phases::part(snapshot, &self.later, self.phase)
+    }
+
+    /// The next phase that restores something, or has to wait for traffic that moved.
+    fn next(&self) -> Phase {
+        let mut next = self.phase.next();
+        let restores = |phase: Phase| self.later.iter().any(|later| later.phase == phase);
+        while next != Phase::Down && !restores(next) && !(next == Phase::Services && self.moved.is_some()) {
+            next = next.next();
+        }
+        next
+    }
+
+    fn progress(&self) -> String {
+        let open = self.later.iter().filter(|later| later.phase > self.phase).count();
+        let restored = &self.restored;
+        format!("{} of {} objects changed back", changed(restored), restored.len() + open)
+    }
 }
 
 /// Restores the snapshot that a stage stored before it changed anything.
@@ -92,27 +128,89 @@ impl StageType for Undo {
 }
 
 async fn begin(stage: &StageContext<'_>) -> Result<Begun, OperationError> {
-    let Way { snapshot, force } = Way::of(stage).await?;
-    let options = RestoreOptions { force, ..RestoreOptions::default() };
+    let way = Way::of(stage).await?;
     let cluster = stage.sealing_cluster().await?;
+    let later = phases::later(&cluster, &way.snapshot).await?;
+    let phase = if later.is_empty() { Phase::Down } else { Phase::Up };
+    let mut action =
+        Action { restored: Vec::new(), missed: way.snapshot.missed.clone(), later, phase, moved: None };
+    // With nothing to wait for, everything comes back at once.
+    let part = if phase == Phase::Down { way.snapshot.clone() } else { action.part(&way.snapshot) };
+    if let Some(end) = restore(stage, &cluster, &way, &part, &mut action).await? {
+        return Ok(Begun::Ended(end));
+    }
+    let progress = action.progress();
+    Ok(Begun::Observe { action: written(&action)?, progress })
+}
+
+/// Brings one part back; the end of the stage, if a Service would have too few endpoints then.
+async fn restore(
+    stage: &StageContext<'_>,
+    cluster: &Cluster,
+    way: &Way,
+    part: &Snapshot,
+    action: &mut Action,
+) -> Result<Option<StageEnd>, OperationError> {
+    let guarded = action.phase != Phase::Down || way.replaced;
+    if guarded && let Some(reason) = phases::refusal(stage, cluster, part, action.phase).await? {
+        return Ok(Some(told::refused(&reason, &action.restored)));
+    }
+    let options = RestoreOptions { force: way.force, ..RestoreOptions::default() };
     // The pods that run get their traffic back before what has it now goes; those of the last moment after it.
-    cluster.settle_templates(&snapshot).await?;
-    cluster.settle_pods(&snapshot).await?;
-    let restored = cluster.restore(&snapshot, &options).await?;
-    cluster.settle_pods(&snapshot).await?;
-    let progress = format!("{} of {} objects changed back", changed(&restored), restored.len());
-    let action = serde_json::to_value(Action { restored, missed: snapshot.missed })
-        .map_err(|e| OperationError::Inconsistent(format!("the action cannot be written: {e}")))?;
-    Ok(Begun::Observe { action, progress })
+    cluster.settle_templates(part).await?;
+    cluster.settle_pods(part).await?;
+    let restored = cluster.restore(part, &options).await?;
+    cluster.settle_pods(part).await?;
+    let moves = matches!(action.phase, Phase::Routes | Phase::Services) && changed(&restored) > 0;
+    if moves {
+        action.moved = Some(stage.context.now());
+    }
+    action.restored.extend(restored);
+    Ok(None)
 }
 
 async fn observe(stage: &StageContext<'_>, within: Span) -> Result<Observed, OperationError> {
-    let Action { restored, missed } = stage.action()?;
-    let rollout = rollout::watch(stage, &workloads(&restored), within).await?;
+    let action: Action = stage.action()?;
+    let rollout = rollout::watch(stage, &workloads(&action.restored), within).await?;
     if !matches!(rollout, Rollout::Ready { .. }) {
         return Ok(rollout::observed(rollout, || Value::Null));
     }
+    match action.phase {
+        Phase::Down => verify(stage, action).await,
+        _ => go_on(stage, action, within).await,
+    }
+}
+
+/// What was restored runs: the next part, if what was moved before it has settled.
+async fn go_on(
+    stage: &StageContext<'_>,
+    mut action: Action,
+    within: Span,
+) -> Result<Observed, OperationError> {
+    let way = Way::of(stage).await?;
+    let cluster = stage.sealing_cluster().await?;
+    if action.phase == Phase::Services {
+        let moved = action.moved.filter(|_| action.later.iter().any(|later| later.phase == Phase::Down));
+        let part = action.part(&way.snapshot);
+        if let Some(progress) = phases::unsettled(stage, &cluster, &part, moved, within).await? {
+            return Ok(Observed::Pending { progress, evidence: None });
+        }
+    }
+    action.phase = action.next();
+    let part = action.part(&way.snapshot);
+    if let Some(end) = restore(stage, &cluster, &way, &part, &mut action).await? {
+        return Ok(Observed::Ended(end));
+    }
+    let progress = action.progress();
+    Ok(Observed::Moved { action: written(&action)?, progress })
+}
+
+async fn verify(stage: &StageContext<'_>, action: Action) -> Result<Observed, OperationError> {
     let mut snapshot = way::snapshot_of(stage).await?;
+    let Action { mut restored, missed, .. } = action;
+    // Told in the order of the snapshot, in whatever order they came back.
+    let place = |r: &Restored| snapshot.taken.iter().position(|taken| taken.object == r.object);
+    restored.sort_by_key(|r| (r.context, place(r)));
     snapshot.taken.retain(|taken| restored.iter().any(|r| r.object == taken.object));
     // What was left as it is has said so; only what was put back is read back.
     let put_back = |r: &Restored| r.context && r.outcome == RestoreOutcome::Restored;
@@ -121,13 +219,21 @@ async fn observe(stage: &StageContext<'_>, within: Span) -> Result<Observed, Ope
     Ok(Observed::Ended(verdict(&restored, &differences, &missed)))
 }
 
+fn written(action: &Action) -> Result<Value, OperationError> {
+    serde_json::to_value(action)
+        .map_err(|e| OperationError::Inconsistent(format!("the action cannot be written: {e}")))
+}
+
 /// What a rollback that is cancelled leaves in the cluster.
 async fn left(stage: &StageContext<'_>) -> Result<Option<String>, OperationError> {
     if stage.run.action.is_null() {
         return Ok(Some("nothing was recorded as changed back".to_owned()));
     }
-    let Action { restored, .. } = stage.action()?;
-    Ok(Some(format!("{}; {}", left_behind(&restored), rollout::left(stage, &workloads(&restored)).await)))
+    let Action { restored, later, phase, .. } = stage.action()?;
+    let open = later.iter().filter(|later| later.phase > phase).count();
+    let rest = if open > 0 { format!("; {open} objects not yet") } else { String::new() };
+    let runs = rollout::left(stage, &workloads(&restored)).await;
+    Ok(Some(format!("{}{rest}; {runs}", left_behind(&restored))))
 }
 
 fn changed(restored: &[Restored]) -> usize {

@@ -43,12 +43,7 @@ pub(super) async fn check(
         };
         let ready = behind.ready.len();
         if !least.allows(ready, left) {
-            return Ok(Outcome::failed(format!(
-                "the traffic guard refuses this: Service {namespace}/{service} has {ready} ready endpoints and would be left \
-                 with {left}, and at least {} must stay (`trafficGuard: {least}`): bring up others first, or set \
-                 `trafficGuard: off` at this stage",
-                least.least(ready)
-            )));
+            return Ok(Outcome::failed(told(namespace, service, (ready, left), least)));
         }
         if left < ready || !services.is_empty() {
             kept.push(format!("Service {namespace}/{service} keeps {left} of {ready} ready endpoints"));
@@ -69,6 +64,64 @@ async fn together(cluster: &Cluster, objects: &[ObjectRef]) -> Result<Endpoints,
         all.not_ready.extend(pods.not_ready);
     }
     Ok(all)
+}
+
+/// Why these pods must not go, in words; nothing when they may.
+pub(crate) async fn refusal(
+    cluster: &Cluster,
+    namespace: &str,
+    services: &[String],
+    leaving: &Leaving,
+    least: TrafficGuard,
+) -> Result<Option<String>, OperationError> {
+    Ok(match check(cluster, namespace, services, leaving, least).await? {
+        Outcome::Ended(end) => end.status.reason().map(str::to_owned),
+        Outcome::Done(_) | Outcome::Pending { .. } => None,
+    })
+}
+
+/// As [`refusal`], for several workloads that lose pods together, each with how many it keeps. Services that go with them
+/// need none.
+pub(crate) async fn joint_refusal(
+    cluster: &Cluster,
+    leaving: &[(ObjectRef, u32)],
+    gone: &BTreeSet<ObjectRef>,
+    least: TrafficGuard,
+) -> Result<Option<String>, OperationError> {
+    if least == TrafficGuard::Off {
+        return Ok(None);
+    }
+    let namespaces: BTreeSet<&str> = leaving.iter().filter_map(|(o, _)| o.namespace.as_deref()).collect();
+    for namespace in namespaces {
+        let mut pods = Vec::new();
+        for (object, keep) in leaving.iter().filter(|(o, _)| o.namespace.as_deref() == Some(namespace)) {
+            pods.push((cluster.workload_pods(object).await?, *keep));
+        }
+        for (service, behind) in cluster.endpoints(namespace, None).await? {
+            if gone.contains(&ObjectRef::namespaced("v1", "Service", namespace, &service)) {
+                continue;
+            }
+            let (ready, left) = (behind.ready.len(), without_all(&behind, &pods));
+            if !least.allows(ready, left) {
+                return Ok(Some(told(namespace, &service, (ready, left), least)));
+            }
+        }
+    }
+    Ok(None)
+}
+
+fn told(namespace: &str, service: &str, (ready, left): (usize, usize), least: TrafficGuard) -> String {
+    format!(
+        "the traffic guard refuses this: Service {namespace}/{service} has {ready} ready endpoints and would be left with {left}, and \
+         at least {} must stay (`trafficGuard: {least}`): bring up others first, or set `trafficGuard: off` at this stage",
+        least.least(ready)
+    )
+}
+
+/// How many ready endpoints are left when several workloads lose pods together.
+fn without_all(behind: &Endpoints, leaving: &[(Endpoints, u32)]) -> usize {
+    let lost = |(pods, keep): &(Endpoints, u32)| behind.ready.len() - without(behind, pods, *keep);
+    behind.ready.len().saturating_sub(leaving.iter().map(lost).sum())
 }
 
 /// How many ready endpoints are left when all but `keep` of these pods go. Which of them stay is the cluster's choice: the
@@ -95,5 +148,26 @@ mod tests {
         assert_eq!(without(&behind, &pods(&["a1", "a2"], &["a3"]), 0), 1);
         assert_eq!(without(&behind, &pods(&["a1", "a2"], &["a3"]), 2), 2);
         assert_eq!(without(&behind, &pods(&["c1"], &[]), 0), 3);
+    }
+
+    #[test]
+    fn workloads_that_go_together_are_counted_together() {
+        let behind = pods(&["a1", "a2", "b1", "c1"], &[]);
+        let both = [(pods(&["a1", "a2"], &[]), 0), (pods(&["b1"], &[]), 0)];
+        assert_eq!(without_all(&behind, &both), 1);
+        assert_eq!(without_all(&behind, &[(pods(&["x"], &[]), 0)]), 4, "they are behind another Service");
+        assert_eq!(without_all(&behind, &[]), 4);
+    }
+
+    #[test]
+    fn a_refusal_has_the_numbers_and_says_what_to_do() {
+        let share = told("dev", "web", (4, 1), TrafficGuard::Percent(50));
+        assert!(share.contains("has 4 ready endpoints and would be left with 1, and at least 2 must stay (`trafficGuard: 50%`)"), "{share}");
+        let count = told("dev", "web", (2, 0), TrafficGuard::Count(1));
+        assert!(
+            count
+                .contains("left with 0, and at least 1 must stay (`trafficGuard: 1`): bring up others first"),
+            "{count}"
+        );
     }
 }

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::{DIGEST, Scene};
 use crate::stages::StageEnd;
 use crate::stages::blue_green::BlueGreen;
+use crate::stages::canary::Canary;
 use crate::stages::deploy_manifest::DeployManifest;
 use crate::stages::divert_traffic::DivertTraffic;
 use crate::stages::remove_old_version::RemoveOldVersion;
@@ -198,4 +199,111 @@ async fn what_cannot_be_a_new_version_is_refused_before_anything_is_changed() {
     no container of Deployment dev/web uses an image of the release, so a copy would be the same again; its images are registry.local/shop/web:1.0.0@sha256:0000000000000000000000000000000000000000000000000000000000000001
     "#);
     assert_eq!(scene.sim.list("Deployment", "dev").len(), 1);
+}
+
+/// X8: while the old version is not ready again, the new one keeps the traffic.
+#[tokio::test(start_paused = true)]
+async fn an_undo_moves_no_traffic_to_what_does_not_run() {
+    let mut scene = serving().await;
+    let end = scene.play(&BlueGreen, "Deploy", json!({"service": "web", "scaleDownDelay": "0s"})).await;
+    assert_eq!(end.status, StageStatus::Succeeded, "{end:?}");
+    scene.sim.set_rules(vec![ImageRule::new("*:1.0.0@*", Behaviour::crash_loop("its database is gone"))]);
+    scene.roll_back("Deploy");
+    let end = scene.play(&Undo, "Undo Deploy", json!({"stage": "Deploy"})).await;
+    assert!(reason(&end).contains("its database is gone"), "{end:?}");
+    assert_eq!(selector(&scene), json!({"app": "web", "version": "v2"}));
+    assert_eq!(scene.sim.get("Deployment", "dev", "web-v2").unwrap()["status"]["readyReplicas"], 2);
+}
+
+/// X8: what the release put in the place of a version that somebody has deleted since is not taken away.
+#[tokio::test(start_paused = true)]
+async fn an_undo_that_would_leave_a_service_without_pods_is_refused_with_the_numbers() {
+    let mut scene = serving().await;
+    scene.play(&StartWorkload, "Start", json!({"service": "web"})).await;
+    let undone = scene.attempt.at.clone();
+    scene.next("2.0.0");
+    scene.play(&DivertTraffic, "Divert", json!({"service": "web", "to": "web-v2"})).await;
+    scene.next("2.0.0");
+    scene.play(&RemoveOldVersion, "Remove", json!({"workload": "web", "drain": "0s"})).await;
+    scene.attempt.at = undone;
+    scene.roll_back("Start");
+    scene.attempt.at.number += 10;
+    let end = scene.play(&Undo, "Undo Start", json!({"stage": "Start"})).await;
+    let told = reason(&end);
+    assert!(told.contains("Service dev/web has 2 ready endpoints and would be left with 0"), "{told}");
+    assert!(told.ends_with("and the rest serves on as it is"), "{told}");
+    assert_eq!(scene.sim.get("Deployment", "dev", "web-v2").unwrap()["status"]["readyReplicas"], 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_canary_by_pods_adds_before_it_takes_away() {
+    let scene = serving().await;
+    let steps = json!([{"setWeight": 50}, {"pause": "5s"}, {"setWeight": 100}]);
+    let end =
+        scene.play(&Canary, "Deploy", json!({"workload": "web", "service": "web", "steps": steps})).await;
+    assert_eq!(end.status, StageStatus::Succeeded, "{end:?}");
+    let image = format!("registry.local/shop/web:2.0.0@{DIGEST}");
+    insta::assert_json_snapshot!(end.output["steps"], @"");
+    assert_eq!(end.output["workload"]["images"], json!([image]));
+    let live = scene.sim.get("Deployment", "dev", "web").unwrap();
+    assert_eq!(live["spec"]["template"]["spec"]["containers"][0]["image"], json!(image));
+    assert_eq!(live["spec"]["replicas"], 2);
+    assert_eq!(scene.sim.get("Deployment", "dev", "web-canary"), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_canary_that_crashes_leaves_the_present_version_alone() {
+    let crash = ImageRule::new("*:2.0.0@*", Behaviour::crash_loop("no database"));
+    let mut scene = serving().await;
+    scene.sim.set_rules(vec![crash]);
+    let steps = json!([{"setWeight": 50}]);
+    let end =
+        scene.play(&Canary, "Deploy", json!({"workload": "web", "service": "web", "steps": steps})).await;
+    assert!(reason(&end).contains("no database"), "{end:?}");
+    assert_eq!(scene.sim.get("Deployment", "dev", "web").unwrap()["status"]["readyReplicas"], 2);
+    scene.roll_back("Deploy");
+    let end = scene.play(&Undo, "Undo Deploy", json!({"stage": "Deploy"})).await;
+    assert_eq!(end.status, StageStatus::Succeeded, "{end:?}");
+    assert_eq!(scene.sim.get("Deployment", "dev", "web-canary"), None);
+}
+
+/// Two versions may carry the same labels: the guard counts those of the workload that goes, and no others.
+#[tokio::test(start_paused = true)]
+async fn the_pods_of_a_workload_are_those_it_controls() {
+    let mut scene = Scene::new().await;
+    let all = [
+        deployment("web", "{app: web}", 2),
+        deployment("web-v2", "{app: web, version: v2}", 3),
+        service("web", "{app: web}"),
+    ];
+    deployed(&mut scene, &all).await;
+    let end = scene.play(&RemoveOldVersion, "Remove", json!({"workload": "web", "drain": "0s"})).await;
+    assert_eq!(end.status, StageStatus::Succeeded, "{end:?}");
+    assert_eq!(end.output["steps"][0], "Service dev/web keeps 3 of 5 ready endpoints");
+}
+
+/// T15: a share is of those ready now, and each Service counts for itself.
+#[tokio::test(start_paused = true)]
+async fn a_service_that_keeps_too_small_a_share_refuses_for_all() {
+    let mut scene = Scene::new().await;
+    let all = [
+        deployment("web", "{app: web, tier: front}", 3),
+        deployment("api", "{app: api, tier: front}", 1),
+        service("front", "{tier: front}"),
+        service("api", "{app: api}"),
+    ];
+    deployed(&mut scene, &all).await;
+    scene.release.spec.environments[0].traffic_guard = Some(TrafficGuard::Percent(50));
+    let end = scene.play(&RemoveOldVersion, "Remove", json!({"workload": "web", "drain": "0s"})).await;
+    assert!(
+        reason(&end).contains(
+            "Service dev/front has 4 ready endpoints and would be left with 1, and at least 2 must stay"
+        ),
+        "{end:?}"
+    );
+    let end = scene.play(&RemoveOldVersion, "Remove api", json!({"workload": "api", "drain": "0s"})).await;
+    assert!(
+        reason(&end).contains("Service dev/api has 1 ready endpoints and would be left with 0"),
+        "{end:?}"
+    );
 }

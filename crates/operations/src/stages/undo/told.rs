@@ -18,6 +18,13 @@ pub(super) fn left_behind(restored: &[Restored]) -> String {
     }
 }
 
+/// A rollback that would take a Service's last endpoints goes no further; what was restored before stays.
+pub(super) fn refused(reason: &str, restored: &[Restored]) -> StageEnd {
+    let done = left_behind(restored);
+    let output = json!({ "objects": restored, "notes": [] });
+    StageEnd { output, ..StageEnd::failed(format!("{reason}; {done}, and the rest serves on as it is")) }
+}
+
 /// How it ended, once everything that was restored runs. What is told besides is in `notes` of the output.
 pub(super) fn verdict(restored: &[Restored], differences: &[Difference], missed: &[String]) -> StageEnd {
     let conflicts: Vec<String> = restored.iter().filter(|r| !r.context).filter_map(conflict).collect();

@@ -2,12 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use pilothouse_cluster::Snapshot;
+use pilothouse_cluster::{Snapshot, SnapshotObject, SnapshotState};
 use pilothouse_domain::attempt::{AttemptKind, AttemptRef, RollbackReason, UndoStep};
 use pilothouse_domain::stage::StageRun;
 
 use super::super::StageContext;
-use super::Options;
+use super::{Options, phases};
 use crate::OperationError;
 
 /// What is restored by a step, and how.
@@ -17,6 +17,8 @@ pub(super) struct Way {
     /// Whether fields of ours that others changed since are taken back: what was deployed by force is taken back so, and
     /// what somebody asked to.
     pub(super) force: bool,
+    /// Whether something ran before in place of what the stage created.
+    pub(super) replaced: bool,
 }
 
 impl Way {
@@ -27,7 +29,7 @@ impl Way {
         let step = Step::of(stage)?;
         let mut snapshot = snapshot(stage, &step).await?;
         let AttemptKind::Rollback { undoes, stages, reason, .. } = &stage.attempt.kind else {
-            return Ok(Self { snapshot, force: false });
+            return Ok(Self { replaced: phases::replaces(&snapshot), snapshot, force: false });
         };
         // An object of that name in another cluster is another object.
         let here =
@@ -44,11 +46,19 @@ impl Way {
             }
             others.extend(touched);
         }
-        snapshot.taken.retain(|entry| !later.contains(&entry.object.fingerprint()));
+        // Traffic goes back by the way it came: it must have left what this step takes away before that goes.
+        let moves_traffic = |entry: &SnapshotObject| {
+            (phases::is_route(&entry.object) || phases::is_service(&entry.object))
+                && entry.state != SnapshotState::Absent
+        };
+        snapshot.taken.retain(|entry| moves_traffic(entry) || !later.contains(&entry.object.fingerprint()));
         snapshot.context.retain(|entry| !others.contains(&entry.object.fingerprint()));
         let asked = matches!(reason, RollbackReason::Requested { force: true, .. });
         let force = asked || runs.get(&step).is_some_and(|run| run.options["force"] == true);
-        Ok(Self { snapshot, force })
+        // A stage of several steps says which version its new one is beside.
+        let beside = |run: &StageRun| !run.plan["output"]["previous"].is_null();
+        let replaced = phases::replaces(&snapshot) || runs.get(&step).is_some_and(beside);
+        Ok(Self { snapshot, force, replaced })
     }
 }
 
