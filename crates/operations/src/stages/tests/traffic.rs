@@ -243,7 +243,24 @@ async fn a_canary_by_pods_adds_before_it_takes_away() {
         scene.play(&Canary, "Deploy", json!({"workload": "web", "service": "web", "steps": steps})).await;
     assert_eq!(end.status, StageStatus::Succeeded, "{end:?}");
     let image = format!("registry.local/shop/web:2.0.0@{DIGEST}");
-    insta::assert_json_snapshot!(end.output["steps"], @"");
+    insta::assert_json_snapshot!(end.output["steps"], @r#"
+    [
+      "Deployment dev/web-canary applied",
+      "Deployment dev/web-canary: 2 pods ready",
+      "5 s: a look at web-canary at 50 %",
+      "Deployment dev/web-canary: 2 pods ready",
+      "Service dev/web keeps 2 of 4 ready endpoints",
+      "Deployment dev/web scaled to 0",
+      "Deployment dev/web: 0 pods ready",
+      "put registry.local/shop/web:2.0.0@sha256:0000000000000000000000000000000000000000000000000000000000000001 into Deployment dev/web",
+      "Deployment dev/web scaled to 2",
+      "Deployment dev/web: 2 pods ready",
+      "Service dev/web keeps 2 of 4 ready endpoints",
+      "Deployment dev/web-canary scaled to 0",
+      "Deployment dev/web-canary: 0 pods ready",
+      "Deployment dev/web-canary deleted"
+    ]
+    "#);
     assert_eq!(end.output["workload"]["images"], json!([image]));
     let live = scene.sim.get("Deployment", "dev", "web").unwrap();
     assert_eq!(live["spec"]["template"]["spec"]["containers"][0]["image"], json!(image));
