@@ -152,7 +152,8 @@ async fn restore(
     action: &mut Action,
 ) -> Result<Option<StageEnd>, OperationError> {
     let guarded = action.phase != Phase::Down || way.replaced;
-    if guarded && let Some(reason) = phases::refusal(stage, cluster, part, action.phase).await? {
+    let spare = way.spare.as_deref();
+    if guarded && let Some(reason) = phases::refusal(stage, cluster, part, action.phase, spare).await? {
         return Ok(Some(told::refused(&reason, &action.restored)));
     }
     let options = RestoreOptions { force: way.force, ..RestoreOptions::default() };

@@ -132,17 +132,19 @@ pub(super) fn replaces(snapshot: &Snapshot) -> bool {
     snapshot.taken.iter().any(there)
 }
 
-/// Why this part must not come back now: a Service would have too few ready endpoints then.
+/// Why this part must not come back now: a Service other than `spare` would have too few ready endpoints then.
 pub(super) async fn refusal(
     stage: &StageContext<'_>,
     cluster: &Cluster,
     part: &Snapshot,
     phase: Phase,
+    spare: Option<&str>,
 ) -> Result<Option<String>, OperationError> {
     match phase {
         Phase::Up | Phase::Routes => Ok(None),
         Phase::Services => {
-            for (service, selector) in services(part) {
+            let counts = |service: &ObjectRef| spare != Some(service.name.as_str());
+            for (service, selector) in services(part).into_iter().filter(|(service, _)| counts(service)) {
                 let namespace = service.namespace.clone().unwrap_or_default();
                 let names = [service.name.clone()];
                 let leaving = Leaving::Unlabelled { labels: selector };
@@ -157,8 +159,10 @@ pub(super) async fn refusal(
         Phase::Down => {
             let gone =
                 |entry: &&SnapshotObject| is_service(&entry.object) && entry.state == SnapshotState::Absent;
-            let gone: BTreeSet<ObjectRef> =
+            let mut gone: BTreeSet<ObjectRef> =
                 part.taken.iter().filter(gone).map(|entry| entry.object.clone()).collect();
+            let namespace = stage.environment.namespace.as_str();
+            gone.extend(spare.map(|name| ObjectRef::namespaced("v1", "Service", namespace, name)));
             steps::joint_refusal(cluster, &leaving(part), &gone, stage.traffic_guard()).await
         }
     }

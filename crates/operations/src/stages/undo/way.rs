@@ -19,6 +19,8 @@ pub(super) struct Way {
     pub(super) force: bool,
     /// Whether something ran before in place of what the stage created.
     pub(super) replaced: bool,
+    /// The Service of a canary, which gets only what a route gives it: nothing, once the route is as it was.
+    pub(super) spare: Option<String>,
 }
 
 impl Way {
@@ -29,7 +31,7 @@ impl Way {
         let step = Step::of(stage)?;
         let mut snapshot = snapshot(stage, &step).await?;
         let AttemptKind::Rollback { undoes, stages, reason, .. } = &stage.attempt.kind else {
-            return Ok(Self { replaced: phases::replaces(&snapshot), snapshot, force: false });
+            return Ok(Self { replaced: phases::replaces(&snapshot), snapshot, force: false, spare: None });
         };
         // An object of that name in another cluster is another object.
         let here =
@@ -58,7 +60,9 @@ impl Way {
         // A stage of several steps says which version its new one is beside.
         let beside = |run: &StageRun| !run.plan["output"]["previous"].is_null();
         let replaced = phases::replaces(&snapshot) || runs.get(&step).is_some_and(beside);
-        Ok(Self { snapshot, force, replaced })
+        let canary = |run: &StageRun| run.options["route"]["canaryService"].as_str().map(str::to_owned);
+        let spare = runs.get(&step).and_then(canary);
+        Ok(Self { snapshot, force, replaced, spare })
     }
 }
 
