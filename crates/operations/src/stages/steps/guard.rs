@@ -95,7 +95,10 @@ pub(crate) async fn joint_refusal(
     for namespace in namespaces {
         let mut pods = Vec::new();
         for (object, keep) in leaving.iter().filter(|(o, _)| o.namespace.as_deref() == Some(namespace)) {
-            pods.push((cluster.workload_pods(object).await?, *keep));
+            let mut of = cluster.workload_pods(object).await?;
+            // What was added last goes first, and it is not ready before what was there.
+            of.not_ready.clear();
+            pods.push((of, *keep));
         }
         for (service, behind) in cluster.endpoints(namespace, None).await? {
             if gone.contains(&ObjectRef::namespaced("v1", "Service", namespace, &service)) {
