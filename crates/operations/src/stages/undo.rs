@@ -76,6 +76,10 @@ impl Action {
     }
 }
 
+/// How often the traffic guard looks before it refuses, and how long after each look.
+const LOOKS: u32 = 5;
+const LOOK_AGAIN: Span = Span::from_secs(2);
+
 /// Restores the snapshot that a stage stored before it changed anything.
 #[derive(Debug, Clone, Copy)]
 pub struct Undo;
@@ -153,8 +157,15 @@ async fn restore(
 ) -> Result<Option<StageEnd>, OperationError> {
     let guarded = action.phase != Phase::Down || way.replaced;
     let spare = way.spare.as_deref();
-    if guarded && let Some(reason) = phases::refusal(stage, cluster, part, action.phase, spare).await? {
-        return Ok(Some(told::refused(&reason, &action.restored)));
+    let mut looks = if guarded { LOOKS } else { 0 };
+    while looks > 0 {
+        let Some(reason) = phases::refusal(stage, cluster, part, action.phase, spare).await? else { break };
+        looks -= 1;
+        if looks == 0 {
+            return Ok(Some(told::refused(&reason, &action.restored)));
+        }
+        // Endpoints follow their pods a moment later.
+        tokio::time::sleep(LOOK_AGAIN.as_duration()).await;
     }
     let options = RestoreOptions { force: way.force, ..RestoreOptions::default() };
     // The pods that run get their traffic back before what has it now goes; those of the last moment after it.
