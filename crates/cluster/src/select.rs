@@ -30,14 +30,9 @@ impl Cluster {
             Err(ClusterError::UnknownKind { .. }) => return Ok(Vec::new()),
             Err(error) => return Err(error),
         };
-        let query = match labels {
-            Some(labels) => ("labelSelector", labels.to_owned()),
-            // Said once more, so that no list ever goes without a selector.
-            None if served.namespaced => ("fieldSelector", format!("metadata.namespace={namespace}")),
-            None => ("fieldSelector", "metadata.name!=".to_owned()),
-        };
+        let query: Vec<_> = labels.map(|labels| ("labelSelector", labels.to_owned())).into_iter().collect();
         let scope = served.namespaced.then_some(namespace);
-        let mut items = self.list(&operation, &served.collection(scope), &[query]).await?;
+        let mut items = self.list(&operation, &served.collection(scope), &query).await?;
         for item in &mut items {
             // Lists leave out what is the same for each.
             item["apiVersion"] = Value::from(api_version);
