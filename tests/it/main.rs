@@ -42,8 +42,9 @@ mod main_story;
 #[cfg(test)]
 mod notifications;
 #[cfg(test)]
-mod previews;
+mod point_operations;
 #[cfg(test)]
+mod previews;
 mod proof;
 #[cfg(test)]
 mod races;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    app, cluster, decide, deploy, freeze, gates, hold, hook, lane, limit, notifications, pipeline, release,
+    app, cluster, decide, deploy, freeze, gates, hold, hook, lane, limit, notifications, operate, pipeline, release,
     skip, stage, token,
 };
 use crate::demo::DemoArgs;
@@ -73,6 +73,16 @@ pub(crate) enum Command {
     Resume(deploy::CancelArgs),
     /// Take back what a release deployed to an environment.
     Rollback(deploy::RollbackArgs),
+    /// Set how many pods a workload has, as a release of its own.
+    Scale(operate::ScaleArgs),
+    /// Replace the pods of a workload by new ones, as a release of its own.
+    Restart(operate::OnWorkload),
+    /// Take the pods of a workload away, or suspend a CronJob, as a release of its own.
+    StopWorkload(operate::OnWorkload),
+    /// Bring back what was stopped, as a release of its own.
+    StartWorkload(operate::StartWorkloadArgs),
+    /// Go back to an earlier revision of a workload, as a release of its own.
+    UndoRollout(operate::UndoRolloutArgs),
     /// End the wait of a stage early, or shorten it.
     Skip(skip::SkipArgs),
     /// See what an application has in its clusters.

@@ -134,7 +134,7 @@ pub struct Release {
     pub application: String,
     /// The pipeline it runs.
     pub pipeline: String,
-    /// The pipeline's revision, counted from 1.
+    /// The pipeline's revision, counted from 1; 0 for a point operation, which has no pipeline file (T3).
     pub revision: u32,
     /// That revision's content.
     pub spec: PipelineSpec,

@@ -47,6 +47,10 @@ impl Context {
         application: &str,
         pipeline: &str,
     ) -> Result<(), OperationError> {
+        if pipeline == crate::point_operation::PIPELINE {
+            // It is none that anybody could disable.
+            return Ok(());
+        }
         let head = self.store.pipeline_head(application, pipeline).await?;
         if head.is_some_and(|head| head.record.enabled) {
             return Ok(());

@@ -15,6 +15,7 @@ mod known;
 pub(crate) mod lane;
 pub(crate) mod limit;
 pub(crate) mod notifications;
+pub(crate) mod operate;
 pub(crate) mod pipeline;
 mod preview;
 pub(crate) mod proof;
@@ -84,6 +85,11 @@ async fn client_command(session: &Session, command: Command) -> Result<ExitCode,
         Command::Stop(args) => deploy::control(session, args, "stop").await?,
         Command::Resume(args) => deploy::control(session, args, "resume").await?,
         Command::Rollback(args) => deploy::rollback(session, args).await?,
+        Command::Scale(args) => return operate::scale(session, args).await,
+        Command::Restart(on) => return operate::restart(session, on).await,
+        Command::StopWorkload(on) => return operate::stop(session, on).await,
+        Command::StartWorkload(args) => return operate::start(session, args).await,
+        Command::UndoRollout(args) => return operate::undo_rollout(session, args).await,
         Command::Skip(args) => skip::run(session, args).await?,
         Command::App(command) => app::run(session, command).await?,
         Command::Instances(args) => app::list_instances(session, args).await?,

@@ -13,6 +13,7 @@ mod hold;
 mod hook;
 mod lane;
 mod notification;
+mod operation;
 mod pipeline;
 mod preview;
 mod release;
@@ -43,6 +44,7 @@ pub use lane::{
     WaitingView,
 };
 pub use notification::{DeliveryOutcome, DeliveryStanding, ListNotifications, NotificationView};
+pub use operation::PointOperation;
 pub use pilothouse_operations::preview::{Change, ChangeKind, Field, Preview, StagePreview};
 pub use pipeline::{
     Enable, GetPipeline, ListPipelines, ListRevisions, PipelineSummary, PipelineView, RevisionSummary,

@@ -14,6 +14,7 @@ mod lanes;
 mod link_page;
 mod links;
 mod notifications;
+mod operations;
 mod pipelines;
 mod previews;
 mod release_list;
@@ -39,6 +40,7 @@ pub(crate) fn all() -> Vec<Route> {
         callbacks::routes(),
         environments::routes(),
         applications::routes(),
+        operations::routes(),
         lanes::routes(),
         holds::routes(),
         clusters::routes(),
