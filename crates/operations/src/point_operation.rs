@@ -22,7 +22,7 @@ use crate::start_release::start_release;
 use crate::{Admitted, Context, OperationError, StartRelease};
 
 /// The pipeline that releases of point operations are listed under; there is none of that name to be saved or enabled.
-pub const PIPELINE: &str = "point-operations";
+pub(crate) const PIPELINE: &str = "point-operations";
 
 /// What may be done so: what changes how a workload runs, and not what runs.
 pub const TYPES: [&str; 5] = [scale::NAME, restart::NAME, stop::NAME, start::NAME, undo_rollout::NAME];
