@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    app, cluster, decide, deploy, freeze, gates, hold, hook, lane, limit, notifications, operate, pipeline, release,
-    skip, stage, token,
+    app, cluster, decide, deploy, freeze, gates, hold, hook, lane, limit, notifications, operate, pipeline,
+    release, skip, stage, token,
 };
 use crate::demo::DemoArgs;
 use crate::up::UpArgs;
