@@ -42,6 +42,7 @@ fn every_example_can_be_saved_as_it_is() -> anyhow::Result<()> {
     assert_eq!(
         names,
         [
+            "bake.yaml",
             "blue-green.yaml",
             "canary.yaml",
             "ci-webhook.yaml",

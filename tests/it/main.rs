@@ -69,6 +69,8 @@ mod sub_pipelines;
 #[cfg(test)]
 mod sweep;
 #[cfg(test)]
+mod templates;
+#[cfg(test)]
 mod waits;
 #[cfg(test)]
 mod world;

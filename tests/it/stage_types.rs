@@ -28,6 +28,7 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ("manual-judgment", "approvals/"),
     ("wait", "waits.rs"),
     ("webhook", "callbacks.rs, and the unit tests of the type"),
+    ("bake-manifest", "examples.rs, and the unit tests of the type"),
     ("variables", "generic_stages.rs"),
     ("precondition", "generic_stages.rs"),
     ("pipeline", "sub_pipelines.rs"),

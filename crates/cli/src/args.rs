@@ -6,7 +6,7 @@ use clap::{Parser, Subcommand};
 
 use crate::commands::{
     app, cluster, decide, deploy, freeze, gates, hold, hook, lane, limit, notifications, operate, pipeline,
-    release, skip, stage, token,
+    release, skip, stage, template, token,
 };
 use crate::demo::DemoArgs;
 use crate::up::UpArgs;
@@ -48,6 +48,9 @@ pub(crate) enum Command {
     /// Save, check and show pipelines.
     #[command(subcommand)]
     Pipeline(pipeline::PipelineCommand),
+    /// Make the pipelines of a service from its manifests.
+    #[command(subcommand)]
+    Template(template::TemplateCommand),
     /// Start, list, show and follow releases.
     #[command(subcommand)]
     Release(release::ReleaseCommand),

@@ -62,6 +62,11 @@ impl Failure {
         Self::new(Kind::Usage, message)
     }
 
+    /// What was given is wrong, and no API was asked.
+    pub(crate) fn invalid(problems: Vec<Problem>) -> Self {
+        Self { problems, ..Self::new(Kind::Invalid, "what was given is wrong") }
+    }
+
     /// What the API answered instead of what was asked for.
     pub(crate) fn answered(status: u16, body: ErrorBody) -> Self {
         let kind = match status {

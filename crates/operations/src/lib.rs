@@ -27,6 +27,7 @@ pub mod request;
 pub mod secrets;
 pub mod stage_steps;
 pub mod stages;
+pub mod templates;
 pub mod tokens;
 pub mod view_release;
 

@@ -30,7 +30,7 @@ pub struct SavedPipeline {
 }
 
 /// Checks the text of a pipeline (YAML or JSON) and makes it the revision in force, unless it is that already. A new
-/// pipeline is enabled; a saved one keeps whether it is. Releases under way keep the revision that they started with.
+/// pipeline is enabled unless it says otherwise; a saved one keeps whether it is. Releases under way keep the revision that they started with.
 ///
 /// # Errors
 /// [`OperationError::Invalid`] with everything that is wrong at once; [`OperationError::Conflicting`] when others keep
@@ -133,7 +133,7 @@ async fn write(
         application: spec.application.clone(),
         pipeline: spec.pipeline.clone(),
         revision: number,
-        enabled: head.is_none_or(|head| head.record.enabled),
+        enabled: head.map_or(spec.enabled, |head| head.record.enabled),
         hooks: named_hooks(spec).into_iter().map(str::to_owned).collect(),
         saved_at: now,
         saved_by: by.to_owned(),

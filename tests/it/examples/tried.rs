@@ -418,3 +418,14 @@ async fn a_server_group_goes_back_to_the_pods_that_still_run() {
         [("shop-live-v000".to_owned(), 2)]
     );
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_was_baked_is_deployed_and_kept_with_the_release() {
+    let world = world(&["bake.yaml"]).await;
+    let release = start(&world, "baked", &[("web", "1.0.0")]).await;
+    let view = comes_to(&world, &release, "succeeded").await;
+    let baked = attempt(&view, "dev", 1)["stages"][0]["output"].clone();
+    assert_eq!(baked["objects"], json!(["Deployment dev/tea-dev"]));
+    assert!(baked["manifests"].as_str().unwrap().contains("replicas: 2"), "{baked:#}");
+    assert!(image(&world, "dev", "tea-dev").contains(":1.0.0@sha256:"));
+}

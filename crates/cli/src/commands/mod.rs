@@ -22,6 +22,7 @@ pub(crate) mod proof;
 pub(crate) mod release;
 pub(crate) mod skip;
 pub(crate) mod stage;
+pub(crate) mod template;
 pub(crate) mod token;
 pub(crate) mod watch;
 pub(crate) mod whoami;
@@ -61,6 +62,10 @@ pub(crate) async fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Demo(args) => return Ok(demo::run(args, cli.json).await?),
         Command::Completions { shell } => {
             completions::run(shell);
+            return Ok(ExitCode::SUCCESS);
+        }
+        Command::Template(command) => {
+            template::run(output, command)?;
             return Ok(ExitCode::SUCCESS);
         }
         _ => {}
@@ -105,7 +110,7 @@ async fn client_command(session: &Session, command: Command) -> Result<ExitCode,
         Command::Notifications(command) => notifications::run(session, command).await?,
         Command::Token(command) => token::run(session, command).await?,
         Command::Whoami => whoami::run(session).await?,
-        Command::Up(_) | Command::Demo(_) | Command::Completions { .. } => {}
+        Command::Up(_) | Command::Demo(_) | Command::Template(_) | Command::Completions { .. } => {}
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -25,6 +25,10 @@ pub struct PipelineSpec {
     /// What the pipeline is for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
+    /// Whether anything may start it when it is saved for the first time; `true` when absent. From then on `pipeline enable` and
+    /// `disable` decide (T21, V11).
+    #[serde(default = "yes", skip_serializing_if = "is_true")]
+    pub enabled: bool,
     /// What may be given when a release starts (T19).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = MOST_DECLARED))]
@@ -117,6 +121,15 @@ pub enum ArtifactType {
     /// An image in a registry.
     #[default]
     DockerImage,
+}
+
+const fn yes() -> bool {
+    true
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde asks for")]
+const fn is_true(flag: &bool) -> bool {
+    *flag
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde asks for")]

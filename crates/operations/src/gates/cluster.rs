@@ -116,7 +116,7 @@ fn availability(object: &Value) -> Result<Finding, String> {
 }
 
 fn address(object: &Object, namespace: &str) -> Result<ObjectRef, String> {
-    let Some(api_version) = object.api_version.as_deref().or_else(|| api_version(&object.kind)) else {
+    let Some(api_version) = object.api_version.as_deref().or_else(|| api_version_of(&object.kind)) else {
         return Err(format!("which `{}` is meant? its `apiVersion` is missing", object.kind));
     };
     let namespace = object.namespace.as_deref().unwrap_or(namespace);
@@ -127,7 +127,7 @@ fn address(object: &Object, namespace: &str) -> Result<ObjectRef, String> {
 const NO_SECRETS: &str = "a gate does not read Secrets: what it finds is recorded";
 
 /// The group and version of the kinds that come with Kubernetes.
-fn api_version(kind: &str) -> Option<&'static str> {
+pub(crate) fn api_version_of(kind: &str) -> Option<&'static str> {
     Some(match kind {
         "ConfigMap"
         | "Endpoints"
@@ -173,7 +173,7 @@ fn object_problem(options: &Options) -> Option<Problem> {
         let message = format!("`available` says nothing about a {kind}");
         return Some(Problem::new("available", message).with_hint("use `expect`"));
     }
-    match (options.object.api_version.as_deref(), api_version(kind)) {
+    match (options.object.api_version.as_deref(), api_version_of(kind)) {
         (None, None) => {
             let message = format!("the key `apiVersion` is missing: `{kind}` is no kind of Kubernetes' own");
             Some(Problem::new("object", message))

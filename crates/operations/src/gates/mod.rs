@@ -24,6 +24,7 @@ use pilothouse_domain::release::Release;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+pub(crate) use cluster::api_version_of;
 pub use open::open;
 pub(crate) use resume::resuming;
 pub use step::{GateStep, step};

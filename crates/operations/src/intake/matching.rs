@@ -112,6 +112,7 @@ fn unproven(trigger: &Trigger, signal: &Signal<'_>, secrets: &ResolvedSecrets) -
         application: String::new(),
         pipeline: String::new(),
         description: None,
+        enabled: true,
         parameters: Vec::new(),
         artifacts: Vec::new(),
         triggers: Vec::new(),

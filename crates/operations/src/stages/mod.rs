@@ -1,5 +1,6 @@
 //! The stage types. Adding one is one file here and one line in [`StageRegistry::standard`].
 
+pub mod bake_manifest;
 pub mod blue_green;
 pub mod canary;
 pub(crate) mod check;
@@ -366,7 +367,8 @@ impl StageRegistry {
     #[must_use]
     pub fn standard() -> Self {
         Self::new([
-            Box::new(blue_green::BlueGreen) as Box<dyn StageType>,
+            Box::new(bake_manifest::BakeManifest) as Box<dyn StageType>,
+            Box::new(blue_green::BlueGreen),
             Box::new(canary::Canary),
             Box::new(delete_manifest::DeleteManifest),
             Box::new(deploy_manifest::DeployManifest),

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use pilothouse_cluster::{CLUSTER_LABEL, SEQUENCE_LABEL};
+use pilothouse_cluster::{CLUSTER_LABEL, ObjectRef, SEQUENCE_LABEL};
 use pilothouse_domain::duration::Span;
 use pilothouse_domain::pipeline::{StageScope, StageTypeInfo};
 use pilothouse_domain::problem::{Problem, did_you_mean};
@@ -19,6 +19,7 @@ use serde_json::{Map, Value, json};
 use super::patch_image::WorkloadKind;
 use super::{Begun, StageContext, StageEnd, StageType, Stepped, check};
 use crate::OperationError;
+use crate::gates::api_version_of;
 
 /// The name in `type:`.
 pub const NAME: &str = "precondition";
@@ -61,6 +62,19 @@ pub enum Check {
         comparison: Comparison,
         /// To what: a number, or one `${ … }` that gives one.
         expected: Expected,
+    },
+    /// An object is in the cluster. Of a Secret too nothing but that is recorded.
+    ObjectExists {
+        /// Its kind: `Secret`.
+        kind: String,
+        /// Its group and version, `apps/v1`; may be left out for the kinds that come with Kubernetes.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        api_version: Option<String>,
+        /// Its name. May have `${ … }`.
+        name: String,
+        /// The namespace, if not the environment's. May have `${ … }`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        namespace: Option<String>,
     },
     /// A stage before this one has come to that end.
     StageStatus {
@@ -258,6 +272,13 @@ async fn look(
                 Found { holds, detail: format!("{what}, expected {comparison} {expected}") }
             }
         },
+        Check::ObjectExists { kind, api_version, name, namespace } => {
+            let api_version = api_version.as_deref().or_else(|| api_version_of(kind)).unwrap_or_default();
+            let namespace = namespace.as_deref().unwrap_or(&stage.environment.namespace);
+            let object = ObjectRef::namespaced(api_version, kind, namespace, name);
+            let holds = stage.cluster().await?.get(&object).await?.is_some();
+            Found { holds, detail: format!("{object} {}", if holds { "exists" } else { "does not exist" }) }
+        }
         Check::StageStatus { stage: name, is } => ended_as(runs, name, *is),
         Check::Expression { expression, message } => {
             let written = stage.spec.options.get("checks").and_then(|checks| checks.get(index));
@@ -329,6 +350,12 @@ fn validate(options: &Map<String, Value>, scope: &StageScope<'_>) -> Vec<Problem
         let path = format!("checks[{index}]");
         match check {
             Check::ClusterSize { .. } => problems.extend(size_problems(&path, check)),
+            Check::ObjectExists { kind, api_version, .. } => {
+                if api_version.is_none() && api_version_of(kind).is_none() && !check::has_expression(kind) {
+                    let message = format!("which `{kind}` is meant? its `apiVersion` is missing");
+                    problems.push(Problem::new(path, message));
+                }
+            }
             Check::StageStatus { stage, .. } => {
                 problems.extend(stage_problem(&format!("{path}.stage"), stage, scope));
             }

@@ -7,6 +7,7 @@ fn sizes_stages_and_expressions_are_checked_when_the_pipeline_is_saved() {
         {"check": "clusterSize", "workload": "web", "expected": 2},
         {"check": "clusterSize", "workload": "db", "kind": "StatefulSet", "comparison": "==", "expected": "${ params.replicas }"},
         {"check": "clusterSize", "cluster": "shop-prod", "count": "serverGroups", "comparison": "<=", "expected": "2"},
+        {"check": "objectExists", "kind": "Secret", "name": "registry"},
         {"check": "stageStatus", "stage": "Ask", "is": "succeeded"},
         {"check": "expression", "expression": "${ params.replicas != \"0\" }", "message": "nothing to do"},
     ]});

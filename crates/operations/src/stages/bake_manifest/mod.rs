@@ -1,0 +1,218 @@
+//! `bake-manifest`: renders manifests into the stage's output, for a `deploy-manifest` stage to apply (T51).
+//!
+//! `template` is rendered here. Helm charts and kustomizations are rendered by the real `helm`, `kustomize` or `kubectl` of the machine, in a
+//! folder of their own, with nothing of our environment, no network and a time limit; without the program the stage fails and says
+//! which is missing (on Lambda there is none). What comes out is bounded: it is kept in the run's record.
+
+mod program;
+mod source;
+
+use std::collections::BTreeMap;
+
+use pilothouse_cluster::parse_manifests;
+use pilothouse_domain::duration::Span;
+use pilothouse_domain::pipeline::{StageScope, StageTypeInfo};
+use pilothouse_domain::problem::Problem;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+use self::program::Program;
+use super::{Begun, StageContext, StageEnd, StageType, Stepped, check};
+
+/// The name in `type:`.
+pub const NAME: &str = "bake-manifest";
+
+/// The most that is kept of what was rendered, in bytes: a record holds 400 KB.
+const LONGEST: usize = 200 * 1024;
+
+/// What a `bake-manifest` stage says.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Options {
+    /// What renders: `template` (the `${ … }` of the text), `helm`, or `kustomize`.
+    #[serde(default)]
+    pub engine: Engine,
+    /// With `template`: the manifests, whose `${ … }` are evaluated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub manifests: Option<String>,
+    /// With `helm`: the files of the chart by path; with `kustomize`: those of the kustomization. They are taken as they are.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub files: BTreeMap<String, String>,
+    /// With `helm`: where the chart is, a packed one: `https://host/chart-1.2.3.tgz`. This or `files`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chart: Option<String>,
+    /// With `helm`: the values. Texts in them may have `${ … }`.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub values: Map<String, Value>,
+    /// With `helm`: the name of the Helm release, which charts put into names; the pipeline's name when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub release_name: Option<String>,
+}
+
+/// What renders.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Engine {
+    /// The `${ … }` of a text.
+    #[default]
+    Template,
+    /// `helm template`.
+    Helm,
+    /// `kustomize build`, or `kubectl kustomize`.
+    Kustomize,
+}
+
+/// Renders manifests.
+#[derive(Debug, Clone, Copy)]
+pub struct BakeManifest;
+
+impl StageType for BakeManifest {
+    fn info(&self) -> StageTypeInfo {
+        StageTypeInfo {
+            name: NAME,
+            summary: "Renders manifests, from a template, a Helm chart or a kustomization, for a later stage to deploy.",
+            schema: schemars::schema_for!(Options),
+            validate,
+        }
+    }
+
+    fn features(&self) -> &'static str {
+        "T51, T8"
+    }
+
+    fn undone(&self) -> &'static str {
+        "Nothing: it changes nothing."
+    }
+
+    fn timeout(&self, _: &Value) -> Span {
+        Span::from_secs(300)
+    }
+
+    /// Charts and kustomizations have a language of their own.
+    fn verbatim(&self, _: &Map<String, Value>) -> &'static [&'static str] {
+        &["files"]
+    }
+
+    fn begin<'a>(&'a self, stage: &'a StageContext<'a>) -> Stepped<'a, Begun> {
+        Box::pin(async move {
+            let options: Options = stage.options()?;
+            Ok(Begun::Ended(match bake(stage, &options).await {
+                Ok(text) => baked(stage, &options, &text),
+                Err(reason) => StageEnd::failed(reason),
+            }))
+        })
+    }
+}
+
+async fn bake(stage: &StageContext<'_>, options: &Options) -> Result<String, String> {
+    let invalid = problems(options).into_iter().map(|p| p.to_string()).collect::<Vec<_>>();
+    if !invalid.is_empty() {
+        return Err(invalid.join("; "));
+    }
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    match options.engine {
+        Engine::Template => Ok(options.manifests.clone().unwrap_or_default()),
+        Engine::Helm => {
+            let program = Program::helm(&path)?;
+            let folder =
+                source::folder(&options.files).map_err(|e| format!("cannot write the chart: {e}"))?;
+            let chart = match &options.chart {
+                Some(url) => source::fetch(stage.context.outbound, url, folder.path()).await?,
+                None => "chart".to_owned(),
+            };
+            let values = Value::Object(options.values.clone()).to_string();
+            source::write(folder.path(), "values.json", &values)
+                .map_err(|e| format!("cannot write the values: {e}"))?;
+            let name = options.release_name.as_deref().unwrap_or(&stage.release.pipeline);
+            let namespace = &stage.environment.namespace;
+            let args = ["template", name, &chart, "--namespace", namespace, "--values", "values.json"];
+            program.run(folder.path(), &args).await
+        }
+        Engine::Kustomize => {
+            let program = Program::kustomize(&path)?;
+            let folder =
+                source::folder(&options.files).map_err(|e| format!("cannot write the files: {e}"))?;
+            program.run(folder.path(), &["chart"]).await
+        }
+    }
+}
+
+/// The end of a stage that rendered this: refused if it is too long, or if there is no object in it.
+fn baked(stage: &StageContext<'_>, options: &Options, text: &str) -> StageEnd {
+    if text.len() > LONGEST {
+        return StageEnd::failed(format!(
+            "{} bytes were rendered, more than the {LONGEST} that a release keeps: deploy it in several stages",
+            text.len()
+        ));
+    }
+    let manifests = match parse_manifests(text, &stage.environment.namespace) {
+        Ok(manifests) => manifests,
+        Err(error) => {
+            let place = if error.line == 0 { String::new() } else { format!("line {}: ", error.line) };
+            return StageEnd::failed(format!("what was rendered is no manifest: {place}{}", error.problem));
+        }
+    };
+    let filled = |m: &Value, key: &str| m[key].as_object().is_some_and(|map| !map.is_empty());
+    let secret = manifests
+        .iter()
+        .find(|m| m.object.is_secret() && (filled(&m.content, "data") || filled(&m.content, "stringData")));
+    if let Some(secret) = secret {
+        return StageEnd::failed(format!(
+            "{} was rendered with values, and releases are stored and shown: create the Secret in the cluster, and refer to it by name",
+            secret.object
+        ));
+    }
+    let objects: Vec<String> = manifests.iter().map(|m| m.object.to_string()).collect();
+    StageEnd::succeeded(json!({ "engine": options.engine, "manifests": text, "objects": objects }))
+}
+
+fn validate(options: &Map<String, Value>, scope: &StageScope<'_>) -> Vec<Problem> {
+    let mut found = check::expressions(options, scope, &["files"]);
+    match check::options::<Options>(options) {
+        Ok(parsed) => found.extend(problems(&parsed)),
+        Err(problem) => return vec![problem],
+    }
+    found
+}
+
+/// What does not go together.
+fn problems(options: &Options) -> Vec<Problem> {
+    let Options { engine, manifests, files, chart, values, release_name } = options;
+    let mut problems = Vec::new();
+    let given = [
+        ("manifests", manifests.is_some(), [Engine::Template].as_slice()),
+        ("files", !files.is_empty(), &[Engine::Helm, Engine::Kustomize]),
+        ("chart", chart.is_some(), &[Engine::Helm]),
+        ("values", !values.is_empty(), &[Engine::Helm]),
+        ("releaseName", release_name.is_some(), &[Engine::Helm]),
+    ];
+    let name = serde_json::to_value(engine).unwrap_or_default();
+    let name = name.as_str().unwrap_or_default();
+    for (key, there, engines) in given {
+        if there && !engines.contains(engine) {
+            let hint = "leave it out, or name another `engine`";
+            problems.push(Problem::new(key, format!("`{name}` does not use it")).with_hint(hint));
+        }
+    }
+    let missing = |key: &str, hint: &str| Problem::new(key, format!("`{name}` needs it")).with_hint(hint);
+    match engine {
+        Engine::Template if manifests.is_none() => {
+            problems.push(missing("manifests", "write the manifests with `${ … }` in them"))
+        }
+        Engine::Helm if files.is_empty() == chart.is_none() => {
+            problems.push(missing("chart", "name the chart's URL, or write its `files`: one of the two"));
+        }
+        Engine::Kustomize if files.is_empty() => {
+            problems.push(missing("files", "write `kustomization.yaml` and what it names"))
+        }
+        _ => {}
+    }
+    problems.extend(source::file_problems(*engine, files));
+    problems.extend(chart.as_ref().and_then(|url| source::chart_problem(url)));
+    problems
+}
+
+#[cfg(test)]
+#[path = "tests.rs"]
+mod tests;
