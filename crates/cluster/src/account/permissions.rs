@@ -66,6 +66,7 @@ pub const PERMISSIONS: &[Permission] = &[
         &["delete"],
         "freeing a StatefulSet whose rollout hangs on a pod, when it is taken back",
     ),
+    needs("", "pods", &["patch"], "enabling and disabling server groups: the labels of their pods"),
     needs("", "pods/log", &["get"], "the last lines of a container that crashes"),
     needs("", "configmaps", OWN, APPLIED),
     needs("", "secrets", OWN, APPLIED),
