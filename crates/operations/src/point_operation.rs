@@ -152,6 +152,7 @@ fn spec(
         image: a.image.clone(),
     };
     let mut spec = PipelineSpec {
+        enabled: true,
         application: ask.application.clone(),
         pipeline: PIPELINE.to_owned(),
         description: Some(format!("{}, by {}", ask.stage_type, ask.by)),
