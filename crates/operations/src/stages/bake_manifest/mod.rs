@@ -198,13 +198,13 @@ fn problems(options: &Options) -> Vec<Problem> {
     let missing = |key: &str, hint: &str| Problem::new(key, format!("`{name}` needs it")).with_hint(hint);
     match engine {
         Engine::Template if manifests.is_none() => {
-            problems.push(missing("manifests", "write the manifests with `${ … }` in them"))
+            problems.push(missing("manifests", "write the manifests with `${ … }` in them"));
         }
         Engine::Helm if files.is_empty() == chart.is_none() => {
             problems.push(missing("chart", "name the chart's URL, or write its `files`: one of the two"));
         }
         Engine::Kustomize if files.is_empty() => {
-            problems.push(missing("files", "write `kustomization.yaml` and what it names"))
+            problems.push(missing("files", "write `kustomization.yaml` and what it names"));
         }
         _ => {}
     }
