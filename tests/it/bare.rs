@@ -97,7 +97,9 @@ pub(crate) fn each_seed<T: Send>(otherwise: Range<u64>, play: impl AsyncFn(u64) 
     };
     std::thread::scope(|scope| {
         for _ in 0..std::thread::available_parallelism().map_or(2, std::num::NonZero::get) {
-            scope.spawn(player);
+            // As the main thread of a process has: what is not optimised takes much.
+            let thread = std::thread::Builder::new().stack_size(8 << 20);
+            thread.spawn_scoped(scope, player).unwrap();
         }
     });
     came_to.into_inner().unwrap()

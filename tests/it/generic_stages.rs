@@ -186,7 +186,7 @@ async fn what_cannot_hold_is_refused_when_the_pipeline_is_saved() {
         .collect();
     insta::assert_snapshot!(problems.join("\n"), @r#"
     environments[0].stages[0].variables.a-b: "a-b" cannot be the name of a variable
-    environments[0].stages[1].checks[1].check: `clustersize` is not known here: expected one of `clusterSize`, `stageStatus`, `expression`
+    environments[0].stages[1].checks[1].check: `clustersize` is not known here: expected one of `clusterSize`, `objectExists`, `stageStatus`, `expression`
     environments[0].stages[1].checks[2].comparison: `=>` is not known here: expected one of `<`, `<=`, `==`, `>=`, `>`
     environments[0].stages[1].checks[2].expected: -1 is out of range: at least 0
     "#);

@@ -65,13 +65,14 @@ async fn a_workload_is_scaled_restarted_and_rolled_back_without_a_pipeline_file(
         (json!("Succeeded"), json!(5)),
         "{view:#}"
     );
-    let answer = ask(&world, "dev", &json!({"type": "restart", "options": {"workload": "web"}})).await;
-    let restarted = answer.body["id"].as_str().unwrap().to_owned();
-    assert_eq!(attempt(&world.at_rest(&restarted).await, "dev", 1)["status"], "Succeeded");
     // What the scaling changed goes back; it is in the history with everything else.
     let back = world.post(&format!("/v1/releases/{id}/environments/dev/rollback"), &json!({})).await;
     assert!(back.status.is_success(), "{:#}", back.body);
     world.at_rest(&id).await;
+    assert_ne!(replicas(&world), json!(5), "it is as it was before the scaling");
+    let answer = ask(&world, "dev", &json!({"type": "restart", "options": {"workload": "web"}})).await;
+    let restarted = answer.body["id"].as_str().unwrap().to_owned();
+    assert_eq!(attempt(&world.at_rest(&restarted).await, "dev", 1)["status"], "Succeeded");
     let history = world.get("/v1/environments/shop/dev/history").await.body;
     assert_eq!(history["items"].as_array().unwrap().len(), 4, "{history:#}");
 }

@@ -89,13 +89,14 @@ fn scenarios() -> Vec<Scenario> {
 
 /// Plays each scenario in a runtime of its own, several at once, and says all that failed by name.
 fn each(play: impl AsyncFn(&Scenario) + Sync) {
-    let all = scenarios();
     let failed = Mutex::new(BTreeSet::new());
-    each_seed(0..u64::try_from(all.len()).unwrap(), async |index| {
+    each_seed(0..u64::try_from(scenarios().len()).unwrap(), async |index| {
+        let all = scenarios();
         let Some(scenario) = all.get(usize::try_from(index).unwrap()) else { return };
-        failed.lock().unwrap().insert(scenario.name.clone());
-        play(scenario).await;
-        failed.lock().unwrap().remove(&scenario.name);
+        let played = std::panic::AssertUnwindSafe(play(scenario));
+        if futures::FutureExt::catch_unwind(played).await.is_err() {
+            failed.lock().unwrap().insert(scenario.name.clone());
+        }
     });
     assert_eq!(failed.into_inner().unwrap(), BTreeSet::new());
 }

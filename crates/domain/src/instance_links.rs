@@ -309,8 +309,8 @@ mod tests {
             links(&[url]).problems().iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
         };
         assert_eq!(
-            told("http://{ipp}/"),
-            "sections[0].links[0].url: there is no variable `{ipp}`; did you mean `ip`?"
+            told("http://{namspace}/"),
+            "sections[0].links[0].url: there is no variable `{namspace}`; did you mean `namespace`?"
         );
         assert!(told("http://{ip").contains("the brace in `{ip` is not closed"));
         assert!(told(":70000/x").contains("does not begin with a port"));

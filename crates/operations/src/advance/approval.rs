@@ -43,7 +43,7 @@ pub(super) async fn approved(context: &Context, attempt: &Versioned<Attempt>) ->
         Some(Verdict::Approved { defer_until, .. }) => defer_until,
         _ => None,
     };
-    if ask_again(context, attempt).await? {
+    if Box::pin(ask_again(context, attempt)).await? {
         return Ok(());
     }
     let now = context.now();

@@ -98,7 +98,7 @@ async fn at_time(
     if at > context.now() {
         return Ok(Some(Next::Time { timeout_seconds: context.seconds_until(at) }));
     }
-    if hurdle == Hurdle::Approval && ask_again(context, attempt).await? {
+    if hurdle == Hurdle::Approval && Box::pin(ask_again(context, attempt)).await? {
         return Ok(None);
     }
     let tx = pass(context, attempt, &attempt.record, hurdle, Transaction::new()).await?;

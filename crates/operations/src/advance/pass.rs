@@ -58,7 +58,7 @@ pub(super) async fn opening(
     match &next.state {
         AttemptState::PendingBefore | AttemptState::GatesFailedBefore { asks: true, .. } => {
             let policy = approvals.and_then(|a| a.before.clone()).ok_or_else(missing)?;
-            let plan = planned(context, release, next, &policy).await?;
+            let plan = Box::pin(planned(context, release, next, &policy)).await?;
             let (approval, asked) = approval_before(context, release, next, &policy, plan, None);
             Ok(tx.create(&approval).event(asked))
         }

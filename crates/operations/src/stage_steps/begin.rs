@@ -224,7 +224,7 @@ async fn act(
     mut run: Versioned<StageRun>,
 ) -> Result<StageNext, OperationError> {
     if !run.record.has_snapshot && run.record.plan.is_null() {
-        run = match prepare(context, loaded, kind, run.clone()).await {
+        run = match Box::pin(prepare(context, loaded, kind, run.clone())).await {
             Ok(Prepared::Run(run)) => *run,
             Ok(Prepared::Ends(end)) => {
                 end_run(context, &run, end.status, Some(end.output), SYSTEM).await?;
