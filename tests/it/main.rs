@@ -26,6 +26,7 @@ mod drafts;
 mod evidence;
 #[cfg(test)]
 mod examples;
+#[cfg(test)]
 mod gates;
 #[cfg(test)]
 mod generic_stages;
@@ -45,6 +46,7 @@ mod notifications;
 mod point_operations;
 #[cfg(test)]
 mod previews;
+#[cfg(test)]
 mod proof;
 #[cfg(test)]
 mod races;
