@@ -91,7 +91,7 @@ fn change(write: &Rehearsed) -> Change {
 }
 
 fn walk(path: &str, before: &Value, after: &Value, secret: bool, fields: &mut Vec<Field>) {
-    if before == after || is_mark(path) {
+    if before == after || is_mark(path) || is_drawn(path) {
         return;
     }
     match (before, after) {
@@ -149,6 +149,15 @@ fn is_mark(path: &str) -> bool {
         || matches!(path, "apiVersion" | "kind" | "metadata.name" | "metadata.namespace")
 }
 
+/// What the server draws anew for each dry run of a creation: addresses and ports of a Service, the labels of a Job's pods, the volume
+/// of a service account's token. It is no part of a plan.
+fn is_drawn(path: &str) -> bool {
+    matches!(path, "spec.clusterIP" | "spec.clusterIPs" | "spec.healthCheckNodePort")
+        || path.ends_with(".nodePort")
+        || path.contains("controller-uid")
+        || path.contains("[kube-api-access-")
+}
+
 fn step(path: &str, key: &str) -> String {
     let plain = key.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-'));
     match (plain, path.is_empty()) {
@@ -200,6 +209,14 @@ mod tests {
         assert_eq!(told("Deployment", of("a", 2), of("a", 2)), "None: ");
         assert_eq!(told("ConfigMap", Value::Null, json!({"data": {"A": "1"}})), "Create: + data.A: 1");
         assert_eq!(told("ConfigMap", json!({"data": {"A": "1"}}), Value::Null), "Delete: ");
+    }
+
+    #[test]
+    fn what_the_server_draws_for_each_dry_run_is_no_part_of_a_plan() {
+        let service = json!({"spec": {"clusterIP": "10.96.0.2", "clusterIPs": ["10.96.0.2"], "ports": [{"port": 80, "nodePort": 30001}]}});
+        assert_eq!(told("Service", Value::Null, service), "Create: + spec.ports[0].port: 80");
+        let job = json!({"spec": {"selector": {"matchLabels": {"batch.kubernetes.io/controller-uid": "5f"}}, "completions": 1}});
+        assert_eq!(told("Job", Value::Null, job), "Create: + spec.completions: 1");
     }
 
     #[test]
