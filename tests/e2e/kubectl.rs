@@ -357,8 +357,12 @@ async fn logs_and_events_tell_why_a_container_ended() -> anyhow::Result<()> {
         Ok(scene.kubectl(&previous).await.is_ok_and(|log| log == "no database\n").then_some(()))
     })
     .await?;
-    let events = scene.kubectl(&["-n", "dev", "events", "--types=Warning"]).await?;
-    ensure!(events.contains("Back-off restarting failed container cart"), "{events}");
+    // The kubelet tells of it after the container has ended, and so after its log is there.
+    eventually("the warning", async || {
+        let events = scene.kubectl(&["-n", "dev", "events", "--types=Warning"]).await?;
+        Ok(events.contains("Back-off restarting failed container cart").then_some(()))
+    })
+    .await?;
     let described = scene.kubectl(&["-n", "dev", "describe", "pods", "-l", "app=cart"]).await?;
     ensure!(described.contains("Last State:") && described.contains("Exit Code:    1"), "{described}");
     Ok(())
