@@ -1,7 +1,7 @@
 //! Stage types that change a cluster in several steps: canary, blue-green, scaling, enabling and disabling.
 //!
 //! Such a type only makes a [`Plan`], from its options and the cluster as it is. The plan is stored with the snapshot of
-//! everything that it touches, before anything is changed; then it is carried out one step at a time ([`walk`]), each
+//! everything that it touches, before anything is changed; then it is carried out one step at a time (`walk`), each
 //! after a check of the lease, and where it stands is stored after each. So a crash in the middle goes on where it was,
 //! and a step that is carried out twice changes nothing the second time.
 
