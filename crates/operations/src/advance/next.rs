@@ -147,7 +147,9 @@ async fn evaluate(
 
 async fn follow(context: &Context, attempt: &Versioned<Attempt>) -> Result<(), OperationError> {
     let release = context.release(&attempt.record.at.release).await?.record;
-    let then = aftermath(&release, &attempt.record).unwrap_or(Aftermath::Approval);
+    let then = aftermath(&release, &attempt.record).ok_or_else(|| {
+        OperationError::Inconsistent(format!("nothing follows the stages of attempt {}", attempt.record.id))
+    })?;
     let next = attempt.record.apply(AttemptEvent::Followed { then }, SYSTEM, context.now())?;
     let tx = opening(context, &release, &next, Transaction::new().replace(attempt, &next)).await?;
     commit_or_reload(context, tx).await

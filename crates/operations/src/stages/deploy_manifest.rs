@@ -90,10 +90,6 @@ impl StageType for DeployManifest {
         "Puts back the fields that it set as they were, deletes what it created, and creates anew what it deleted."
     }
 
-    fn timeout(&self, _: &Value) -> Span {
-        rollout::TIMEOUT
-    }
-
     fn verbatim(&self, options: &Map<String, Value>) -> &'static [&'static str] {
         verbatim(options)
     }

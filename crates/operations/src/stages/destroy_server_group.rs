@@ -1,12 +1,11 @@
 //! `destroy-server-group`: deletes a server group, its pods and its autoscaler (T43).
 
-use pilothouse_domain::duration::Span;
 use pilothouse_domain::pipeline::StageTypeInfo;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::server_groups::{Halt, Services, moves, namespace, planned, target};
 use super::steps::{Plan, Planned};
-use super::{StageContext, StageType, Stepped, rollout};
+use super::{StageContext, StageType, Stepped};
 
 /// The name in `type:`.
 pub const NAME: &str = "destroy-server-group";
@@ -31,10 +30,6 @@ impl StageType for DestroyServerGroup {
 
     fn undone(&self) -> &'static str {
         "Creates it anew as it was, with new pods."
-    }
-
-    fn timeout(&self, _: &Value) -> Span {
-        rollout::TIMEOUT
     }
 
     fn plan<'a>(&'a self, stage: &'a StageContext<'a>) -> Stepped<'a, Planned> {

@@ -1,6 +1,5 @@
 //! `disable-cluster`: takes the server groups of a cluster out of traffic, but for the newest that serve (T39).
 
-use pilothouse_domain::duration::Span;
 use pilothouse_domain::pipeline::{StageScope, StageTypeInfo};
 use pilothouse_domain::problem::Problem;
 use schemars::JsonSchema;
@@ -9,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::server_groups::{Group, Halt, Services, moves, namespace, of_cluster, planned, target};
 use super::steps::{Plan, Planned, Step};
-use super::{StageContext, StageType, Stepped, check, rollout};
+use super::{StageContext, StageType, Stepped, check};
 
 /// The name in `type:`.
 pub const NAME: &str = "disable-cluster";
@@ -52,10 +51,6 @@ impl StageType for DisableCluster {
 
     fn undone(&self) -> &'static str {
         "Gives their pods their traffic back, and resumes their autoscalers."
-    }
-
-    fn timeout(&self, _: &Value) -> Span {
-        rollout::TIMEOUT
     }
 
     fn plan<'a>(&'a self, stage: &'a StageContext<'a>) -> Stepped<'a, Planned> {

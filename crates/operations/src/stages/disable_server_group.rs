@@ -1,13 +1,11 @@
 //! `disable-server-group`: takes a server group out of traffic; its pods keep running, and their number stays (T42).
 
-use pilothouse_domain::duration::Span;
 use pilothouse_domain::pipeline::StageTypeInfo;
-use serde_json::Value;
 
 use super::server_groups::switch::{Switch, switch};
 use super::server_groups::{planned, target};
 use super::steps::Planned;
-use super::{StageContext, StageType, Stepped, rollout};
+use super::{StageContext, StageType, Stepped};
 
 /// The name in `type:`.
 pub const NAME: &str = "disable-server-group";
@@ -32,10 +30,6 @@ impl StageType for DisableServerGroup {
 
     fn undone(&self) -> &'static str {
         "Gives its pods their traffic back, and resumes its autoscaler."
-    }
-
-    fn timeout(&self, _: &Value) -> Span {
-        rollout::TIMEOUT
     }
 
     fn plan<'a>(&'a self, stage: &'a StageContext<'a>) -> Stepped<'a, Planned> {

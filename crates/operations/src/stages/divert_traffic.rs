@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use pilothouse_cluster::{Cluster, ObjectRef};
-use pilothouse_domain::duration::Span;
 use pilothouse_domain::pipeline::{StageScope, StageTypeInfo};
 use pilothouse_domain::problem::Problem;
 use schemars::JsonSchema;
@@ -14,7 +13,7 @@ use super::patch_image::WorkloadKind;
 use super::routes::Route;
 use super::steps::{Leaving, Plan, Planned, Step, TrafficStep};
 use super::versions::{labels_of, replicas_of, version_of};
-use super::{StageContext, StageType, Stepped, check, rollout};
+use super::{StageContext, StageType, Stepped, check};
 use crate::OperationError;
 
 /// The name in `type:`.
@@ -62,10 +61,6 @@ impl StageType for DivertTraffic {
 
     fn undone(&self) -> &'static str {
         "Puts the Service's selector or the route's weights back, once the version that gets the traffic is ready."
-    }
-
-    fn timeout(&self, _: &Value) -> Span {
-        rollout::TIMEOUT
     }
 
     fn plan<'a>(&'a self, stage: &'a StageContext<'a>) -> Stepped<'a, Planned> {

@@ -1,13 +1,11 @@
 //! `enable-manifest`: gives the pods of a ReplicaSet the traffic of Services, whoever made it (T54).
 
-use pilothouse_domain::duration::Span;
 use pilothouse_domain::pipeline::StageTypeInfo;
-use serde_json::Value;
 
 use super::server_groups::switch::{Switch, switch};
 use super::server_groups::{object, planned};
 use super::steps::Planned;
-use super::{StageContext, StageType, Stepped, rollout};
+use super::{StageContext, StageType, Stepped};
 
 /// The name in `type:`.
 pub const NAME: &str = "enable-manifest";
@@ -32,10 +30,6 @@ impl StageType for EnableManifest {
 
     fn undone(&self) -> &'static str {
         "Takes the traffic from its pods again."
-    }
-
-    fn timeout(&self, _: &Value) -> Span {
-        rollout::TIMEOUT
     }
 
     fn plan<'a>(&'a self, stage: &'a StageContext<'a>) -> Stepped<'a, Planned> {

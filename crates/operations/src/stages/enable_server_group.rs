@@ -1,13 +1,11 @@
 //! `enable-server-group`: gives a server group its traffic back, and lets it be scaled again (T41).
 
-use pilothouse_domain::duration::Span;
 use pilothouse_domain::pipeline::StageTypeInfo;
-use serde_json::Value;
 
 use super::server_groups::switch::{Switch, switch};
 use super::server_groups::{planned, target};
 use super::steps::Planned;
-use super::{StageContext, StageType, Stepped, rollout};
+use super::{StageContext, StageType, Stepped};
 
 /// The name in `type:`.
 pub const NAME: &str = "enable-server-group";
@@ -32,10 +30,6 @@ impl StageType for EnableServerGroup {
 
     fn undone(&self) -> &'static str {
         "Takes the traffic from its pods again, and pauses its autoscaler if that was paused."
-    }
-
-    fn timeout(&self, _: &Value) -> Span {
-        rollout::TIMEOUT
     }
 
     fn plan<'a>(&'a self, stage: &'a StageContext<'a>) -> Stepped<'a, Planned> {

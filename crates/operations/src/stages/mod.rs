@@ -263,8 +263,11 @@ pub trait StageType: Send + Sync {
     /// Its name, the schema of its options, and what a schema cannot say about them.
     fn info(&self) -> StageTypeInfo;
 
-    /// How long it may take when the pipeline does not say (T29, invariant 5).
-    fn timeout(&self, options: &Value) -> Span;
+    /// How long it may take when the pipeline does not say (T29, invariant 5): as long as a rollout, unless a type knows better.
+    fn timeout(&self, options: &Value) -> Span {
+        let _ = options;
+        rollout::TIMEOUT
+    }
 
     /// How long this run may take, given the `timeout` that the pipeline may name.
     fn limit(&self, options: &Value, timeout: Option<Span>) -> Span {

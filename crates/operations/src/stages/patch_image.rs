@@ -88,10 +88,6 @@ impl StageType for PatchImage {
         "Puts the image back."
     }
 
-    fn timeout(&self, _: &Value) -> Span {
-        rollout::TIMEOUT
-    }
-
     fn targets<'a>(&'a self, stage: &'a StageContext<'a>) -> Stepped<'a, Vec<ObjectRef>> {
         Box::pin(async move { Ok(vec![workload(stage, &stage.options()?)]) })
     }

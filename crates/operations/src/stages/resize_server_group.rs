@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use pilothouse_cluster::{CLUSTER_LABEL, Cluster};
-use pilothouse_domain::duration::Span;
 use pilothouse_domain::pipeline::{StageScope, StageTypeInfo};
 use pilothouse_domain::problem::Problem;
 use schemars::JsonSchema;
@@ -14,7 +13,7 @@ use super::server_groups::amount::Amount;
 use super::server_groups::target::Pick;
 use super::server_groups::{Group, Halt, moves, namespace, of_cluster, planned, target};
 use super::steps::{Plan, Planned};
-use super::{StageContext, StageType, Stepped, check, rollout};
+use super::{StageContext, StageType, Stepped, check};
 
 /// The name in `type:`.
 pub const NAME: &str = "resize-server-group";
@@ -79,10 +78,6 @@ impl StageType for ResizeServerGroup {
 
     fn undone(&self) -> &'static str {
         "Gives it the size that it had."
-    }
-
-    fn timeout(&self, _: &Value) -> Span {
-        rollout::TIMEOUT
     }
 
     fn plan<'a>(&'a self, stage: &'a StageContext<'a>) -> Stepped<'a, Planned> {

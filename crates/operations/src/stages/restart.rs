@@ -1,7 +1,6 @@
 //! `restart`: replaces a workload's pods by new ones of the same template, as `kubectl rollout restart` does (N5).
 
 use pilothouse_cluster::{ObjectRef, RESTARTED_AT};
-use pilothouse_domain::duration::Span;
 use pilothouse_domain::pipeline::{StageScope, StageTypeInfo};
 use pilothouse_domain::problem::Problem;
 use schemars::JsonSchema;
@@ -10,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 use super::steps::{Leaving, Plan, Planned, Step};
 use super::workload::{self, Kind, Workload};
-use super::{StageContext, StageType, Stepped, check, rollout};
+use super::{StageContext, StageType, Stepped, check};
 use crate::OperationError;
 
 /// The name in `type:`.
@@ -44,10 +43,6 @@ impl StageType for Restart {
 
     fn undone(&self) -> &'static str {
         "Takes its mark away again: pods that the restart made are replaced once more, those from before that still run stay."
-    }
-
-    fn timeout(&self, _: &Value) -> Span {
-        rollout::TIMEOUT
     }
 
     fn plan<'a>(&'a self, stage: &'a StageContext<'a>) -> Stepped<'a, Planned> {

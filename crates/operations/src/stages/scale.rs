@@ -1,7 +1,6 @@
 //! `scale`: sets how many pods a workload has: a number, more or fewer, a share, or as many as its autoscaler allows (T44, T3).
 
 use pilothouse_cluster::{Cluster, ObjectRef};
-use pilothouse_domain::duration::Span;
 use pilothouse_domain::pipeline::{StageScope, StageTypeInfo};
 use pilothouse_domain::problem::Problem;
 use schemars::JsonSchema;
@@ -10,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 use super::steps::{Leaving, Plan, Planned, Step};
 use super::workload::{self, Kind, MOST_PODS, Number, Workload};
-use super::{StageContext, StageType, Stepped, check, rollout};
+use super::{StageContext, StageType, Stepped, check};
 use crate::OperationError;
 
 /// The name in `type:`.
@@ -130,10 +129,6 @@ impl StageType for Scale {
 
     fn undone(&self) -> &'static str {
         "Puts back the number of pods, and the bounds of its autoscaler."
-    }
-
-    fn timeout(&self, _: &Value) -> Span {
-        rollout::TIMEOUT
     }
 
     fn plan<'a>(&'a self, stage: &'a StageContext<'a>) -> Stepped<'a, Planned> {

@@ -1,6 +1,5 @@
 //! `scale-down-cluster`: scales the server groups of a cluster to 0 pods, but for the newest (T40).
 
-use pilothouse_domain::duration::Span;
 use pilothouse_domain::pipeline::{StageScope, StageTypeInfo};
 use pilothouse_domain::problem::Problem;
 use schemars::JsonSchema;
@@ -9,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::server_groups::{Group, Halt, Services, moves, namespace, of_cluster, planned, target};
 use super::steps::{Plan, Planned, Step};
-use super::{StageContext, StageType, Stepped, check, rollout};
+use super::{StageContext, StageType, Stepped, check};
 
 /// The name in `type:`.
 pub const NAME: &str = "scale-down-cluster";
@@ -51,10 +50,6 @@ impl StageType for ScaleDownCluster {
 
     fn undone(&self) -> &'static str {
         "Gives them the size that they had."
-    }
-
-    fn timeout(&self, _: &Value) -> Span {
-        rollout::TIMEOUT
     }
 
     fn plan<'a>(&'a self, stage: &'a StageContext<'a>) -> Stepped<'a, Planned> {

@@ -1,7 +1,6 @@
 //! `start`: brings back what `stop` took away (N5, T3).
 
 use pilothouse_cluster::{ObjectRef, STOPPED_REPLICAS};
-use pilothouse_domain::duration::Span;
 use pilothouse_domain::pipeline::{StageScope, StageTypeInfo};
 use pilothouse_domain::problem::Problem;
 use schemars::JsonSchema;
@@ -11,7 +10,7 @@ use serde_json::{Map, Value, json};
 use super::steps::{Plan, Planned, Step};
 use super::stop::{able, already};
 use super::workload::{self, Kind, Number, Workload};
-use super::{StageContext, StageType, Stepped, check, rollout};
+use super::{StageContext, StageType, Stepped, check};
 use crate::OperationError;
 
 /// The name in `type:`.
@@ -48,10 +47,6 @@ impl StageType for Start {
 
     fn undone(&self) -> &'static str {
         "Stops or suspends it again."
-    }
-
-    fn timeout(&self, _: &Value) -> Span {
-        rollout::TIMEOUT
     }
 
     fn plan<'a>(&'a self, stage: &'a StageContext<'a>) -> Stepped<'a, Planned> {

@@ -1,7 +1,6 @@
 //! `start-workload`: starts the new version of a workload beside the present one; no traffic goes to it yet (H13).
 
 use pilothouse_domain::artifact::Artifact;
-use pilothouse_domain::duration::Span;
 use pilothouse_domain::pipeline::{StageScope, StageTypeInfo};
 use pilothouse_domain::problem::Problem;
 use schemars::JsonSchema;
@@ -10,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 use super::steps::{Plan, Planned, Step};
 use super::versions::{self, Source};
-use super::{StageContext, StageType, Stepped, check, rollout};
+use super::{StageContext, StageType, Stepped, check};
 use crate::OperationError;
 
 /// The name in `type:`.
@@ -66,10 +65,6 @@ impl StageType for StartWorkload {
 
     fn undone(&self) -> &'static str {
         "Puts the Service back and deletes the new version, unless that would take the last ready endpoints from a Service."
-    }
-
-    fn timeout(&self, _: &Value) -> Span {
-        rollout::TIMEOUT
     }
 
     fn verbatim(&self, options: &Map<String, Value>) -> &'static [&'static str] {

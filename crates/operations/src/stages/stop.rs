@@ -1,7 +1,6 @@
 //! `stop`: takes the pods of a workload away and remembers how many they were; suspends what runs jobs (N5, T3).
 
 use pilothouse_cluster::{ObjectRef, STOPPED_REPLICAS};
-use pilothouse_domain::duration::Span;
 use pilothouse_domain::pipeline::{StageScope, StageTypeInfo};
 use pilothouse_domain::problem::Problem;
 use schemars::JsonSchema;
@@ -10,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 use super::steps::{Leaving, Plan, Planned, Step};
 use super::workload::{self, Kind, Workload};
-use super::{StageContext, StageEnd, StageType, Stepped, check, rollout};
+use super::{StageContext, StageEnd, StageType, Stepped, check};
 use crate::OperationError;
 
 /// The name in `type:`.
@@ -44,10 +43,6 @@ impl StageType for Stop {
 
     fn undone(&self) -> &'static str {
         "Brings back the number of pods that there was, or ends the suspension."
-    }
-
-    fn timeout(&self, _: &Value) -> Span {
-        rollout::TIMEOUT
     }
 
     fn plan<'a>(&'a self, stage: &'a StageContext<'a>) -> Stepped<'a, Planned> {

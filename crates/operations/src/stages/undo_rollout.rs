@@ -1,7 +1,6 @@
 //! `undo-rollout`: goes back to an earlier revision of a workload, as `kubectl rollout undo` does (N5, T3).
 
 use pilothouse_cluster::{ObjectRef, Revision};
-use pilothouse_domain::duration::Span;
 use pilothouse_domain::pipeline::{StageScope, StageTypeInfo};
 use pilothouse_domain::problem::Problem;
 use schemars::JsonSchema;
@@ -11,7 +10,7 @@ use serde_json::{Map, Value, json};
 use super::steps::{Leaving, Plan, Planned, Step};
 use super::stop::already;
 use super::workload::{self, Kind, Workload};
-use super::{StageContext, StageType, Stepped, check, rollout};
+use super::{StageContext, StageType, Stepped, check};
 use crate::OperationError;
 
 /// The name in `type:`.
@@ -70,10 +69,6 @@ impl StageType for UndoRollout {
 
     fn undone(&self) -> &'static str {
         "Brings back the revision that was there."
-    }
-
-    fn timeout(&self, _: &Value) -> Span {
-        rollout::TIMEOUT
     }
 
     fn plan<'a>(&'a self, stage: &'a StageContext<'a>) -> Stepped<'a, Planned> {

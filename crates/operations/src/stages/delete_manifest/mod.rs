@@ -3,14 +3,13 @@
 mod options;
 
 use pilothouse_cluster::{DeleteOptions, ObjectRef};
-use pilothouse_domain::duration::Span;
 use pilothouse_domain::pipeline::StageTypeInfo;
 use serde_json::{Value, json};
 
 pub use options::{Cascade, FullKind, KindName, Options, Target};
 
 use super::steps::{Leaving, Plan, Planned, Step};
-use super::{StageContext, StageEnd, StageType, Stepped, rollout};
+use super::{StageContext, StageEnd, StageType, Stepped};
 use crate::OperationError;
 
 /// The name in `type:`.
@@ -39,10 +38,6 @@ impl StageType for DeleteManifest {
 
     fn undone(&self) -> &'static str {
         "Creates anew what it deleted, as it was; stored data does not come back."
-    }
-
-    fn timeout(&self, _: &Value) -> Span {
-        rollout::TIMEOUT
     }
 
     fn plan<'a>(&'a self, stage: &'a StageContext<'a>) -> Stepped<'a, Planned> {
