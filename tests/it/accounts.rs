@@ -173,10 +173,19 @@ async fn accounts_are_listed_by_name_searched_and_paged() {
 
 #[tokio::test]
 async fn what_could_never_work_is_refused_and_what_does_not_answer_is_kept_with_the_reason() {
-    let exec = "apiVersion: v1\nkind: Config\ncurrent-context: a\ncontexts: [{name: a, context: {cluster: a, user: a}}]\n\
-        clusters: [{name: a, cluster: {server: 'https://127.0.0.1:1'}}]\n\
+    let exec = "apiVersion: v1\nkind: Config\ncurrent-context: a\n\
+        contexts: [{name: a, context: {cluster: a, user: a}}, {name: b, context: {cluster: b, user: a}}]\n\
+        clusters: [{name: a, cluster: {server: 'https://127.0.0.1:1'}}, {name: b, cluster: {server: 'https://127.0.0.1:2'}}]\n\
         users: [{name: a, user: {exec: {apiVersion: client.authentication.k8s.io/v1, command: aws}}}]\n";
-    let far = far(&[("aws-secret:kube", exec), ("env:DEAD", "hunter2")]).await;
+    let broken = "users:\n- name: a\n  user: {token: [hunter2]}\n";
+    let secrets = [
+        ("aws-secret:kube", exec),
+        ("env:KUBE", exec),
+        ("aws-secret:broken", broken),
+        ("aws-secret:bare", "hunter2"),
+        ("env:DEAD", "hunter2"),
+    ];
+    let far = far(&secrets).await;
     let world = &far.world;
     let put = async |credentials: Value| {
         let answer = world.put("/v1/clusters/eu", &json!({ "credentials": credentials })).await;
@@ -186,9 +195,12 @@ async fn what_could_never_work_is_refused_and_what_does_not_answer_is_kept_with_
     for (credentials, told) in [
         (
             json!({ "kind": "kubeconfig", "source": "aws-secret:kube" }),
-            "has `exec`, which a stored kubeconfig may not use",
+            "has `exec`, and the kubeconfig of a cluster account starts no programs",
         ),
-        (json!({ "kind": "kubeconfig", "source": "aws-secret:kube", "context": "b" }), "may not use"),
+        (json!({ "kind": "kubeconfig", "source": "aws-secret:kube", "context": "b" }), "starts no programs"),
+        (json!({ "kind": "kubeconfig", "source": "env:KUBE" }), "starts no programs"),
+        (json!({ "kind": "kubeconfig", "source": "aws-secret:broken" }), "line 3, column"),
+        (json!({ "kind": "kubeconfig", "source": "aws-secret:bare" }), "line 1, column"),
         (
             at("http://10.0.0.1", "-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----"),
             "would send the token in the clear",

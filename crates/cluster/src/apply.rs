@@ -42,8 +42,6 @@ pub struct Applied {
     pub changed: bool,
 }
 
-/// How often an object may change under our hands before that is an error.
-pub(crate) const TRIES: u32 = 4;
 /// How long a kind may take to appear after its definition was applied.
 const NEW_KIND: Duration = Duration::from_secs(15);
 /// Between two tries for a kind that was just defined. There is nothing to watch: discovery is a plain document.
@@ -79,12 +77,12 @@ impl Cluster {
         new_kind: bool,
     ) -> Result<Applied, ClusterError> {
         let end = Instant::now() + NEW_KIND;
-        let mut tries = 1;
+        let operation = format!("apply {}", manifest.object);
         loop {
-            match self.apply_once(manifest, options).await {
-                // Somebody wrote in the same moment. The server decides afresh about every field and its owner, so
-                // repeating overrules nobody.
-                Err(ClusterError::Changed { .. }) if tries < TRIES => tries += 1,
+            // Where somebody wrote in the same moment, the server decides afresh about every field and its owner: repeating
+            // overrules nobody.
+            let retry = &self.transport.retry;
+            match retry.afresh(&operation, || self.apply_once(&operation, manifest, options)).await {
                 // Its definition was applied a moment ago; the server takes a while to serve it.
                 Err(ClusterError::UnknownKind { .. } | ClusterError::NotFound { .. })
                     if new_kind && Instant::now() < end =>
@@ -96,20 +94,24 @@ impl Cluster {
         }
     }
 
-    async fn apply_once(&self, manifest: &Manifest, options: &ApplyOptions) -> Result<Applied, ClusterError> {
-        let operation = format!("apply {}", manifest.object);
-        let served = self.served(&operation, &manifest.object).await?;
+    async fn apply_once(
+        &self,
+        operation: &str,
+        manifest: &Manifest,
+        options: &ApplyOptions,
+    ) -> Result<Applied, ClusterError> {
+        let served = self.served(operation, &manifest.object).await?;
         let mut content = manifest.content.clone();
         options.marks.write(&mut content);
         let object = scoped(&manifest.object, &served, &mut content);
-        let before = self.read(&operation, &served, &object).await?;
+        let before = self.read(operation, &served, &object).await?;
         if let Some(before) = &before {
             keep_replicas(&mut content, before);
             keep_restart(&mut content, before);
         }
-        refuse_too_large(&operation, &content)?;
+        refuse_too_large(operation, &content)?;
         let flags = ApplyFlags { dry_run: options.dry_run, force: options.force, strict: true };
-        let after = self.apply_as(FIELD_MANAGER, &operation, &served, &object, content, flags).await?;
+        let after = self.apply_as(FIELD_MANAGER, operation, &served, &object, content, flags).await?;
         Ok(applied(object, before.as_ref(), &after))
     }
 

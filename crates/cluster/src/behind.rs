@@ -10,6 +10,9 @@ use crate::error::ClusterError;
 use crate::object::{self, ObjectRef};
 use crate::selector;
 
+/// Kinds whose pods are their own. Those of a Deployment, or of a custom kind that does as it does, are its ReplicaSets'.
+const OWN_PODS: [&str; 5] = ["StatefulSet", "DaemonSet", "ReplicaSet", "Job", "ReplicationController"];
+
 impl Cluster {
     /// The workloads whose pods a Service selects, each as it is, those with the most ready pods first; pods that are on
     /// their way out do not count. A workload is what controls a pod in the end: the Deployment, not its ReplicaSet.
@@ -46,12 +49,20 @@ impl Cluster {
         Ok(all)
     }
 
-    /// What controls the controller of a pod: for a ReplicaSet its Deployment, if it has one.
+    /// What controls the controller of a pod: for a ReplicaSet its Deployment, if it has one. `None` for what is gone, and for
+    /// what this account may not read, which it cannot act on either: the Node of a static pod, an Argo Rollout.
     async fn top(&self, owner: ObjectRef) -> Result<Option<Value>, ClusterError> {
-        let Some(live) = self.get(&owner).await? else { return Ok(None) };
+        let Some(live) = self.if_readable(&owner).await? else { return Ok(None) };
         match controller(&live) {
-            Some(above) if owner.kind == "ReplicaSet" => self.get(&above).await,
+            Some(above) if owner.kind == "ReplicaSet" => self.if_readable(&above).await,
             _ => Ok(Some(live)),
+        }
+    }
+
+    async fn if_readable(&self, object: &ObjectRef) -> Result<Option<Value>, ClusterError> {
+        match self.get(object).await {
+            Err(ClusterError::Denied { .. } | ClusterError::UnknownKind { .. }) => Ok(None),
+            read => read,
         }
     }
 
@@ -73,18 +84,32 @@ impl Cluster {
     async fn controlled(&self, workload: &ObjectRef, live: &Value) -> Result<Vec<Value>, ClusterError> {
         let Some(selector) = selector::of(live) else { return Ok(Vec::new()) };
         let namespace = workload.namespace.as_deref().unwrap_or_default();
-        let mut owners = BTreeSet::from([object::uid(live).to_owned()]);
-        if workload.kind == "Deployment" {
-            let operation = format!("list the ReplicaSets of {workload}");
-            let path =
-                self.served_kind(&operation, "apps/v1", "ReplicaSet").await?.collection(Some(namespace));
-            let sets = self.list(&operation, &path, &[("labelSelector", selector.clone())]).await?;
-            let own = sets.iter().filter(|set| object::is_owned_by(set, object::uid(live)));
-            owners.extend(own.map(|set| object::uid(set).to_owned()));
-        }
+        let owners = self.pod_owners(workload, live, &selector).await?;
         let mut pods = self.list_pods(namespace, &selector).await?;
-        pods.retain(|pod| stays(pod) && owners.iter().any(|owner| object::is_owned_by(pod, owner)));
+        pods.retain(|pod| stays(pod) && is_owned_by_any(pod, &owners));
         Ok(pods)
+    }
+
+    /// The uids of what owns the workload's pods: itself, or its ReplicaSets. Others may have pods that its selector finds too.
+    pub(crate) async fn pod_owners(
+        &self,
+        workload: &ObjectRef,
+        live: &Value,
+        selector: &str,
+    ) -> Result<BTreeSet<String>, ClusterError> {
+        let mut owners = BTreeSet::from([object::uid(live).to_owned()]);
+        if OWN_PODS.contains(&workload.kind.as_str()) {
+            return Ok(owners);
+        }
+        let operation = format!("list the ReplicaSets of {workload}");
+        let path = self
+            .served_kind(&operation, "apps/v1", "ReplicaSet")
+            .await?
+            .collection(workload.namespace.as_deref());
+        let sets = self.list(&operation, &path, &[("labelSelector", selector.to_owned())]).await?;
+        let own = sets.iter().filter(|set| object::is_owned_by(set, object::uid(live)));
+        owners.extend(own.map(|set| object::uid(set).to_owned()));
+        Ok(owners)
     }
 
     /// How many ready pods a Deployment has, by the label `pod-template-hash`: one entry, unless it is in the middle of a
@@ -114,6 +139,11 @@ fn controller(object: &Value) -> Option<ObjectRef> {
         namespace: object["metadata"]["namespace"].as_str().map(str::to_owned),
         name: owner["name"].as_str()?.to_owned(),
     })
+}
+
+/// Whether one of these uids is the object's owner.
+pub(crate) fn is_owned_by_any(object: &Value, owners: &BTreeSet<String>) -> bool {
+    owners.iter().any(|owner| object::is_owned_by(object, owner))
 }
 
 fn stays(pod: &Value) -> bool {

@@ -56,11 +56,13 @@ struct Reader {
     phase: Phase,
     /// Troubles in a row.
     troubles: u32,
+    /// How long the server asked to wait after the last one.
+    asked: Option<Duration>,
 }
 
 /// The changes of a collection, from now on, until it is dropped or an error lasts.
 pub(crate) fn changes(transport: Transport, source: Source) -> Pin<Box<dyn Stream<Item = Change> + Send>> {
-    let reader = Reader { transport, source, phase: Phase::List, troubles: 0 };
+    let reader = Reader { transport, source, phase: Phase::List, troubles: 0, asked: None };
     Box::pin(stream::unfold(reader, |mut reader| async move {
         let change = reader.next().await?;
         Some((change, reader))
@@ -148,6 +150,7 @@ impl Reader {
     /// Tells of the error; goes on with `then` if that may help.
     fn trouble(&mut self, error: ClusterError, then: Phase) -> Option<Change> {
         self.troubles += 1;
+        self.asked = error.retry_after();
         if let ClusterError::Expired { .. } = error {
             self.phase = Phase::List;
             return None;
@@ -160,7 +163,7 @@ impl Reader {
 
     async fn wait_after_trouble(&mut self) {
         if self.troubles > 0 {
-            let wait = self.transport.retry.wait(&self.source.operation, self.troubles, None);
+            let wait = self.transport.retry.wait(&self.source.operation, self.troubles, self.asked.take());
             tokio::time::sleep(wait.max(Duration::from_millis(50))).await;
         }
     }

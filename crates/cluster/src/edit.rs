@@ -4,14 +4,16 @@
 //! manager would strip the object of everything else that we own, and one with a second manager would make the next
 //! ordinary apply fail on a conflict with ourselves. Therefore the fields that we own are read back from the object, the
 //! change is made among them, and the whole is applied with our one manager, guarded by the object's version. An object that
-//! others made keeps all its fields; we come to own what was changed only.
+//! others made keeps all its fields, and its label that says who manages it; we come to own what was changed, and our marks.
 
 use serde_json::{Value, json};
 
 use crate::FIELD_MANAGER;
-use crate::apply::{Applied, ApplyFlags, ApplyOptions, TRIES, applied};
+use crate::apply::{Applied, ApplyFlags, ApplyOptions, applied};
 use crate::cluster::Cluster;
+use crate::discovery::Served;
 use crate::error::ClusterError;
+use crate::marks::MANAGED_BY;
 use crate::object::ObjectRef;
 use crate::owned_fields;
 use crate::restore::identified;
@@ -43,14 +45,8 @@ impl Cluster {
         options: &ApplyOptions,
         change: &impl Fn(&mut Value, &Value) -> Result<(), String>,
     ) -> Result<(Value, Value), ClusterError> {
-        let mut tries = 1;
-        loop {
-            match self.edit_once(operation, object, options, change).await {
-                // Somebody wrote between our reading and writing: read again.
-                Err(ClusterError::Changed { .. }) if tries < TRIES => tries += 1,
-                other => return other,
-            }
-        }
+        let retry = &self.transport.retry;
+        retry.afresh(operation, || self.edit_once(operation, object, options, change)).await
     }
 
     /// As [`Cluster::edit`], with the change written as a JSON merge patch: what it names is set, and what it sets to
@@ -98,19 +94,59 @@ impl Cluster {
         options: &ApplyOptions,
         change: &impl Fn(&mut Value, &Value) -> Result<(), String>,
     ) -> Result<(Value, Value), ClusterError> {
+        let (object, served, live) = self.as_applied(operation, object).await?;
+        let object = &object;
+        let mut content = identified(ours(&live), object);
+        change(&mut content, &live)
+            .map_err(|message| ClusterError::Invalid { operation: operation.to_owned(), message })?;
+        options.marks.write(&mut content);
+        leave_manager(&mut content, &live);
+        content["metadata"]["resourceVersion"] = live["metadata"]["resourceVersion"].clone();
+        let flags = ApplyFlags { dry_run: options.dry_run, force: true, strict: false };
+        let after = self.apply_as(FIELD_MANAGER, operation, &served, object, content, flags).await?;
+        Ok((live, after))
+    }
+}
+
+impl Cluster {
+    /// The object as it is, in the version of its kind in which we applied it last: which fields are ours is written down in
+    /// that version's names, and read in another version, what it names otherwise would be missing, and be removed.
+    async fn as_applied(
+        &self,
+        operation: &str,
+        object: &ObjectRef,
+    ) -> Result<(ObjectRef, Served, Value), ClusterError> {
         let served = self.served(operation, object).await?;
         let live = self.read(operation, &served, object).await?.ok_or_else(|| ClusterError::NotFound {
             operation: operation.to_owned(),
             message: format!("{object} does not exist"),
         })?;
-        let mut content = identified(ours(&live), object);
-        change(&mut content, &live)
-            .map_err(|message| ClusterError::Invalid { operation: operation.to_owned(), message })?;
-        options.marks.write(&mut content);
-        content["metadata"]["resourceVersion"] = live["metadata"]["resourceVersion"].clone();
-        let flags = ApplyFlags { dry_run: options.dry_run, force: true, strict: false };
-        let after = self.apply_as(FIELD_MANAGER, operation, &served, object, content, flags).await?;
-        Ok((live, after))
+        let version = owned_fields::applied_version(&live, FIELD_MANAGER);
+        let Some(version) = version.filter(|version| **version != object.api_version) else {
+            return Ok((object.clone(), served, live));
+        };
+        let there = ObjectRef { api_version: version.to_owned(), ..object.clone() };
+        let served_there = match self.served(operation, &there).await {
+            Ok(served) => served,
+            // That version is served no more: the names of today have to do.
+            Err(ClusterError::UnknownKind { .. }) => return Ok((object.clone(), served, live)),
+            Err(error) => return Err(error),
+        };
+        match self.read(operation, &served_there, &there).await? {
+            Some(live) => Ok((there, served_there, live)),
+            None => Ok((object.clone(), served, live)),
+        }
+    }
+}
+
+/// Leaves the label that says who manages an object to another who set it, such as Helm: a change of one field takes nothing
+/// over.
+fn leave_manager(content: &mut Value, live: &Value) {
+    let manager = live["metadata"]["labels"][MANAGED_BY.0].as_str();
+    if manager.is_some_and(|manager| manager != MANAGED_BY.1)
+        && let Some(labels) = content["metadata"]["labels"].as_object_mut()
+    {
+        labels.shift_remove(MANAGED_BY.0);
     }
 }
 

@@ -50,6 +50,8 @@ pub enum ClusterError {
         status: u16,
         /// What the server said.
         message: String,
+        /// How long it asked to wait, if it said.
+        retry_after: Option<Duration>,
     },
     /// No answer within the time allowed.
     #[error("{operation}: no answer within {} s; check the health of the cluster's API server", after.as_secs())]
@@ -212,7 +214,7 @@ impl ClusterError {
     /// How long the server asked to wait before the next try.
     pub(crate) fn retry_after(&self) -> Option<Duration> {
         match self {
-            Self::Throttled { retry_after, .. } => *retry_after,
+            Self::Throttled { retry_after, .. } | Self::Unavailable { retry_after, .. } => *retry_after,
             _ => None,
         }
     }

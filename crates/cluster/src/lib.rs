@@ -57,8 +57,10 @@ mod tidy;
 mod traffic_labels;
 mod transport;
 mod unblock;
+mod unusable;
 mod verify;
 mod versioned;
+mod watch_lines;
 mod weights;
 
 pub use account::{

@@ -13,6 +13,14 @@ pub(crate) fn owned_by(object: &Value, manager: &str) -> Value {
     without_content_of(ours, &owned_by_others(object, manager))
 }
 
+/// The version of its kind in which a manager applied an object last. The server keeps one such entry, in that version's names.
+pub(crate) fn applied_version<'a>(object: &'a Value, manager: &str) -> Option<&'a str> {
+    let ours = |entry: &&Value| {
+        entry["manager"] == manager && entry["operation"] == "Apply" && !has_subresource(entry)
+    };
+    entries(object).iter().find(ours)?["apiVersion"].as_str()
+}
+
 /// `{}` may mean the whole of a value, or a map that was applied empty. Where others own fields below, it was the latter:
 /// then only the map itself is ours, which `.` says.
 fn without_content_of(mut ours: Value, others: &Value) -> Value {

@@ -1,6 +1,6 @@
 //! Changes the image of one container and nothing else (T62, PATCH_IMAGE).
 //!
-//! An [edit](Cluster::edit): of an object that others made, we come to own this image only.
+//! An [edit](Cluster::edit): of an object that others made, we come to own this image, and our marks.
 
 use std::collections::BTreeMap;
 

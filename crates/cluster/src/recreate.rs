@@ -29,7 +29,7 @@ pub(crate) async fn recreate(
     (before, owned): (&Value, &Value),
     flags: ApplyFlags,
 ) -> Result<Value, ClusterError> {
-    let whole = identified(fresh(before.clone()), object);
+    let whole = identified(owned_by_the_living(cluster, fresh(before.clone())).await?, object);
     let apply = |manager, content| cluster.apply_as(manager, operation, served, object, content, flags);
     if owned_fields::is_empty(owned) {
         return apply(STAND_IN, whole).await;
@@ -43,6 +43,38 @@ pub(crate) async fn recreate(
     apply(FIELD_MANAGER, identified(ours, object)).await?;
     let rest = owned_fields::subtract(&whole, owned).unwrap_or_else(|| json!({}));
     apply(STAND_IN, identified(rest, object)).await
+}
+
+/// Without the references to owners that are gone: the garbage collector would delete the object at once, as it did the one
+/// before. An owner of that name that was made anew is another.
+async fn owned_by_the_living(cluster: &Cluster, mut object: Value) -> Result<Value, ClusterError> {
+    let Some(references) = object["metadata"]["ownerReferences"].as_array() else { return Ok(object) };
+    let mut living = Vec::new();
+    for reference in references {
+        let text = |key: &str| reference[key].as_str().unwrap_or_default().to_owned();
+        let owner = ObjectRef {
+            api_version: text("apiVersion"),
+            kind: text("kind"),
+            namespace: object["metadata"]["namespace"].as_str().map(str::to_owned),
+            name: text("name"),
+        };
+        let lives = match cluster.get(&owner).await {
+            Ok(live) => live.is_some_and(|live| reference["uid"].as_str() == Some(object::uid(&live))),
+            Err(ClusterError::UnknownKind { .. }) => false,
+            // Who may not ask cannot tell; most owners outlive what they own.
+            Err(ClusterError::Denied { .. }) => true,
+            Err(error) => return Err(error),
+        };
+        if lives {
+            living.push(reference.clone());
+        }
+    }
+    match object["metadata"].as_object_mut() {
+        Some(metadata) if living.is_empty() => drop(metadata.shift_remove("ownerReferences")),
+        Some(metadata) => drop(metadata.insert("ownerReferences".to_owned(), living.into())),
+        None => {}
+    }
+    Ok(object)
 }
 
 /// How long an object may take to be gone after it was deleted.

@@ -7,6 +7,7 @@ use kube::core::Status;
 use kube::core::response::StatusCause;
 
 use crate::error::ClusterError;
+use crate::unusable;
 
 /// Longest part of a server's answer that is quoted in an error, in characters.
 const QUOTED: usize = 600;
@@ -33,7 +34,7 @@ pub(crate) fn from_kube(operation: &str, error: kube::Error) -> ClusterError {
     match error {
         kube::Error::Api(status) => from_status(operation, &status, None, false),
         kube::Error::Auth(error) => {
-            ClusterError::Unauthenticated { operation: operation_owned, message: error.to_string() }
+            ClusterError::Unauthenticated { operation: operation_owned, message: unusable::of_auth(&error) }
         }
         kube::Error::SerdeError(error) => {
             ClusterError::Protocol { operation: operation_owned, message: error.to_string() }
@@ -44,7 +45,13 @@ pub(crate) fn from_kube(operation: &str, error: kube::Error) -> ClusterError {
         kube::Error::HttpError(error) => {
             ClusterError::Invalid { operation: operation_owned, message: error.to_string() }
         }
-        kube::Error::Service(source) => ClusterError::Unreachable { operation: operation_owned, source },
+        kube::Error::Service(source) => match unusable::auth_error(source.as_ref()) {
+            Some(error) => ClusterError::Unauthenticated {
+                operation: operation_owned,
+                message: unusable::of_auth(error),
+            },
+            None => ClusterError::Unreachable { operation: operation_owned, source },
+        },
         other => ClusterError::Unreachable { operation: operation_owned, source: Box::new(other) },
     }
 }
@@ -88,7 +95,9 @@ pub(crate) fn from_status(
         500 if status.message.contains("request is too large") => {
             ClusterError::Invalid { operation, message }
         }
-        500..=599 => ClusterError::Unavailable { operation, status: status.code, message },
+        500..=599 => {
+            ClusterError::Unavailable { operation, status: status.code, message, retry_after: asked }
+        }
         code => ClusterError::Protocol { operation, message: format!("status {code}: {message}") },
     }
 }
@@ -172,6 +181,28 @@ mod tests {
         );
         assert_eq!(error.retry_after(), Some(Duration::from_secs(3)));
         assert!(error.is_retryable());
+    }
+
+    #[test]
+    fn a_server_that_is_out_of_order_says_how_long_to_wait_as_well() {
+        let asked = |code: u16, reason: &str| {
+            let body = json!({"code": code, "reason": reason, "details": {"retryAfterSeconds": 2}});
+            answer(code, &body.to_string()).retry_after()
+        };
+        assert_eq!(asked(500, "ServerTimeout"), Some(Duration::from_secs(2)));
+        assert_eq!(asked(504, "Timeout"), Some(Duration::from_secs(2)));
+        let headers = HeaderMap::from_iter([(http::header::RETRY_AFTER, "5".parse().unwrap())]);
+        let error =
+            from_answer("get", StatusCode::SERVICE_UNAVAILABLE, &headers, b"apiserver not ready", false);
+        assert_eq!(error.retry_after(), Some(Duration::from_secs(5)));
+    }
+
+    #[test]
+    fn a_credential_plugin_that_fails_later_is_told_without_what_it_printed() {
+        let printed = kube::client::AuthError::AuthExec("hunter2".to_owned());
+        let error = from_kube("get", kube::Error::Service(Box::new(printed)));
+        assert_eq!(error.code(), "ClusterUnauthenticated");
+        assert!(!error.to_string().contains("hunter2"), "{error}");
     }
 
     #[test]

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::FIELD_MANAGER;
-use crate::apply::{ApplyFlags, TRIES};
+use crate::apply::ApplyFlags;
 use crate::cluster::Cluster;
 use crate::discovery::Served;
 use crate::error::ClusterError;
@@ -140,31 +140,28 @@ impl Cluster {
         context: bool,
         options: RestoreOptions,
     ) -> Result<Restored, ClusterError> {
-        let mut tries = 1;
-        loop {
-            match self.restore_once(entry, context, options).await {
-                // Somebody wrote between our reading and writing: read again and decide again.
-                Err(ClusterError::Changed { .. }) if tries < TRIES => tries += 1,
-                Err(error) if error.is_retryable() => return Err(error),
-                Err(error @ (ClusterError::Unauthenticated { .. } | ClusterError::Kubeconfig { .. })) => {
-                    return Err(error);
-                }
-                // It cannot be brought back, such as a field that is fixed at creation, or a policy that denies it.
-                Err(error) => return Ok(conflict(&entry.object, error.to_string())),
-                done => return done,
+        let operation = format!("restore {}", entry.object);
+        let once = || self.restore_once(&operation, entry, context, options);
+        match self.transport.retry.afresh(&operation, once).await {
+            Err(error) if error.is_retryable() => Err(error),
+            Err(error @ (ClusterError::Unauthenticated { .. } | ClusterError::Kubeconfig { .. })) => {
+                Err(error)
             }
+            // It cannot be brought back, such as a field that is fixed at creation, or a policy that denies it.
+            Err(error) => Ok(conflict(&entry.object, error.to_string())),
+            done => done,
         }
     }
 
     async fn restore_once(
         &self,
+        operation: &str,
         entry: &SnapshotObject,
         context: bool,
         options: RestoreOptions,
     ) -> Result<Restored, ClusterError> {
         let object = &entry.object;
-        let operation = format!("restore {object}");
-        let served = match self.served(&operation, object).await {
+        let served = match self.served(operation, object).await {
             Ok(served) => served,
             // The kind is gone, and every object of it.
             Err(ClusterError::UnknownKind { .. }) if entry.state == SnapshotState::Absent => {
@@ -172,8 +169,8 @@ impl Cluster {
             }
             Err(error) => return Err(error),
         };
-        let live = self.read(&operation, &served, object).await?;
-        let at = Place { operation: &operation, served: &served, object, options };
+        let live = self.read(operation, &served, object).await?;
+        let at = Place { operation, served: &served, object, options };
         if entry.state == SnapshotState::Absent {
             return match live {
                 None => Ok(outcome(object, RestoreOutcome::Unchanged, None)),
@@ -212,6 +209,10 @@ impl Cluster {
     ) -> Result<Restored, ClusterError> {
         if let SnapshotState::Present { ended: true, .. } = entry.state {
             return Ok(left(at.object, "it had run to its end, and made anew it would run once more"));
+        }
+        let owners = before["metadata"]["ownerReferences"].as_array();
+        if owners.is_some_and(|owners| owners.iter().any(|owner| owner["controller"] == true)) {
+            return Ok(left(at.object, "its controller makes it anew"));
         }
         if context && owned_fields::is_empty(owned) {
             let reason =

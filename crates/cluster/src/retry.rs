@@ -26,6 +26,9 @@ pub struct RetryPolicy {
     pub seed: u64,
 }
 
+/// How often an object may change under our hands before that is an error.
+const TRIES: u32 = 5;
+
 impl Default for RetryPolicy {
     /// Five calls within 20 s, 10 s for each.
     fn default() -> Self {
@@ -77,6 +80,25 @@ impl RetryPolicy {
         }
     }
 
+    /// Reads, decides and writes, all in `call`, and does it afresh when somebody else wrote in between: a little later each
+    /// time, as who writes an object often, such as a controller in the middle of a rollout, does so for a while.
+    pub(crate) async fn afresh<T, F, Fut>(&self, operation: &str, mut call: F) -> Result<T, ClusterError>
+    where
+        F: FnMut() -> Fut,
+        Fut: Future<Output = Result<T, ClusterError>>,
+    {
+        let mut tries = 1;
+        loop {
+            match call().await {
+                Err(ClusterError::Changed { .. }) if tries < TRIES => {
+                    tokio::time::sleep(self.wait(operation, tries, None)).await;
+                    tries += 1;
+                }
+                other => return other,
+            }
+        }
+    }
+
     async fn once<T>(
         &self,
         operation: &str,
@@ -108,7 +130,12 @@ mod tests {
     use std::cell::Cell;
 
     fn unavailable() -> ClusterError {
-        ClusterError::Unavailable { operation: "get".into(), status: 503, message: String::new() }
+        ClusterError::Unavailable {
+            operation: "get".into(),
+            status: 503,
+            message: String::new(),
+            retry_after: None,
+        }
     }
 
     #[test]
@@ -153,6 +180,24 @@ mod tests {
             .await;
         assert!(result.is_err());
         assert_eq!(calls.get(), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_writes_an_object_often_is_waited_for() {
+        let start = Instant::now();
+        let changed = || ClusterError::Changed { operation: "edit".into(), message: String::new() };
+        let busy = Duration::from_secs(1);
+        let policy = RetryPolicy::default();
+        let write = || std::future::ready(if start.elapsed() < busy { Err(changed()) } else { Ok(()) });
+        policy.afresh("edit", write).await.unwrap();
+        let calls = Cell::new(0);
+        let result: Result<(), _> = policy
+            .afresh("edit", || {
+                calls.set(calls.get() + 1);
+                std::future::ready(Err(changed()))
+            })
+            .await;
+        assert_eq!((result.unwrap_err().code(), calls.get()), ("ClusterObjectChanged", TRIES));
     }
 
     #[tokio::test(start_paused = true)]

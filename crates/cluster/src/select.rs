@@ -6,6 +6,7 @@ use std::time::Duration;
 use futures::StreamExt;
 use serde_json::Value;
 
+use crate::behind;
 use crate::changes::{self, Change, Source};
 use crate::cluster::Cluster;
 use crate::error::ClusterError;
@@ -42,12 +43,16 @@ impl Cluster {
     }
 
     /// Waits until none of the workload's pods runs, those on their way out included, at most for `within`; gives how many still do.
-    /// Pods that have ended for good do not count. A workload that does not exist has no pods.
+    /// Pods that have ended for good do not count, nor do those of others that carry the same labels. A workload that does not
+    /// exist has no pods.
     ///
     /// # Errors
     /// [`ClusterError`] when the cluster denies reading.
     pub async fn running_pods(&self, workload: &ObjectRef, within: Duration) -> Result<usize, ClusterError> {
-        let Some(selector) = self.get(workload).await?.as_ref().and_then(selector::of) else { return Ok(0) };
+        let Some(live) = self.get(workload).await? else { return Ok(0) };
+        let Some(selector) = selector::of(&live) else { return Ok(0) };
+        let owners = self.pod_owners(workload, &live, &selector).await?;
+        let runs = |pod: &Value| behind::is_owned_by_any(pod, &owners) && runs(pod);
         let operation = format!("watch the pods of {workload}");
         let path = self.served_kind(&operation, "v1", "Pod").await?.collection(workload.namespace.as_deref());
         let source = Source { operation, path, query: vec![("labelSelector", selector)] };

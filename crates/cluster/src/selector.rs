@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
-/// `app=web,tier in (a,b)` from the workload's `spec.selector`; `None` for kinds without one. A Pod selects itself by its
-/// labels.
+/// `app=web,tier in (a,b)` from the workload's `spec.selector`; `None` for kinds without one, a Pod among
+/// them.
 pub(crate) fn of(workload: &Value) -> Option<String> {
     let selector = &workload["spec"]["selector"];
     if !selector.is_object() {

@@ -110,7 +110,7 @@ fn naming(live: &[&Value], namespace: &str, all: &[Value]) -> Vec<(ObjectRef, Va
     let concerns = |object: &&Value| match object["kind"].as_str() {
         Some("Service") => services.contains(object::name(object)),
         Some("HorizontalPodAutoscaler") => here.iter().any(|live| is_target(object, live)),
-        Some("PodDisruptionBudget") => selects_any(&object["spec"]["selector"], &pods),
+        Some("PodDisruptionBudget") => is_under(object, &pods),
         _ => names_any(&object["spec"], &services, namespace),
     };
     all.iter().filter(concerns).filter_map(|object| Some((ObjectRef::of(object)?, object.clone()))).collect()
@@ -127,6 +127,19 @@ fn is_service(object: &Value) -> bool {
 fn is_target(autoscaler: &Value, live: &Value) -> bool {
     let target = &autoscaler["spec"]["scaleTargetRef"];
     target["kind"] == live["kind"] && target["name"].as_str() == Some(object::name(live))
+}
+
+/// Whether a disruption budget is about any of these pods. With an empty selector it is about every pod of its namespace, and
+/// without one about none (policy/v1).
+fn is_under(budget: &Value, pods: &[&Value]) -> bool {
+    let selector = &budget["spec"]["selector"];
+    let none = |key: &str| match &selector[key] {
+        Value::Object(map) => map.is_empty(),
+        Value::Array(items) => items.is_empty(),
+        _ => true,
+    };
+    let every = selector.is_object() && none("matchLabels") && none("matchExpressions");
+    (every && !pods.is_empty()) || selects_any(selector, pods)
 }
 
 /// Whether a label selector selects any of these pods. An empty one selects none: that of a Service has none behind it.

@@ -49,6 +49,19 @@ fn services_autoscalers_and_budgets_of_a_workload_are_found_and_others_are_not()
 }
 
 #[test]
+fn a_budget_with_an_empty_selector_is_about_every_pod_and_one_without_about_none() {
+    let budget = |name: &str, spec: Value| object("policy/v1", "PodDisruptionBudget", name, spec);
+    let all = [
+        budget("every", json!({"selector": {}})),
+        budget("every-too", json!({"selector": {"matchLabels": {}}})),
+        budget("none", json!({"minAvailable": 1})),
+    ];
+    assert_eq!(found(&all), ["PodDisruptionBudget every", "PodDisruptionBudget every-too"]);
+    let config = object("v1", "ConfigMap", "settings", Value::Null);
+    assert!(naming(&[&config], "dev", &all).is_empty(), "what has no pods is under no budget");
+}
+
+#[test]
 fn routes_to_the_services_of_a_workload_are_found_in_every_form() {
     let service = object("v1", "Service", "web", json!({"selector": {"app": "web"}}));
     let ingress = |name: &str, service: &str| {

@@ -46,12 +46,14 @@ const PRUNED: &[(&str, &[&str])] = &[
 ];
 
 /// Kinds with a pod template, and their groups: where a reference to a version may be.
-const WORKLOADS: [(&str, &str); 5] = [
+const WORKLOADS: [(&str, &str); 7] = [
     ("apps/v1", "Deployment"),
     ("apps/v1", "StatefulSet"),
     ("apps/v1", "DaemonSet"),
+    ("apps/v1", "ReplicaSet"),
     ("batch/v1", "Job"),
     ("batch/v1", "CronJob"),
+    ("v1", "Pod"),
 ];
 
 impl ObjectRef {
@@ -92,7 +94,7 @@ impl Cluster {
     }
 
     /// The ConfigMaps and Secrets of a namespace that anything still refers to that belongs to the set: its workloads, the
-    /// ReplicaSets and ControllerRevisions that they may go back to, and their pods. `more` are workloads of custom kinds.
+    /// ReplicaSets and ControllerRevisions that they may go back to, their pods, and the Jobs of a CronJob that run. `more` are workloads of custom kinds.
     ///
     /// # Errors
     /// [`ClusterError`] when any of them cannot be listed: then it is not known what is needed.
@@ -110,6 +112,10 @@ impl Cluster {
         }
         for object in more.iter().filter(|object| object.namespace.as_deref() == Some(namespace)) {
             workloads.extend(self.get(object).await?);
+        }
+        for job in workloads.iter().flat_map(|workload| running_jobs(workload, namespace)).collect::<Vec<_>>()
+        {
+            workloads.extend(self.get(&job).await?);
         }
         for workload in &workloads {
             needed.extend(
@@ -168,6 +174,13 @@ impl Cluster {
         let options = DeleteOptions { uid: Some(object::uid(&live).to_owned()), ..DeleteOptions::default() };
         Ok(self.delete(object, &options).await?.is_some())
     }
+}
+
+/// The Jobs that a CronJob says are running: they were made of its template of then.
+fn running_jobs(workload: &Value, namespace: &str) -> Vec<ObjectRef> {
+    let active = workload["status"]["active"].as_array().filter(|_| workload["kind"] == "CronJob");
+    let names = active.into_iter().flatten().filter_map(|job| job["name"].as_str());
+    names.map(|name| ObjectRef::namespaced("batch/v1", "Job", namespace, name)).collect()
 }
 
 #[cfg(test)]

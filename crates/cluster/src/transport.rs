@@ -1,12 +1,12 @@
 //! One HTTP call to the API server: built, sent, repeated when that may help, and its failure named.
 //!
 //! `kube`'s own calls drop the response headers, and with them the `Retry-After` of a server that sheds load in plain
-//! text; so the calls are sent through `kube::Client::send`, which leaves TLS, credentials and addresses to kube.
+//! text; so the calls, and the opening of watches, are sent through `kube::Client::send`, which leaves TLS, credentials and addresses to kube.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use futures::{Stream, StreamExt};
+use futures::Stream;
 use http::Method;
 use kube::client::Body;
 use kube::core::WatchEvent;
@@ -17,6 +17,7 @@ use crate::error::ClusterError;
 use crate::refusal;
 use crate::rehearsal::Rehearsal;
 use crate::retry::RetryPolicy;
+use crate::watch_lines;
 
 /// A request to the API server, without the server's address.
 #[derive(Debug, Clone)]
@@ -242,18 +243,26 @@ impl Transport {
         operation: &str,
         call: &Call,
     ) -> Result<impl Stream<Item = Result<WatchEvent<Value>, ClusterError>> + use<>, ClusterError> {
-        let request = self.request(operation, call).await?;
-        let opened =
-            tokio::time::timeout(self.retry.request_timeout, self.client.request_events::<Value>(request));
-        let stream = opened
-            .await
-            .map_err(|_| ClusterError::Timeout {
-                operation: operation.to_owned(),
-                after: self.retry.request_timeout,
-            })?
-            .map_err(|error| refusal::from_kube(operation, error))?;
-        let operation = operation.to_owned();
-        Ok(stream.map(move |event| event.map_err(|error| refusal::from_kube(&operation, error))))
+        let mut request = self.request(operation, call).await?.map(Body::from);
+        // The server may compress each event for itself, and clients read the first of them only (tower-http#737).
+        let plain = http::HeaderValue::from_static("identity");
+        request.headers_mut().insert(http::header::ACCEPT_ENCODING, plain);
+        let opening = async {
+            let response =
+                self.client.send(request).await.map_err(|error| refusal::from_kube(operation, error))?;
+            let (parts, body) = response.into_parts();
+            if parts.status.is_success() {
+                return Ok(body);
+            }
+            let bytes = body.collect_bytes().await.map_err(|error| refusal::from_kube(operation, error))?;
+            Err(refusal::from_answer(operation, parts.status, &parts.headers, &bytes, call.sensitive))
+        };
+        let opened = tokio::time::timeout(self.retry.request_timeout, opening).await;
+        let body = opened.map_err(|_| ClusterError::Timeout {
+            operation: operation.to_owned(),
+            after: self.retry.request_timeout,
+        })??;
+        Ok(watch_lines::events(operation.to_owned(), body))
     }
 }
 

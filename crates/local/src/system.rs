@@ -292,7 +292,9 @@ async fn choose_cluster(context: &Context, choice: ClusterChoice) -> Result<Opti
         }
         ClusterChoice::Kubeconfig { path, context: name } => {
             let source = SecretRef::File { path: path.display().to_string() };
-            keep_account(context, ClusterCredentials::Kubeconfig { source, context: name }).await?;
+            let credentials = ClusterCredentials::Kubeconfig { source, context: name };
+            context.clusters.started_with(credentials.clone());
+            keep_account(context, credentials).await?;
             Ok(None)
         }
     }

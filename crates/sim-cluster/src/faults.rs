@@ -12,7 +12,7 @@ use crate::{glob, requests::Asked, status::ApiError};
 pub enum FaultEffect {
     /// The request is not performed; the answer is a `Status` with this code (403, 409, 429, 500, 503 and 504 have their real wording).
     Status(u16),
-    /// The request is not performed; the answer is 429 with this many seconds in `Retry-After`.
+    /// The request is not performed; the answer is 429 in plain text, with this many seconds in the header `Retry-After`.
     Throttle(u32),
     /// The request is not performed; the answer is a `Status` of these words.
     Refuse {
@@ -79,7 +79,7 @@ impl Fault {
         Self::new(FaultEffect::Status(code))
     }
 
-    /// Answers 429 with `Retry-After: seconds` instead of performing the request.
+    /// Answers 429 with `Retry-After: seconds`, and no `Status`, instead of performing the request.
     #[must_use]
     pub fn throttle(seconds: u32) -> Self {
         Self::new(FaultEffect::Throttle(seconds))

@@ -143,11 +143,12 @@ impl ApiError {
         Self { code: 422, reason: "Invalid", message, details }
     }
 
-    /// Too many requests for now: come back after this many seconds.
+    /// Too many requests for now: come back after this many seconds. A server that sheds load says so in plain text, and how
+    /// long to wait in the header alone.
     pub(crate) fn throttled(seconds: u32) -> Self {
         Self {
             details: json!({ "retryAfterSeconds": seconds }),
-            ..Self::new(429, "TooManyRequests", "Too many requests, please try again later.")
+            ..Self::new(429, PLAIN, "Too many requests, please try again later.\n")
         }
     }
 

@@ -18,6 +18,7 @@ pub use role::cluster_role;
 
 use crate::cluster::Cluster;
 use crate::error::ClusterError;
+use crate::unusable;
 
 /// Where an API server is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,12 +59,12 @@ impl Cluster {
             "clusters": [{ "name": "account", "cluster": cluster }],
             "users": [{ "name": "account", "user": {} }],
         }))
-        .map_err(|error| wrong(error.to_string()))?;
+        .map_err(|_| wrong("the address and the certificate make no configuration"))?;
         let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await;
-        let mut config = config.map_err(|error| wrong(error.to_string()))?;
+        let mut config = config.map_err(|error| wrong(unusable::of_kubeconfig(&error)))?;
         config.connect_timeout = Some(Duration::from_secs(5));
         config.default_retry = false;
-        let client = Client::try_from(config).map_err(|error| wrong(error.to_string()))?;
+        let client = Client::try_from(config).map_err(|error| wrong(unusable::of_client(&error)))?;
         Ok(Self::new(client).with_tokens(tokens))
     }
 }
@@ -77,23 +78,30 @@ fn wrong(message: impl Into<String>) -> ClusterError {
 /// # Errors
 /// [`ClusterError::Account`] with what to write instead.
 pub fn check_address(url: &str) -> Result<(), ClusterError> {
+    server_address(url).map(drop).map_err(wrong)
+}
+
+/// The address, if it can be used and does not send a token in the clear; else what to write instead.
+pub(crate) fn server_address(url: &str) -> Result<http::Uri, String> {
+    // Before anything of it is quoted.
+    if url.contains('@') {
+        return Err("the address holds a user or a password; give a token instead".to_owned());
+    }
     let shown: String = url.chars().take(200).collect();
     let uri: http::Uri = url.parse().map_err(|_| {
-        wrong(format!(
-            "`{shown}` is not the address of an API server; write for example https://10.0.0.1:6443"
-        ))
+        format!("`{shown}` is not the address of an API server; write for example https://10.0.0.1:6443")
     })?;
-    if uri.authority().is_some_and(|authority| authority.as_str().contains('@')) {
-        return Err(wrong("the address holds a user or a password; give a token instead"));
-    }
     match (uri.scheme_str(), uri.host()) {
-        (Some("https"), Some(_)) => Ok(()),
-        (Some("http"), Some("127.0.0.1" | "localhost" | "[::1]")) => Ok(()),
-        (Some("http"), Some(_)) => {
-            Err(wrong(format!("`{shown}` would send the token in the clear; use https")))
-        }
-        _ => Err(wrong(format!("`{shown}` is not the address of an API server; it begins with https://"))),
+        (Some("https"), Some(_)) => Ok(uri),
+        (Some("http"), Some(_)) if is_loopback(&uri) => Ok(uri),
+        (Some("http"), Some(_)) => Err(format!("`{shown}` would send the token in the clear; use https")),
+        _ => Err(format!("`{shown}` is not the address of an API server; it begins with https://")),
     }
+}
+
+/// Whether what is sent there stays on this machine.
+pub(crate) fn is_loopback(uri: &http::Uri) -> bool {
+    matches!(uri.host(), Some("127.0.0.1" | "localhost" | "[::1]"))
 }
 
 /// Whether a text holds certificates in PEM.
@@ -140,7 +148,8 @@ mod tests {
             ("ftp://10.0.0.1", "begins with https://"),
             ("10.0.0.1", "begins with https://"),
             ("not an address", "is not the address"),
-            ("https://ann:pass@10.0.0.1", "holds a user"),
+            ("https://ann:hunter2@10.0.0.1", "holds a user"),
+            ("https://ann:hunter2 @10.0.0.1", "holds a user"),
         ] {
             let error = Cluster::at_server(&at(url), Arc::new(Fixed)).await.err().unwrap();
             assert_eq!(error.code(), "ClusterAccount");

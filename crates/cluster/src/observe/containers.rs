@@ -27,7 +27,16 @@ impl Found {
     fn unless(self, left: Option<Duration>) -> Self {
         Self { left, ..self }
     }
+
+    /// Not before that has passed either.
+    fn not_before(self, left: Option<Duration>) -> Self {
+        Self { left: self.left.max(left), ..self }
+    }
 }
+
+/// How long a container of a pod that is older than our change may stay as it was before: the change may have mended what the
+/// pod waits for, but a template that was deployed once more waits in vain, and a back-off tells nothing for up to five minutes.
+const STILL: Duration = Duration::from_secs(15);
 
 /// What is wrong with the container, if anything is.
 pub(super) fn judge(pod: &Value, container: &Container<'_>, context: &Context<'_, '_>) -> Option<Found> {
@@ -37,12 +46,8 @@ pub(super) fn judge(pod: &Value, container: &Container<'_>, context: &Context<'_
     if matches!(state, "CrashLoopBackOff" | "" | "ContainerCreating" | "PodInitializing") {
         return crash(container, young, context);
     }
-    // The pod is older than our change, and nothing was told of it since: our change may have mended it.
-    if !young && context.warnings(&["Failed"]).next().is_none() {
-        return None;
-    }
     let now = |reason| Some(Found::now(reason, state, message));
-    match state {
+    let found = match state {
         "ErrImagePull" | "ImagePullBackOff" | "RegistryUnavailable" => pull::judge(state, message, context),
         "ErrImageNeverPull" | "ImageInspectError" | "SignatureValidationFailed" => {
             now(FailureReason::ImagePull)
@@ -57,7 +62,14 @@ pub(super) fn judge(pod: &Value, container: &Container<'_>, context: &Context<'_
             now(FailureReason::RunContainer)
         }
         _ => None,
-    }
+    };
+    let told = young || context.warnings(&["Failed"]).next().is_some();
+    found.map(|found| if told { found } else { found.not_before(still(context)) })
+}
+
+/// How long it is too early to say that our change has mended nothing.
+fn still(context: &Context<'_, '_>) -> Option<Duration> {
+    remaining(context.began, STILL, context.now)
 }
 
 /// A failure if it lasts.
@@ -88,7 +100,8 @@ fn crash(container: &Container<'_>, young: bool, context: &Context<'_, '_>) -> O
     let failed = backing_off || ended["exitCode"].as_i64().is_some_and(|code| code != 0);
     let ends = status["restartCount"].as_i64().unwrap_or(0) + 1;
     let fresh = young || time(&ended["finishedAt"]) >= context.began;
-    if !failed || !fresh || ends < context.options.crashes {
+    // One that ended before our change and runs again may be mended; one that backs off is not started for now.
+    if !failed || !(fresh || backing_off) || ends < context.options.crashes {
         return None;
     }
     let why = ended["reason"].as_str().unwrap_or_default();
@@ -103,8 +116,8 @@ fn crash(container: &Container<'_>, young: bool, context: &Context<'_, '_>) -> O
         _ => FailureReason::CrashLoop,
     };
     let state = if backing_off && reason == FailureReason::CrashLoop { "CrashLoopBackOff" } else { why };
-    let left = until_back_off(reason, status, context);
-    Some(Found::now(reason, state, &message).unless(left))
+    let found = Found::now(reason, state, &message).unless(until_back_off(reason, status, context));
+    Some(if fresh { found } else { found.not_before(still(context)) })
 }
 
 /// What the probe said for which the kubelet killed the container: it ended by a signal then.

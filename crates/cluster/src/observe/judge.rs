@@ -12,7 +12,6 @@ use super::refused;
 use super::seen::{Seen, Workload};
 use super::start;
 use super::waiting::waiting_for;
-use crate::FIELD_MANAGER;
 use crate::container;
 use crate::evidence::{Evidence, FailureReason, PodEvent, time};
 use crate::object;
@@ -77,7 +76,7 @@ fn judge_one(seen: &Seen, workload: &Workload, options: &ObserveOptions, now: Ti
         let evidence = Evidence::of_workload(&watched.object, "NotFound", message);
         return Judged::Failed { reason: FailureReason::Missing, evidence: Box::new(evidence) };
     };
-    let progress = progress::of(&watched.object.kind, live, watched.generation);
+    let progress = progress::of(&watched.object.kind, live, watched.generation, Some(now));
     let summary = match &progress {
         Progress::Unobserved => {
             let summary = "waiting for its controller to see the change".to_owned();
@@ -88,8 +87,11 @@ fn judge_one(seen: &Seen, workload: &Workload, options: &ObserveOptions, now: Ti
         Progress::Failed { .. } => String::new(),
     };
     let namespace = watched.object.namespace.as_deref();
-    let ground = Ground { workload, began: last_applied(live), now, options };
-    let mut again: Option<Duration> = None;
+    let ground = Ground { workload, began: progress::last_applied(live), now, options };
+    let mut again = match watched.object.kind.as_str() {
+        "Deployment" => progress::deadline_exceeded(live, Some(now)).and_then(|(_, left)| left),
+        _ => None,
+    };
     let mut waiting = None;
     let pods = if watched.object.kind == "Pod" { vec![live] } else { pods::of_new_version(workload, live) };
     if let PodVerdict::Failed(reason, evidence) = start::evicted(&pods, &ground.with(&[])) {
@@ -136,16 +138,6 @@ fn workload_events<'a>(seen: &'a Seen, workload: &Workload, live: &Value) -> Vec
         events.extend(seen.events(namespace, object::uid(set)));
     }
     events
-}
-
-/// When we last applied the object, by the cluster's clock: each attempt at least writes its marks.
-fn last_applied(live: &Value) -> Option<Timestamp> {
-    live["metadata"]["managedFields"]
-        .as_array()?
-        .iter()
-        .filter(|entry| entry["manager"] == FIELD_MANAGER && entry["operation"] == "Apply")
-        .filter_map(|entry| time(&entry["time"]))
-        .max()
 }
 
 /// The workload says itself that it failed; a pod that is not ready shows why.

@@ -111,7 +111,7 @@ fn a_quota_is_given_a_little_time() {
 #[test]
 fn a_passed_deadline_is_shown_by_the_pod_that_is_not_ready() {
     let mut live = deployment("web", 2, 1);
-    live["status"]["conditions"] = json!([{"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded",
+    live["status"]["conditions"] = json!([{"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded", "lastUpdateTime": "2026-11-21T10:00:20Z",
         "message": "ReplicaSet \"web-2\" has timed out progressing."}]);
     let mut seen = seen(&[live]);
     let running = json!({"name": "web", "ready": false, "state": {"running": {}}});

@@ -207,14 +207,15 @@ impl Cluster {
         workloads: &[Watched],
     ) -> Result<(Seen, SelectAll<Tagged>), Opening> {
         let start = Instant::now();
-        let mut last = None;
+        let mut last: Option<ClusterError> = None;
         for attempt in 1.. {
             match tokio::time::timeout_at(end, self.open(workloads)).await {
                 Ok(Err(Opening::Failed(error))) if error.is_retryable() => last = Some(error),
                 Ok(decided) => return decided,
                 Err(_) => break,
             }
-            let wait = self.transport.retry.wait("observe", attempt, None);
+            let asked = last.as_ref().and_then(ClusterError::retry_after);
+            let wait = self.transport.retry.wait("observe", attempt, asked);
             tokio::time::sleep_until(end.min(Instant::now() + wait)).await;
             if Instant::now() >= end {
                 break;
@@ -284,7 +285,7 @@ impl Cluster {
 
 /// How a workload stands by its own status, in few words.
 pub(crate) fn progress_of(object: &ObjectRef, live: &Value) -> String {
-    match progress::of(&object.kind, live, 0) {
+    match progress::of(&object.kind, live, 0, None) {
         Progress::Unobserved => "waiting for its controller to see the change".to_owned(),
         Progress::Waiting(summary) | Progress::Ready(summary) => summary,
         Progress::Failed { reason, message } if message.is_empty() => reason,

@@ -335,6 +335,24 @@ fn what_happened_before_our_change_proves_nothing() {
 }
 
 #[test]
+fn what_our_change_has_not_mended_after_a_while_fails_although_nothing_new_is_told_of_it() {
+    let of = |pod: &Value, events: &[Value], now: &str| verdict("Deployment", pod, events, "10:10:00", now);
+    let crash = pod(crashed(8, "Error", 1));
+    assert_eq!(of(&crash, &[], "10:10:04"), PodVerdict::Suspect(Duration::from_secs(11)));
+    assert_eq!(reason(of(&crash, &[], "10:10:15")), Some(FailureReason::CrashLoop));
+    let denied = json!({"name": "web", "state": {"waiting": {"reason": "ImagePullBackOff", "message": "ErrImagePull: not found"}}});
+    let denied = pod(denied);
+    assert_eq!(of(&denied, &[failed_event(3)], "10:10:04"), PodVerdict::Suspect(Duration::from_secs(11)));
+    assert_eq!(reason(of(&denied, &[failed_event(3)], "10:10:15")), Some(FailureReason::ImagePull));
+    let passing = pod(waiting("ImagePullBackOff"));
+    assert_eq!(of(&passing, &[failed_event(1)], "10:10:04"), PodVerdict::Suspect(Duration::from_secs(26)));
+    assert_eq!(reason(of(&passing, &[failed_event(1)], "10:10:30")), Some(FailureReason::ImagePull));
+    let runs = json!({"name": "web", "restartCount": 8, "state": {"running": {}}, "lastState": {"terminated": {"exitCode": 1,
+        "reason": "Error", "finishedAt": "2026-11-21T10:09:00Z"}}});
+    assert_eq!(of(&pod(runs), &[], "10:10:31"), PodVerdict::Fine, "it was started again, and runs");
+}
+
+#[test]
 fn a_job_counts_the_ends_of_its_containers_itself() {
     assert_eq!(reason(verdict("Job", &pod(crashed(3, "Error", 1)), &[], "10:00:00", "10:00:11")), None);
     let pull = reason(verdict("Job", &pod(waiting("ImagePullBackOff")), &[], "10:00:00", "10:00:11"));

@@ -1,7 +1,13 @@
 //! How far a workload has come, by its own status: the rules of `kubectl rollout status`.
 
+use std::time::Duration;
+
+use jiff::Timestamp;
 use serde_json::Value;
 
+use super::pods::remaining;
+use crate::FIELD_MANAGER;
+use crate::evidence::time;
 use crate::object::{self, ObjectRef};
 
 /// How far a workload has come.
@@ -36,8 +42,9 @@ pub(crate) fn revisions(kind: &str) -> Option<(&'static str, &'static str)> {
     }
 }
 
-/// How far `live` has come towards the specification number `generation`, or a later one.
-pub(super) fn of(kind: &str, live: &Value, generation: i64) -> Progress {
+/// How far `live` has come towards the specification number `generation`, or a later one. Without `now`, what its controller
+/// said before we applied it last is taken for nothing.
+pub(super) fn of(kind: &str, live: &Value, generation: i64, now: Option<Timestamp>) -> Progress {
     let wanted = generation.max(live["metadata"]["generation"].as_i64().unwrap_or(0));
     // Jobs and Pods are never given another specification, and a Job has no observedGeneration.
     let counts = !matches!(kind, "Job" | "Pod");
@@ -45,7 +52,7 @@ pub(super) fn of(kind: &str, live: &Value, generation: i64) -> Progress {
         return Progress::Unobserved;
     }
     match kind {
-        "Deployment" => deployment(live),
+        "Deployment" => deployment(live, now),
         "StatefulSet" => stateful_set(live),
         "DaemonSet" => daemon_set(live),
         "ReplicaSet" => replica_set(live),
@@ -66,12 +73,39 @@ fn pods(count: i64) -> String {
     if count == 1 { "1 pod".into() } else { format!("{count} pods") }
 }
 
-fn deployment(live: &Value) -> Progress {
+/// When we last applied the object, by the cluster's clock: each attempt at least writes its marks.
+pub(super) fn last_applied(live: &Value) -> Option<Timestamp> {
+    live["metadata"]["managedFields"]
+        .as_array()?
+        .iter()
+        .filter(|entry| entry["manager"] == FIELD_MANAGER && entry["operation"] == "Apply")
+        .filter_map(|entry| time(&entry["time"]))
+        .max()
+}
+
+/// What a Deployment's controller says about its deadline being exceeded, with how long that proves nothing yet.
+///
+/// The condition outlives the rollout it is about: a change that makes no new ReplicaSet (another number of pods, a template
+/// of before) leaves it as it is until a pod more is there, under the new `observedGeneration` too. So it counts if it was
+/// written after our change, or if it still stands when the deadline has passed since.
+pub(super) fn deadline_exceeded(live: &Value, now: Option<Timestamp>) -> Option<(&Value, Option<Duration>)> {
+    let stuck =
+        object::condition(live, "Progressing").filter(|c| c["reason"] == "ProgressDeadlineExceeded")?;
+    let began = last_applied(live);
+    if began.is_none() || time(&stuck["lastUpdateTime"]) > began {
+        return Some((stuck, None));
+    }
+    let deadline = live["spec"]["progressDeadlineSeconds"].as_u64().unwrap_or(600);
+    let deadline = Duration::from_secs(deadline);
+    let left = now.map_or(Some(deadline), |now| remaining(began, deadline, now));
+    Some((stuck, left))
+}
+
+fn deployment(live: &Value, now: Option<Timestamp>) -> Progress {
     let wanted = replicas(live);
     let (updated, all) = (number(live, "/status/updatedReplicas"), number(live, "/status/replicas"));
     let available = number(live, "/status/availableReplicas");
-    let progressing = object::condition(live, "Progressing");
-    if let Some(stuck) = progressing.filter(|c| c["reason"] == "ProgressDeadlineExceeded") {
+    if let Some((stuck, None)) = deadline_exceeded(live, now) {
         let message = stuck["message"].as_str().unwrap_or_default().to_owned();
         return Progress::Failed { reason: "ProgressDeadlineExceeded".into(), message };
     }
@@ -197,8 +231,8 @@ mod tests {
         let status =
             json!({"observedGeneration": 1, "replicas": 3, "updatedReplicas": 3, "availableReplicas": 3});
         let live = deployment(1, status);
-        assert!(matches!(of("Deployment", &live, 1), Progress::Ready(_)));
-        assert_eq!(of("Deployment", &live, 2), Progress::Unobserved);
+        assert!(matches!(of("Deployment", &live, 1, None), Progress::Ready(_)));
+        assert_eq!(of("Deployment", &live, 2, None), Progress::Unobserved);
     }
 
     #[test]
@@ -207,7 +241,7 @@ mod tests {
             let status = json!({
                 "observedGeneration": 2, "updatedReplicas": updated, "replicas": all, "availableReplicas": available
             });
-            of("Deployment", &deployment(2, status), 2)
+            of("Deployment", &deployment(2, status), 2, None)
         };
         assert_eq!(at(2, 4, 3), Progress::Waiting("2 of 3 pods updated".into()));
         assert_eq!(at(3, 4, 3), Progress::Waiting("1 pod of the previous version still to end".into()));
@@ -224,7 +258,35 @@ mod tests {
         );
         let expected =
             Progress::Failed { reason: "ProgressDeadlineExceeded".into(), message: "too slow".into() };
-        assert_eq!(of("Deployment", &live, 2), expected);
+        assert_eq!(of("Deployment", &live, 2, None), expected);
+    }
+
+    /// A Deployment that timed out, was mended by a change of ours at 10:00:00 that makes no new ReplicaSet, and is scaled up.
+    fn timed_out(at: &str) -> Value {
+        let condition = json!({"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded", "message": "too slow",
+            "lastUpdateTime": format!("2026-11-21T{at}Z")});
+        let mut live = deployment(
+            3,
+            json!({"observedGeneration": 3, "replicas": 2, "updatedReplicas": 2, "conditions": [condition]}),
+        );
+        live["spec"]["progressDeadlineSeconds"] = json!(60);
+        live["metadata"]["managedFields"] =
+            json!([{"manager": "pilothouse", "operation": "Apply", "time": "2026-11-21T10:00:00Z"}]);
+        live
+    }
+
+    #[test]
+    fn a_deadline_that_was_exceeded_before_our_change_proves_nothing_until_it_has_passed_again() {
+        let at = |now: &str| Some(format!("2026-11-21T{now}Z").parse().unwrap());
+        let of = |said: &str, now: &str| of("Deployment", &timed_out(said), 3, at(now));
+        let waiting = Progress::Waiting("2 of 3 pods updated".into());
+        for said in ["09:50:00", "10:00:00"] {
+            assert_eq!(of(said, "10:00:59"), waiting, "{said}");
+            assert!(matches!(of(said, "10:01:00"), Progress::Failed { .. }), "{said}");
+        }
+        assert!(matches!(of("10:00:50", "10:00:51"), Progress::Failed { .. }));
+        let left = deadline_exceeded(&timed_out("09:50:00"), at("10:00:20")).unwrap().1;
+        assert_eq!(left, Some(Duration::from_secs(40)));
     }
 
     #[test]
@@ -232,7 +294,7 @@ mod tests {
         let at = |current: &str| {
             let live = json!({"metadata": {"generation": 2}, "spec": {"replicas": 2, "updateStrategy": {"type": "RollingUpdate"}},
                 "status": {"observedGeneration": 2, "readyReplicas": 2, "updatedReplicas": 1, "currentRevision": current, "updateRevision": "b"}});
-            of("StatefulSet", &live, 2)
+            of("StatefulSet", &live, 2, None)
         };
         assert_eq!(at("a"), Progress::Waiting("1 of 2 pods updated".into()));
         assert_eq!(at("b"), Progress::Ready("2 pods ready".into()));
@@ -241,9 +303,9 @@ mod tests {
     #[test]
     fn a_job_is_decided_by_its_conditions() {
         let job = |kind: &str| json!({"status": {"conditions": [{"type": kind, "status": "True", "reason": "BackoffLimitExceeded", "message": "m"}]}});
-        assert_eq!(of("Job", &job("Complete"), 1), Progress::Ready("completed".into()));
+        assert_eq!(of("Job", &job("Complete"), 1, None), Progress::Ready("completed".into()));
         let failed = Progress::Failed { reason: "BackoffLimitExceeded".into(), message: "m".into() };
-        assert_eq!(of("Job", &job("FailureTarget"), 1), failed);
-        assert_eq!(of("Job", &json!({}), 1), Progress::Waiting("0 of 1 pod completed".into()));
+        assert_eq!(of("Job", &job("FailureTarget"), 1, None), failed);
+        assert_eq!(of("Job", &json!({}), 1, None), Progress::Waiting("0 of 1 pod completed".into()));
     }
 }

@@ -33,7 +33,8 @@ pub(super) fn judge(state: &str, message: &str, context: &Context<'_, '_>) -> Op
     if !backs_off {
         return None;
     }
-    let left = remaining(context.since(&["Failed", "BackOff"]), context.options.pull_grace, context.now);
+    let since = context.since(&["Failed", "BackOff"]).or(context.began);
+    let left = remaining(since, context.options.pull_grace, context.now);
     // Without events nothing tells since when: the back-off itself has to do.
     let left = left.filter(|_| !context.events.is_empty());
     Some(Found { left, ..failed })

@@ -13,6 +13,8 @@ mod http;
 #[cfg(test)]
 mod kinds;
 #[cfg(test)]
+mod owners;
+#[cfg(test)]
 mod patch_image;
 #[cfg(test)]
 mod permissions;
@@ -24,5 +26,7 @@ mod restore;
 mod rollout;
 #[cfg(test)]
 mod support;
+#[cfg(test)]
+mod tidy;
 #[cfg(test)]
 mod watch;

@@ -1,10 +1,10 @@
 use std::time::Duration;
 
-use pilothouse_cluster::{FailureReason, ReportOptions, Rollout};
+use pilothouse_cluster::{FailureReason, Rehearsal, ReportOptions, Rollout};
 use pilothouse_sim_cluster::{Behaviour, ImageRule};
 use tokio::time::Instant;
 
-use crate::support::{Scene, shop, web};
+use crate::support::{Scene, manifests, options, shop, web};
 
 const LIMIT: Duration = Duration::from_secs(20);
 
@@ -142,6 +142,42 @@ async fn a_pod_that_never_gets_ready_is_named_while_it_is_waited_for() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_deadline_that_was_exceeded_before_a_scaling_is_no_verdict_on_it() {
+    let never = ImageRule::new("*/shop/web:*", Behaviour::NeverReady { message: None });
+    let scene = Scene::with_rules([never]).await;
+    let text = shop("1.0.0").replace("  replicas: 2", "  progressDeadlineSeconds: 20\n  replicas: 2");
+    let applied = scene.apply(&text).await;
+    let failed = scene.observe(&applied, 120).await;
+    assert!(
+        matches!(failed, Rollout::Failed { reason: FailureReason::ProgressDeadlineExceeded, .. }),
+        "{failed:?}"
+    );
+    // The controller writes the new generation, with the condition as it was, before anything has come of it.
+    let scaled = scene.cluster.scale(&web(), 0, &options("dep_2")).await.unwrap();
+    let rollout = scene.observe(&[scaled], 120).await;
+    assert_eq!(rollout, Rollout::Ready { summary: "Deployment dev/web: 0 pods ready".into() });
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_version_that_fails_and_is_deployed_once_more_fails_within_seconds_again() {
+    for (behaviour, reason) in [
+        (Behaviour::crash_loop("no database"), FailureReason::CrashLoop),
+        (Behaviour::ErrImagePull { message: None }, FailureReason::ImagePull),
+    ] {
+        let (scene, rollout, _) = second_release(behaviour).await;
+        assert!(matches!(rollout, Rollout::Failed { .. }), "{rollout:?}");
+        // By then the back-off has grown to minutes.
+        tokio::time::sleep(Duration::from_secs(1200)).await;
+        let applied = scene.cluster.apply(&manifests(&shop("1.1.0")), &options("dep_9")).await.unwrap();
+        let start = Instant::now();
+        let rollout = scene.observe(&applied, 600).await;
+        let Rollout::Failed { reason: found, .. } = &rollout else { panic!("{rollout:?}") };
+        assert_eq!(*found, reason);
+        assert!(start.elapsed() < LIMIT, "{:?}", start.elapsed());
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_workload_deleted_while_it_is_watched_has_failed() {
     let scene = Scene::new().await;
     let absent = scene.cluster.snapshot(&[web()]).await.unwrap();
@@ -175,6 +211,18 @@ async fn a_stateful_set_returns_although_a_broken_pod_holds_it_up() {
     let failed = scene.observe(&applied, 120).await;
     let Rollout::Failed { reason, .. } = &failed else { panic!("{failed:?}") };
     assert_eq!(*reason, FailureReason::CrashLoop);
+    // A rehearsal waits for no controller, which it never tells of anything.
+    let rehearsal = Rehearsal::default();
+    let start = Instant::now();
+    let live = scene.cluster.get(&applied[0].object).await.unwrap().unwrap();
+    let revisions = scene.cluster.revisions(&applied[0].object, &live).await.unwrap();
+    let template = &revisions[1].template;
+    let would = scene.cluster.rehearsing(&rehearsal);
+    would.set_template(&applied[0].object, template, &options("dep_2")).await.unwrap();
+    would.restore(&taken, &Default::default()).await.unwrap();
+    assert!(start.elapsed() < Duration::from_secs(1), "{:?}", start.elapsed());
+    assert!(rehearsal.writes().iter().all(|write| write.object.kind == "StatefulSet"));
+
     let restored = scene.cluster.restore(&taken, &Default::default()).await.unwrap();
     let watched = [pilothouse_cluster::Watched {
         object: applied[0].object.clone(),

@@ -44,6 +44,21 @@ async fn watching_does_not_poll() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_watch_that_is_refused_for_load_is_opened_when_the_server_has_said() {
+    let slow = Behaviour::Ready { after: Some(Duration::from_secs(30)) };
+    let scene = Scene::with_rules([ImageRule::new("*/shop/web:*", slow)]).await;
+    let applied = scene.apply(&shop("1.0.0")).await;
+    scene.sim.inject(Fault::throttle(9).on_verb("watch").on_resource("pods"));
+    scene.sim.clear_requests();
+    scene.observe(&applied, 120).await;
+    let requests = scene.sim.requests();
+    let opened: Vec<_> = requests.iter().filter(|r| r.verb == "watch" && r.resource == "pods").collect();
+    assert_eq!((opened[0].status, opened[1].status), (429, 200));
+    let waited = opened[1].at.duration_since(opened[0].at);
+    assert!(waited >= jiff::SignedDuration::from_secs(9), "{waited:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_change_by_somebody_else_is_waited_for_too() {
     let scene = Scene::new().await;
     let applied = scene.apply(&shop("1.0.0")).await;

@@ -211,3 +211,6 @@ fn lacking(missing: MissingPermission) -> Lacking {
 fn invalid(path: &str, message: impl Into<String>) -> OperationError {
     OperationError::Invalid(Problems::from(Problem::new(path, message)))
 }
+
+#[cfg(test)]
+mod tests;

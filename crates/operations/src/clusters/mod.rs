@@ -3,7 +3,7 @@
 mod eks;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use aws_credential_types::provider::SharedCredentialsProvider;
@@ -32,6 +32,7 @@ pub struct Clusters {
     store: Store,
     secrets: Secrets,
     aws: Option<Aws>,
+    own: Arc<OnceLock<ClusterCredentials>>,
     known: Arc<Mutex<BTreeMap<String, Known>>>,
 }
 
@@ -54,13 +55,20 @@ impl Clusters {
     /// Makes clients from the records in `store`.
     #[must_use]
     pub fn new(store: Store, secrets: Secrets) -> Self {
-        Self { store, secrets, aws: None, known: Arc::default() }
+        Self { store, secrets, aws: None, own: Arc::default(), known: Arc::default() }
     }
 
     /// The same with the AWS identity that EKS clusters are asked with.
     #[must_use]
     pub fn with_aws(self, credentials: SharedCredentialsProvider, clock: SharedClock) -> Self {
         Self { aws: Some(Aws { credentials, clock }), ..self }
+    }
+
+    /// Says which credentials the person who started this process gave it then: a kubeconfig of their own may start its
+    /// credential plugins, and no other may. Only the first call counts.
+    pub fn started_with(&self, credentials: ClusterCredentials) {
+        // Told again, it is the same.
+        let _ = self.own.set(credentials);
     }
 
     /// Registers a client under `name`: an in-process cluster has no kubeconfig.
@@ -177,8 +185,10 @@ impl Clusters {
         let value = secret.as_ref().map_or("", SecretValue::expose);
         Ok(match credentials {
             ClusterCredentials::Kubeconfig { source, context } => {
-                // A file or variable of this machine belongs to whoever runs it; anything else came from outside.
+                // A file or variable of this machine belongs to whoever runs it; anything else came from outside. Which of them
+                // it is, whoever adds the account says, who need not be the one who runs this process.
                 let origin = match source {
+                    _ if self.own.get() == Some(credentials) => KubeconfigOrigin::Own,
                     SecretRef::File { .. } | SecretRef::Env { .. } => KubeconfigOrigin::Local,
                     SecretRef::Aws { .. } => KubeconfigOrigin::Stored,
                 };

@@ -279,11 +279,11 @@ fn with_json(code: StatusCode, content_type: &'static str, body: &Value) -> Resp
 
 fn refusal(error: &ApiError) -> Response {
     let code = StatusCode::from_u16(error.code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    if error.reason == PLAIN {
-        return (code, [(header::CONTENT_TYPE, "text/plain; charset=utf-8")], error.message.clone())
-            .into_response();
-    }
-    let mut response = with_json(code, "application/json", &error.to_status());
+    let mut response = match error.reason {
+        PLAIN => (code, [(header::CONTENT_TYPE, "text/plain; charset=utf-8")], error.message.clone())
+            .into_response(),
+        _ => with_json(code, "application/json", &error.to_status()),
+    };
     if let Some(seconds) = error.details["retryAfterSeconds"].as_i64() {
         response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
     }

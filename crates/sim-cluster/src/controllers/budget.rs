@@ -17,8 +17,10 @@ use crate::{
 pub(super) fn reconcile(tx: &mut Tx<'_>, key: &Key) {
     let Some(budget) = tx.get_key(key) else { return };
     let selector = Labels::from_object(&budget["spec"]["selector"]);
+    // Without a selector it is about no pod; with an empty one, about every pod (policy/v1).
+    let is_any = budget["spec"]["selector"].is_object();
     let selected = |p: &Arc<Value>| {
-        selector.select(p) && !matches!(json::text(p, "/status/phase"), "Succeeded" | "Failed")
+        is_any && selector.select(p) && !matches!(json::text(p, "/status/phase"), "Succeeded" | "Failed")
     };
     let all: Vec<_> = tx.list("pods", &key.ns).into_iter().filter(selected).collect();
     let healthy = all.iter().filter(|p| pods::is_ready(p) && !json::is_deleting(p)).count();

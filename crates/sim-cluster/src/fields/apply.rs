@@ -44,8 +44,9 @@ pub(crate) fn apply(
     }
     json::drop_nulls(&mut merged);
 
-    let Difference { mut written, .. } = compare(rules, live, &merged);
+    let Difference { mut written, mut removed } = compare(rules, live, &merged);
     strip_system(&mut written);
+    strip_system(&mut removed);
     let conflicts: Vec<(&Entry, FieldSet)> = entries
         .iter()
         .filter(|e| !e.is(who, true))
@@ -58,16 +59,26 @@ pub(crate) fn apply(
     for entry in entries.iter_mut().filter(|e| !e.is(who, true)) {
         entry.fields.subtract(&written);
     }
-    set_mine(kind, &mut entries, who, wanted, now);
+    let changes = !written.is_empty() || !removed.is_empty();
+    set_mine(kind, &mut entries, who, wanted, now, changes);
     store(&mut merged, &entries);
     Ok(merged)
 }
 
-fn set_mine(kind: &'static Kind, entries: &mut Vec<Entry>, who: &Manager, wanted: FieldSet, now: &str) {
+/// The entry's time is that of the last apply that came to anything: to another value, or to other owners.
+fn set_mine(
+    kind: &'static Kind,
+    entries: &mut Vec<Entry>,
+    who: &Manager,
+    wanted: FieldSet,
+    now: &str,
+    changes: bool,
+) {
     if let Some(mine) = entries.iter_mut().find(|e| e.is(who, true)) {
-        if mine.fields != wanted {
+        if changes || mine.fields != wanted {
             now.clone_into(&mut mine.time);
         }
+        mine.api_version = kind.api_version();
         mine.fields = wanted;
     } else {
         let entry = Entry { fields: wanted, ..Entry::new(kind, who, true, now) };

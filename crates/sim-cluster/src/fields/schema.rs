@@ -40,6 +40,8 @@ pub(crate) fn list_shape(parent: &str, field: &str) -> Shape {
         ("containers" | "initContainers" | "ephemeralContainers", "ports") => {
             Shape::Keyed(&["containerPort", "protocol"])
         }
+        // Of a Pod it is a map by name, of a ServiceAccount one whole.
+        ("", "imagePullSecrets") => Shape::Atomic,
         // Only Services have ports right below their spec.
         ("spec", "ports") => Shape::Keyed(&["port", "protocol"]),
         (

@@ -24,6 +24,26 @@ async fn budget(client: &Client, spec: serde_json::Value) {
         .expect("a budget");
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_budget_with_an_empty_selector_is_about_every_pod_and_one_without_about_none() {
+    let (cluster, client) = cluster().await;
+    create_web(&client, "web:1", 3).await;
+    rolled_out(&cluster, "web").await;
+    let api: Api<PodDisruptionBudget> = Api::namespaced(client.clone(), "dev");
+    for (name, spec) in
+        [("every", json!({"minAvailable": 1, "selector": {}})), ("none", json!({"minAvailable": 1}))]
+    {
+        api.create(&PostParams::default(), &typed(json!({"metadata": {"name": name}, "spec": spec})))
+            .await
+            .expect("a budget");
+    }
+    until(&cluster, "PodDisruptionBudget", "dev", "every", |b| count(b, "/status/currentHealthy") == 3).await;
+    until(&cluster, "PodDisruptionBudget", "dev", "none", |b| count(b, "/status/observedGeneration") == 1)
+        .await;
+    let none = cluster.get("PodDisruptionBudget", "dev", "none").unwrap();
+    assert_eq!(count(&none, "/status/expectedPods"), 0, "{none:#}");
+}
+
 fn first_pod(cluster: &SimCluster) -> String {
     text(&cluster.list("Pod", "dev")[0], "/metadata/name").to_owned()
 }

@@ -8,6 +8,7 @@ use kube::{
 };
 use pilothouse_sim_cluster::Fault;
 use serde_json::json;
+use tower::ServiceExt as _;
 
 use crate::objects::{cluster, create_web, refused, typed, web};
 
@@ -15,9 +16,7 @@ use crate::objects::{cluster, create_web, refused, typed, web};
 async fn injected_faults_answer_the_next_requests_only() {
     let (cluster, client) = cluster().await;
     let api: Api<ConfigMap> = Api::namespaced(client, "dev");
-    for (code, reason) in
-        [(409, "Conflict"), (429, "TooManyRequests"), (500, "InternalError"), (503, "ServiceUnavailable")]
-    {
+    for (code, reason) in [(409, "Conflict"), (500, "InternalError"), (503, "ServiceUnavailable")] {
         cluster.inject(Fault::status(code).on_writes().on_path("*/configmaps"));
         let map = || typed(json!({"metadata": {"name": format!("m{code}")}}));
         let error = refused(api.create(&PostParams::default(), &map()).await);
@@ -117,8 +116,15 @@ async fn a_webhook_denies_and_a_throttled_client_is_told_when_to_come_back() {
     let down = refused(api.create(&PostParams::default(), &typed(web("web:1", 1))).await);
     assert_eq!((down.code, down.reason.as_str()), (500, "InternalError"));
     cluster.inject(Fault::throttle(7).on_verb("list"));
-    let throttled = refused(api.list(&kube::api::ListParams::default()).await);
-    assert_eq!((throttled.code, throttled.details.unwrap().retry_after_seconds), (429, 7));
+    let request =
+        http::Request::get("/apis/apps/v1/namespaces/dev/deployments").body(axum::body::Body::empty());
+    let throttled = cluster.service().oneshot(request.unwrap()).await.unwrap();
+    assert_eq!(
+        (throttled.status().as_u16(), &throttled.headers()["retry-after"]),
+        (429, &http::HeaderValue::from(7))
+    );
+    let body = axum::body::to_bytes(throttled.into_body(), 1000).await.unwrap();
+    assert_eq!(body, "Too many requests, please try again later.\n", "no Status, as by a real server");
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,5 +1,7 @@
 //! A Deployment's status: counts and the conditions Available and Progressing.
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 
 use super::{Again, Context, Plan, Sets};
@@ -124,7 +126,7 @@ fn progress(context: &mut Context, deployment: &Value, sets: &Sets, status: &mut
     {
         return None;
     }
-    let signature = signature(deployment, sets, status);
+    let signature = signature(sets, status);
     let key = (json::uid(deployment).to_owned(), "progress");
     let known = context.since.get(&key).map(|(_, s)| s.clone());
     let since = context.since(json::uid(deployment), "progress", &signature);
@@ -153,13 +155,16 @@ fn progress(context: &mut Context, deployment: &Value, sets: &Sets, status: &mut
     Some(context.later(since, seconds))
 }
 
-/// What counts as progress: more new pods, fewer old ones, more ready or available.
-fn signature(deployment: &Value, sets: &Sets, status: &Value) -> String {
+/// What counts as progress: a new ReplicaSet, more new pods, fewer old ones, more ready or available. Another number of pods
+/// alone, or a template whose ReplicaSet is there already, is none.
+fn signature(sets: &Sets, status: &Value) -> String {
     let old: i64 = sets.old.iter().map(|s| json::count(s, "/status/replicas")).sum();
     let count = |f: &str| json::count(status, f);
-    let generation = json::count(deployment, "/metadata/generation");
+    let made =
+        |s: &&Arc<Value>| (json::text(s, "/metadata/creationTimestamp").to_owned(), json::name(s).to_owned());
+    let youngest = sets.all().max_by_key(made).map_or("", |s| json::uid(s));
     format!(
-        "{generation}/{}/{old}/{}/{}",
+        "{youngest}/{}/{old}/{}/{}",
         count("/updatedReplicas"),
         count("/readyReplicas"),
         count("/availableReplicas")

@@ -120,3 +120,32 @@ fn the_last_label_takes_the_map_with_it() {
     let live = applied(&live, &with_containers(&json!([{"name": "web"}])), "one").unwrap();
     assert_eq!(live.pointer("/metadata/labels"), None);
 }
+
+#[test]
+fn the_time_of_an_apply_is_that_of_the_last_one_that_changed_anything() {
+    let kind = kinds::of("deployments.apps");
+    let at = |live: &Value, image: &str, now: &str| {
+        let config = with_containers(&json!([{"name": "web", "image": image}]));
+        apply(kind, live, &config, &manager("one"), false, now).unwrap()
+    };
+    let time = |live: &Value| live["metadata"]["managedFields"][0]["time"].as_str().unwrap().to_owned();
+    let live = at(&Value::Null, "a", "2026-01-01T00:00:00Z");
+    let same = at(&live, "a", "2026-01-01T00:00:05Z");
+    assert_eq!(time(&same), "2026-01-01T00:00:00Z");
+    let other = at(&same, "b", "2026-01-01T00:00:09Z");
+    assert_eq!(time(&other), "2026-01-01T00:00:09Z", "the same fields, another value");
+}
+
+#[test]
+fn the_pull_secrets_of_a_service_account_are_owned_as_a_whole() {
+    let kind = kinds::of("serviceaccounts");
+    let config = |name: &str| json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "web"}, "imagePullSecrets": [{"name": name}]});
+    let apply = |live: &Value, name: &str, who: &str| {
+        apply(kind, live, &config(name), &manager(who), false, "2026-01-01T00:00:00Z")
+    };
+    let live = apply(&Value::Null, "a", "one").unwrap();
+    assert_eq!(live["metadata"]["managedFields"][0]["fieldsV1"], json!({"f:imagePullSecrets": {}}));
+    assert!(
+        apply(&live, "b", "two").unwrap_err().message.contains("conflict with \"one\": .imagePullSecrets")
+    );
+}
