@@ -1,6 +1,8 @@
 //! The `pilothouse` program as it is shipped, with other people's programs around it: a registry that notifies it,
-//! Prometheus that its gates ask, `kubectl` on its simulated cluster, and the end of the process at the worst moments. `cargo xtask e2e` runs it.
+//! Prometheus that its gates ask, `helm` and `kubectl kustomize` that render, `kubectl` on its simulated cluster, and the end of the process
+//! at the worst moments. `cargo xtask e2e` runs it.
 
+mod bake;
 mod crash;
 mod harness;
 mod kubectl;

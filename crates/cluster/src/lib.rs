@@ -15,6 +15,7 @@ mod account;
 mod apply;
 mod behind;
 mod bind;
+mod capabilities;
 mod changes;
 mod cluster;
 mod container;
@@ -69,6 +70,7 @@ pub use account::{
 };
 pub use apply::{Applied, ApplyOptions};
 pub use bind::{Bound, bind_artifacts};
+pub use capabilities::Capabilities;
 pub use cluster::{Cluster, Version};
 pub use container::ContainerRole;
 pub use delete::{Cascade, DeleteOptions};
@@ -94,7 +96,7 @@ pub use seal::{SHORTEST_SEALING_KEY, SealError, SealedCopy, SealingKeys};
 pub use snapshot::{Snapshot, SnapshotObject, SnapshotState};
 pub use traffic_labels::{Carry, Labelled, TRAFFIC_ANNOTATION};
 pub use verify::Difference;
-pub use versioned::{VersionedConfig, label, version_configs};
+pub use versioned::{Provided, VersionedConfig, label, refer_to, refers_to, version_configs};
 pub use weights::{Split, can_split};
 
 /// The field manager of everything that Pilothouse applies.

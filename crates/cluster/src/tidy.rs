@@ -93,8 +93,9 @@ impl Cluster {
             .collect())
     }
 
-    /// The ConfigMaps and Secrets of a namespace that anything still refers to that belongs to the set: its workloads, the
-    /// ReplicaSets and ControllerRevisions that they may go back to, their pods, and the Jobs of a CronJob that run. `more` are workloads of custom kinds.
+    /// The ConfigMaps and Secrets of a namespace that anything still refers to that belongs to the set, or is known to use something of it: its
+    /// workloads, the ReplicaSets and ControllerRevisions that they may go back to, their pods, and the Jobs of a CronJob that run. `more`
+    /// are workloads of custom kinds.
     ///
     /// # Errors
     /// [`ClusterError`] when any of them cannot be listed: then it is not known what is needed.
@@ -106,9 +107,10 @@ impl Cluster {
     ) -> Result<BTreeSet<ObjectRef>, ClusterError> {
         let mut needed = BTreeSet::new();
         let mut workloads = Vec::new();
-        for (version, kind) in WORKLOADS {
-            let selector = versioned::set_selector(set);
-            workloads.extend(self.selected(version, kind, namespace, &selector).await?);
+        for selector in [versioned::set_selector(set), versioned::uses_selector(set)] {
+            for (version, kind) in WORKLOADS {
+                workloads.extend(self.selected(version, kind, namespace, &selector).await?);
+            }
         }
         for object in more.iter().filter(|object| object.namespace.as_deref() == Some(namespace)) {
             workloads.extend(self.get(object).await?);

@@ -26,6 +26,7 @@ pub(crate) struct Call {
     path: String,
     query: Vec<(&'static str, String)>,
     content_type: Option<&'static str>,
+    accept: &'static str,
     body: Option<Arc<Value>>,
     sensitive: bool,
 }
@@ -37,6 +38,7 @@ impl Call {
             path: path.into(),
             query: Vec::new(),
             content_type: None,
+            accept: "application/json, */*",
             body: None,
             sensitive: false,
         }
@@ -83,6 +85,11 @@ impl Call {
         self
     }
 
+    /// Asks for an answer in another shape than the usual one.
+    pub(crate) fn accept(self, accept: &'static str) -> Self {
+        Self { accept, ..self }
+    }
+
     fn body(mut self, body: Value) -> Self {
         self.content_type = Some("application/json");
         self.body = Some(Arc::new(body));
@@ -118,7 +125,7 @@ impl Call {
             uri.push_str(&encode(value));
         }
         let mut builder = http::Request::builder().method(self.method.clone()).uri(uri);
-        builder = builder.header(http::header::ACCEPT, "application/json, */*");
+        builder = builder.header(http::header::ACCEPT, self.accept);
         if let Some(content_type) = self.content_type {
             builder = builder.header(http::header::CONTENT_TYPE, content_type);
         }

@@ -23,6 +23,40 @@ pub struct VersionedConfig {
     pub object: ObjectRef,
 }
 
+/// A version that one set of objects holds and others may refer to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Provided {
+    /// The version.
+    #[serde(flatten)]
+    pub config: VersionedConfig,
+    /// The label of the objects that were deployed with it.
+    pub set: String,
+}
+
+impl VersionedConfig {
+    /// Whether both are versions of one name.
+    #[must_use]
+    pub fn stands_for(&self, other: &Self) -> bool {
+        self.is_version(&other.object) && self.base == other.base
+    }
+
+    /// Whether the object has the name of a version of this, whatever it holds: the same name and place, and a hash.
+    #[must_use]
+    pub fn is_version(&self, object: &ObjectRef) -> bool {
+        let ObjectRef { api_version, kind, namespace, .. } = &self.object;
+        let alike = (api_version, kind, namespace) == (&object.api_version, &object.kind, &object.namespace);
+        let rest = object.name.strip_prefix(&self.base).and_then(|rest| rest.strip_prefix('-'));
+        let hash = |rest: &str| {
+            rest.len() == 2 * HASH_BYTES && rest.chars().all(|c| matches!(c, '0'..='9' | 'a'..='f'))
+        };
+        alike && rest.is_some_and(hash)
+    }
+}
+
+/// How much of a content's hash is in its name, in bytes: twice as many hex digits.
+const HASH_BYTES: usize = 5;
+/// Label of what refers to a version of another set: `pilothouse.dev/uses-SET`.
+const USES: &str = "uses-";
 /// Label that says of which name an object is a version.
 const VERSION_OF: &str = "version-of";
 /// Annotations that say of one object whether it is versioned, whatever the stage says: ours, and Spinnaker's.
@@ -57,20 +91,51 @@ pub fn version_configs(manifests: &mut [Manifest], all: bool) -> Vec<VersionedCo
         versioned.push(VersionedConfig { base, object: manifest.object.clone() });
     }
     for manifest in manifests.iter_mut() {
-        let namespace = manifest.object.namespace.clone();
-        each_reference(&mut manifest.content, &mut |referred, name| {
-            let object = ObjectRef {
-                api_version: "v1".into(),
-                kind: referred.kind().into(),
-                namespace: namespace.clone(),
-                name: name.clone(),
-            };
-            if let Some(new) = renamed.get(&object) {
-                name.clone_from(new);
-            }
-        });
+        rename(manifest, &mut |object| renamed.get(object).cloned());
     }
     versioned
+}
+
+/// Lets what refers to a ConfigMap or Secret mean the version of it that others have deployed, and labels it: so that they know that it
+/// is needed. A name that is among the manifests is theirs.
+pub fn refer_to(manifests: &mut [Manifest], provided: &[Provided]) {
+    let own: BTreeSet<ObjectRef> = manifests.iter().map(|manifest| manifest.object.clone()).collect();
+    for manifest in manifests.iter_mut() {
+        let mut sets = BTreeSet::new();
+        rename(manifest, &mut |object| {
+            let means = |p: &&Provided| {
+                *object == ObjectRef { name: p.config.base.clone(), ..p.config.object.clone() }
+            };
+            let found = provided.iter().find(means).filter(|_| !own.contains(object))?;
+            sets.insert(found.set.as_str());
+            Some(found.config.object.name.clone())
+        });
+        for set in sets {
+            label(&mut manifest.content, &format!("{USES}{set}"), "true");
+        }
+    }
+}
+
+/// Whether anything among the manifests names this ConfigMap or Secret.
+#[must_use]
+pub fn refers_to(manifests: &[Manifest], object: &ObjectRef) -> bool {
+    referred(manifests).contains(object)
+}
+
+/// Gives every ConfigMap and Secret that the manifest names the name that it is to have.
+fn rename(manifest: &mut Manifest, new_name: &mut dyn FnMut(&ObjectRef) -> Option<String>) {
+    let namespace = manifest.object.namespace.clone();
+    each_reference(&mut manifest.content, &mut |referred, name| {
+        let object = ObjectRef {
+            api_version: "v1".into(),
+            kind: referred.kind().into(),
+            namespace: namespace.clone(),
+            name: name.clone(),
+        };
+        if let Some(new) = new_name(&object) {
+            *name = new;
+        }
+    });
 }
 
 /// Gives an object a label of ours: `pilothouse.dev/KEY: VALUE`.
@@ -90,6 +155,11 @@ pub(crate) fn selector(base: &str, set: &str) -> String {
 /// The selector of all objects of a set.
 pub(crate) fn set_selector(set: &str) -> String {
     format!("{ANNOTATION_PREFIX}set={set}")
+}
+
+/// The selector of all objects that refer to a version of a set and are of another.
+pub(crate) fn uses_selector(set: &str) -> String {
+    format!("{ANNOTATION_PREFIX}{USES}{set}=true")
 }
 
 /// The ConfigMaps and Secrets that anything among the manifests names.
@@ -141,7 +211,7 @@ fn content_hash(content: &Value) -> String {
         .into_iter()
         .filter_map(|key| Some((key.to_owned(), content.get(key).map(sorted)?)))
         .collect();
-    hex::encode(&Sha256::digest(Value::Object(held).to_string().as_bytes())[..5])
+    hex::encode(&Sha256::digest(Value::Object(held).to_string().as_bytes())[..HASH_BYTES])
 }
 
 fn sorted(value: &Value) -> Value {
@@ -251,6 +321,46 @@ spec:
             "metadata: {name: alone, annotations: {pilothouse.dev/versioned: 'true'}}",
         );
         assert!(versioned(&on, false).1[0].starts_with("alone-"));
+    }
+
+    #[test]
+    fn a_version_is_known_by_its_name_and_place() {
+        let of = |namespace: &str, name: &str| ObjectRef::namespaced("v1", "ConfigMap", namespace, name);
+        let config = VersionedConfig { base: "settings".into(), object: of("dev", "settings-4f2a9c01d3") };
+        assert!(config.is_version(&of("dev", "settings-0000000000")));
+        for other in [
+            "settings",
+            "settings-extra",
+            "settings-4f2a9c01d",
+            "settings-4F2A9C01D3",
+            "settings-a-0000000000",
+        ] {
+            assert!(!config.is_version(&of("dev", other)), "{other}");
+        }
+        assert!(!config.is_version(&of("prod", "settings-0000000000")));
+        assert!(!config.is_version(&ObjectRef::namespaced("v1", "Secret", "dev", "settings-0000000000")));
+    }
+
+    #[test]
+    fn a_version_of_others_is_meant_where_the_manifests_have_none_of_their_own() {
+        let provided = |name: &str| Provided {
+            config: VersionedConfig {
+                base: name.to_owned(),
+                object: ObjectRef::namespaced("v1", "ConfigMap", "dev", format!("{name}-0000000000")),
+            },
+            set: "5e7".to_owned(),
+        };
+        let mut manifests = parse_manifests(APP, "dev").unwrap();
+        refer_to(&mut manifests, &[provided("settings"), provided("others")]);
+        let web = &manifests[4];
+        let from = &web.content["spec"]["template"]["spec"]["containers"][0]["envFrom"];
+        assert_eq!(from[0]["configMapRef"]["name"], "settings", "it is among the manifests");
+        assert_eq!(from[1]["configMapRef"]["name"], "others-0000000000");
+        assert_eq!(web.content["metadata"]["labels"]["pilothouse.dev/uses-5e7"], "true");
+        assert!(refers_to(&manifests, &provided("others").config.object));
+        let mut elsewhere = parse_manifests(APP, "prod").unwrap();
+        refer_to(&mut elsewhere, &[provided("others")]);
+        assert!(!refers_to(&elsewhere, &provided("others").config.object), "another namespace has its own");
     }
 
     #[test]

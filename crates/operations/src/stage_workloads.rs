@@ -91,6 +91,7 @@ pub async fn stage_workloads(
         spec,
         run: &run,
         rehearsal: None,
+        foreseen: &[],
     };
     let objects = workloads_of(&run, &environment.namespace);
     let evidence = match objects.is_empty() {

@@ -1,4 +1,4 @@
-//! The tests with other people's programs: a registry, skopeo, kubectl, Prometheus; and those that kill the process.
+//! The tests with other people's programs: a registry, skopeo, kubectl, helm, Prometheus; and those that kill the process.
 
 use anyhow::bail;
 

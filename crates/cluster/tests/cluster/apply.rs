@@ -107,3 +107,13 @@ async fn a_field_that_the_kind_does_not_have_is_named() {
     assert_eq!(error.code(), "ClusterInvalid");
     assert!(error.to_string().contains(".spec.replica"), "{error}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn capabilities_are_the_version_and_every_kind_that_is_served() {
+    let scene = Scene::new().await;
+    let found = scene.cluster.capabilities().await.unwrap();
+    assert!(found.version.starts_with("v1."), "{}", found.version);
+    let has = |api: &str, kind: &str| found.apis[api].iter().any(|known| known == kind);
+    assert!(has("v1", "ConfigMap") && has("apps/v1", "Deployment"), "{found:?}");
+    assert!(!found.apis.contains_key("monitoring.coreos.com/v1"));
+}

@@ -116,8 +116,9 @@ pub(crate) async fn of_attempt(
 ) -> Result<Preview, OperationError> {
     let specs = stages_of(release, attempt);
     let mut stages = Vec::with_capacity(specs.len());
+    let mut known = Vec::new();
     for index in topological_order(&specs) {
-        stages.push(stage::of_stage(context, release, spec, attempt, &specs[index]).await?);
+        stages.push(stage::of_stage(context, release, spec, attempt, &specs[index], &mut known).await?);
     }
     let problems = stages.iter().filter(|stage| stage.problem.is_some()).count();
     Ok(Preview {

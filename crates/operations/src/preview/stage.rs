@@ -1,7 +1,10 @@
 //! What one stage would do.
 
+use std::collections::BTreeSet;
+
 use pilothouse_cluster::Rehearsal;
 use pilothouse_domain::attempt::Attempt;
+use pilothouse_domain::expression::{Reference, Template};
 use pilothouse_domain::ids::StageRunId;
 use pilothouse_domain::pipeline::{EnvironmentSpec, StageSpec};
 use pilothouse_domain::release::Release;
@@ -13,7 +16,7 @@ use serde_json::Value;
 use super::diff::{Change, changes};
 use crate::stage_steps::{Evaluated, evaluate, in_cluster, scope};
 use crate::stages::steps::{self, Planned};
-use crate::stages::{Begun, StageContext, StageType};
+use crate::stages::{Begun, StageContext, StageEnd, StageType};
 use crate::{Context, OperationError};
 
 /// What one stage would do, as things are.
@@ -45,13 +48,15 @@ impl StagePreview {
     }
 }
 
-/// Asks the stage type, and its cluster, with every write rehearsed.
+/// Asks the stage type, and its cluster, with every write rehearsed. `known` are the stages before it of which is known what they
+/// come to, with a terminal status, or at least something of it; this one is added if it is one of those.
 pub(super) async fn of_stage(
     context: &Context,
     release: &Release,
     environment: &EnvironmentSpec,
     attempt: &Attempt,
     spec: &StageSpec,
+    known: &mut Vec<StageRun>,
 ) -> Result<StagePreview, OperationError> {
     let kind = context.stages.get(&spec.stage_type)?;
     let blank = StagePreview {
@@ -62,22 +67,38 @@ pub(super) async fn of_stage(
         changes: Vec::new(),
         problem: None,
     };
-    if later(spec) {
-        return Ok(blank.says(
-            "known when it begins: it reads what stages before it came to, or what an approver chose",
-        ));
+    if let Some(unknown) = unknown(spec, kind, known) {
+        return Ok(blank.says(format!("known when it begins: it reads {unknown}")));
     }
-    let scope = in_cluster(scope(release, attempt, std::iter::empty(), None), spec);
+    let foreseen = known.clone();
+    let ended = foreseen.iter().filter(|run| run.status.is_terminal());
+    let scope = in_cluster(scope(release, attempt, ended, None), spec);
     let options = match evaluate(spec, kind, &release.artifacts, &scope) {
         Ok(Evaluated::Options(options)) => options,
-        Ok(Evaluated::Skip(reason)) => return Ok(blank.says(format!("skipped: {reason}"))),
+        Ok(Evaluated::Skip(reason)) => {
+            let run = run(context, attempt, spec, Value::Null);
+            known.push(StageRun { status: StageStatus::Skipped { reason: reason.clone() }, ..run });
+            return Ok(blank.says(format!("skipped: {reason}")));
+        }
         Err(reason) => return Ok(StagePreview { problem: Some(reason), ..blank }),
     };
     let run = run(context, attempt, spec, options);
     let rehearsal = Rehearsal::default();
-    let stage =
-        StageContext { context, release, attempt, environment, spec, run: &run, rehearsal: Some(&rehearsal) };
-    let found = match rehearse(&stage, kind, blank).await {
+    let stage = StageContext {
+        context,
+        release,
+        attempt,
+        environment,
+        spec,
+        run: &run,
+        rehearsal: Some(&rehearsal),
+        foreseen: &foreseen,
+    };
+    let asked = match kind.is_pure() {
+        true => carried_out(&stage, kind, blank, known).await,
+        false => rehearse(&stage, kind, blank).await,
+    };
+    let found = match asked {
         Ok(found) => found,
         Err(error) if error.is_retryable() => return Err(error),
         Err(error) => StagePreview {
@@ -89,7 +110,16 @@ pub(super) async fn of_stage(
             problem: Some(error.to_string()),
         },
     };
-    Ok(StagePreview { changes: changes(&rehearsal.writes()), ..found })
+    let writes = changes(&rehearsal.writes());
+    if found.problem.is_none() && !kind.is_pure() {
+        match kind.foretold(&stage).await {
+            Ok(output) if !output.is_null() => known.push(StageRun { output, ..run.clone() }),
+            Err(error) if error.is_retryable() => return Err(error),
+            // What it reads is gone meanwhile, or none of it is known.
+            _ => {}
+        }
+    }
+    Ok(StagePreview { changes: writes, ..found })
 }
 
 async fn rehearse(
@@ -138,17 +168,52 @@ async fn acts(
     Ok(StagePreview { problem, ..preview })
 }
 
-/// Whether it reads what only its deployment can know.
-fn later(spec: &StageSpec) -> bool {
-    let texts = serde_json::to_string(&spec.options).unwrap_or_default();
-    let condition = spec.condition.as_deref().unwrap_or_default();
-    let reads = |text: &str| {
-        text.split("${").skip(1).any(|part| {
-            let expression = part.split('}').next().unwrap_or(part);
-            ["stages[", "stages.", "approvals."].iter().any(|root| expression.contains(root))
-        })
-    };
-    reads(&texts) || reads(condition)
+/// A type that changes nothing and asks nobody does what it would do: others read what it came to.
+async fn carried_out(
+    stage: &StageContext<'_>,
+    kind: &dyn StageType,
+    preview: StagePreview,
+    known: &mut Vec<StageRun>,
+) -> Result<StagePreview, OperationError> {
+    let told = kind.would(&stage.run.options).unwrap_or_else(|| kind.info().summary.to_owned());
+    let preview = preview.says(told);
+    let Begun::Ended(StageEnd { status, output }) = kind.begin(stage).await? else { return Ok(preview) };
+    if let Some(problem) = status.reason() {
+        return Ok(StagePreview { problem: Some(problem.to_owned()), ..preview });
+    }
+    known.push(StageRun { status, output, ..stage.run.clone() });
+    Ok(preview)
+}
+
+/// What only its deployment can know of what it reads, in words: it stays open what the stage does.
+fn unknown(spec: &StageSpec, kind: &dyn StageType, known: &[StageRun]) -> Option<String> {
+    let verbatim = kind.verbatim(&spec.options);
+    let mut read = BTreeSet::new();
+    spec.options.iter().filter(|(key, _)| !verbatim.contains(&key.as_str())).for_each(|(_, value)| {
+        references(value, &mut read);
+    });
+    read.extend(spec.condition.iter().flat_map(|text| Template::inspect(text).0));
+    let unknown = read.iter().filter_map(|reference| match (reference.root(), reference.name()) {
+        ("approvals", _) => Some("what an approver chose".to_owned()),
+        ("stages", Some(name)) => {
+            let ended = known.iter().any(|run| run.stage == name && run.status.is_terminal());
+            (!ended).then(|| format!("what stage `{name}` comes to"))
+        }
+        ("stages", None) => Some("what a stage before it comes to".to_owned()),
+        _ => None,
+    });
+    let unknown: BTreeSet<String> = unknown.collect();
+    (!unknown.is_empty()).then(|| unknown.into_iter().collect::<Vec<_>>().join(", "))
+}
+
+/// Everything that the expressions in a value read.
+fn references(value: &Value, read: &mut BTreeSet<Reference>) {
+    match value {
+        Value::String(text) => read.extend(Template::inspect(text).0),
+        Value::Array(items) => items.iter().for_each(|item| references(item, read)),
+        Value::Object(fields) => fields.values().for_each(|field| references(field, read)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
 }
 
 /// The run that the stage would have.

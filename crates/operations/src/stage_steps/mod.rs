@@ -102,6 +102,7 @@ impl Loaded {
             spec: self.spec(&run.stage)?,
             run,
             rehearsal: None,
+            foreseen: &[],
         })
     }
 }

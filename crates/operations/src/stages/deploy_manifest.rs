@@ -3,9 +3,10 @@
 mod fetch;
 mod rehearse;
 mod tidy;
+mod upstream;
 
 use pilothouse_cluster::{
-    ApplyOptions, Bound, Manifest, ManifestError, ObjectRef, bind_artifacts, parse_manifests, version_configs,
+    ApplyOptions, Bound, Manifest, ManifestError, ObjectRef, Provided, bind_artifacts, parse_manifests,
 };
 use pilothouse_domain::artifact::Artifact;
 use pilothouse_domain::duration::Span;
@@ -41,7 +42,8 @@ pub struct Options {
     /// Where the objects are fetched from when the stage begins: a file, or an archive of many.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub manifests_from: Option<ManifestsFrom>,
-    /// The artifacts that must have taken their place in some container, by name; otherwise the stage fails.
+    /// What must have taken its place; otherwise the stage fails. An artifact by name, in some container; `ConfigMap/NAME` or
+    /// `Secret/NAME`, a version of which this stage or one before it deploys (`versionedConfig`), and something refers to.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub required_artifacts: Vec<String>,
     /// Take over fields that somebody else manages. Without it, such a field fails the stage, and nothing is changed.
@@ -56,7 +58,8 @@ pub struct Options {
     pub prune: bool,
     /// Name the ConfigMaps and Secrets that workloads of the manifests refer to by their content, `settings` as
     /// `settings-4f2a9c01d3`, and change the references: so each version of a workload keeps its own. The annotation
-    /// `pilothouse.dev/versioned: "true"` or `"false"` decides for one object.
+    /// `pilothouse.dev/versioned: "true"` or `"false"` decides for one object. With or without it, references mean the versions that
+    /// stages before this one have deployed.
     #[serde(default)]
     pub versioned_config: bool,
     /// How many versions of each stay; more where a ReplicaSet, a ControllerRevision or a pod still refers to one.
@@ -97,7 +100,9 @@ impl StageType for DeployManifest {
     fn lacks(&self, options: &Map<String, Value>, artifacts: &[Artifact]) -> Option<String> {
         let required = options.get("requiredArtifacts")?.as_array()?.iter().filter_map(Value::as_str);
         let carries = |name: &str| artifacts.iter().any(|a| a.name == name && a.is_bound());
-        let missing = required.filter(|name| !carries(name)).map(|name| format!("`{name}`"));
+        let missing = required
+            .filter(|name| upstream::required_config(name).is_none() && !carries(name))
+            .map(|name| format!("`{name}`"));
         let missing = missing.collect::<Vec<_>>().join(", ");
         let how = "start one with `--artifact NAME=TAG`";
         (!missing.is_empty()).then(|| format!("the release has no image for {missing}: {how}"))
@@ -116,6 +121,15 @@ impl StageType for DeployManifest {
 
     fn begin<'a>(&'a self, stage: &'a StageContext<'a>) -> Stepped<'a, Begun> {
         Box::pin(begin(stage))
+    }
+
+    fn foretold<'a>(&'a self, stage: &'a StageContext<'a>) -> Stepped<'a, Value> {
+        Box::pin(async move {
+            let Prepared { tidy, .. } = prepare(stage, &stage.options()?).await?;
+            let mut output = json!({});
+            upstream::told(&mut output, &tidy.iter().flat_map(Tidy::provides).collect::<Vec<Provided>>());
+            Ok(output)
+        })
     }
 
     fn observe<'a>(&'a self, stage: &'a StageContext<'a>, within: Span) -> Stepped<'a, Observed> {
@@ -146,7 +160,8 @@ fn validate(options: &Map<String, Value>, scope: &StageScope<'_>) -> Vec<Problem
             Err(error) => problems.push(problem_of(&error)),
         }
     }
-    for (index, name) in parsed.required_artifacts.iter().enumerate() {
+    let images = |(_, name): &(usize, &String)| upstream::required_config(name).is_none();
+    for (index, name) in parsed.required_artifacts.iter().enumerate().filter(images) {
         problems.extend(check::artifact(&format!("requiredArtifacts[{index}]"), name, scope));
     }
     problems
@@ -226,9 +241,12 @@ async fn prepare(stage: &StageContext<'_>, options: &Options) -> Result<Prepared
             (manifests, None)
         }
     };
-    let bound = bind_artifacts(&mut manifests, &stage.release.artifacts, &options.required_artifacts)
-        .map_err(|error| invalid(Problem { path: "requiredArtifacts".to_owned(), ..problem_of(&error) }))?;
-    let versioned = version_configs(&mut manifests, options.versioned_config);
+    let unbound = |problem: String| invalid(Problem::new("requiredArtifacts", problem));
+    let required = options.required_artifacts.iter().filter(|name| upstream::required_config(name).is_none());
+    let required: Vec<String> = required.cloned().collect();
+    let bound = bind_artifacts(&mut manifests, &stage.release.artifacts, &required)
+        .map_err(|error| unbound(error.problem))?;
+    let versioned = upstream::bind(stage, options, &mut manifests).await?.map_err(unbound)?;
     let tidy = Tidy::of(stage, options, &mut manifests, versioned);
     Ok(Prepared { manifests, bound, tidy, source })
 }
@@ -304,6 +322,7 @@ async fn observe(stage: &StageContext<'_>, within: Span) -> Result<Observed, Ope
     if let Some(tidy) = tidy {
         let (deleted, notes) = tidy.up(stage).await?;
         tidy::told(&mut end.output, &deleted, notes);
+        upstream::told(&mut end.output, &tidy.provides());
     }
     Ok(observed)
 }

@@ -73,6 +73,8 @@ pub struct StageContext<'a> {
     pub run: &'a StageRun,
     /// Where changes are kept instead of being made, when it is only asked what the stage would do (X6).
     pub rehearsal: Option<&'a Rehearsal>,
+    /// Then: what the stages before it would come to, as far as that is known.
+    pub foreseen: &'a [StageRun],
 }
 
 impl StageContext<'_> {
@@ -100,6 +102,18 @@ impl StageContext<'_> {
     /// As for [`StageContext::cluster`]; a sealing key that is configured and cannot be read.
     pub async fn sealing_cluster(&self) -> Result<Cluster, OperationError> {
         Ok(self.cluster().await?.sealing_with(self.context.sealing_keys().await?))
+    }
+
+    /// The runs of its attempt so far; when it is only asked what the stage would do, those that would be there.
+    ///
+    /// # Errors
+    /// [`OperationError`] when they cannot be read.
+    pub async fn runs(&self) -> Result<Vec<StageRun>, OperationError> {
+        if self.rehearsal.is_some() {
+            return Ok(self.foreseen.to_vec());
+        }
+        let runs = self.context.store.stage_runs(&self.attempt.at).await?;
+        Ok(runs.into_iter().map(|run| run.record).collect())
     }
 
     /// What the stage must leave ready behind each Service whose pods it takes away (T15).
@@ -297,6 +311,19 @@ pub trait StageType: Send + Sync {
     fn would(&self, options: &Value) -> Option<String> {
         let _ = options;
         None
+    }
+
+    /// Whether it changes nothing, asks nobody and is at its end when it has begun: a preview carries it out, and what follows reads what
+    /// it came to (X6).
+    fn is_pure(&self) -> bool {
+        false
+    }
+
+    /// What its output is sure to hold when it succeeds, for stages after it that look for it by themselves; asked where it is only
+    /// rehearsed (X6).
+    fn foretold<'a>(&'a self, stage: &'a StageContext<'a>) -> Stepped<'a, Value> {
+        let _ = stage;
+        Box::pin(async { Ok(Value::Null) })
     }
 
     /// What it is going to do, step by step, where that is more than one: decided before anything is changed, from its

@@ -57,6 +57,10 @@ impl StageType for Variables {
         Span::from_secs(60)
     }
 
+    fn is_pure(&self) -> bool {
+        true
+    }
+
     fn begin<'a>(&'a self, stage: &'a StageContext<'a>) -> Stepped<'a, Begun> {
         Box::pin(async move {
             let Options { variables } = stage.options()?;

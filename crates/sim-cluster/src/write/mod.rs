@@ -2,6 +2,7 @@
 
 pub(crate) mod allocate;
 mod delete;
+mod pods;
 mod quota;
 
 use std::sync::Arc;
@@ -234,7 +235,7 @@ impl Tx<'_> {
         strategy::validate(kind, None, &object)?;
         let (ns, name) = (json::namespace(&object).to_owned(), json::name(&object).to_owned());
         if kind.is("pods") {
-            self.admit_pod(kind, &ns, &object)?;
+            self.admit_pod(kind, &ns, &mut object)?;
         }
         if self.get(&kind.resource, &ns, &name).is_some() {
             return Err(ApiError::already_exists(kind, &name));
@@ -273,17 +274,6 @@ impl Tx<'_> {
             }
             Some(_) => Ok(()),
         }
-    }
-
-    /// Refuses a pod whose service account does not exist.
-    fn admit_pod(&self, kind: &Kind, ns: &str, pod: &Value) -> ApiResult<()> {
-        let account = json::text(pod, "/spec/serviceAccountName");
-        if self.get("serviceaccounts", ns, account).is_some() {
-            return Ok(());
-        }
-        let why =
-            format!("error looking up service account {ns}/{account}: serviceaccount {account:?} not found");
-        Err(ApiError::forbidden(kind, json::name(pod), &why))
     }
 
     /// What every namespace has from the start.

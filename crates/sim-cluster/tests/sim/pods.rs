@@ -189,3 +189,26 @@ async fn init_containers_run_first() {
     let ready = until(&cluster, "Pod", "dev", "p", is_ready).await;
     assert_eq!(text(&ready, "/status/initContainerStatuses/0/state/terminated/reason"), "Completed");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_pod_has_the_priority_of_its_class_and_is_refused_without_it() {
+    let (_cluster, client) = cluster().await;
+    let pod = |class: &str| {
+        typed::<Pod>(
+            json!({"metadata": {"name": "once"}, "spec": {"priorityClassName": class, "containers": [{"name": "a", "image": "a:1"}]}}),
+        )
+    };
+    let pods: Api<Pod> = Api::namespaced(client.clone(), "dev");
+    let error = refused(pods.create(&PostParams::default(), &pod("high")).await);
+    assert_eq!(
+        (error.code, error.message.as_str()),
+        (403, "pods \"once\" is forbidden: no PriorityClass with name high was found")
+    );
+    let classes: Api<k8s_openapi::api::scheduling::v1::PriorityClass> = Api::all(client);
+    classes
+        .create(&PostParams::default(), &typed(json!({"metadata": {"name": "high"}, "value": 1000})))
+        .await
+        .unwrap();
+    let made = pods.create(&PostParams::default(), &pod("high")).await.unwrap();
+    assert_eq!(made.spec.unwrap().priority, Some(1000));
+}

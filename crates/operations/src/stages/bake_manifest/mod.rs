@@ -2,8 +2,10 @@
 //!
 //! `template` is rendered here. Helm charts and kustomizations are rendered by the real `helm`, `kustomize` or `kubectl` of the machine, in a
 //! folder of their own, with nothing of our environment, no network and a time limit; without the program the stage fails and says
-//! which is missing (on Lambda there is none). What comes out is bounded: it is kept in the run's record.
+//! which is missing (on Lambda there is none). What comes out is bounded: it is kept in the run's record. It changes nothing, so a
+//! preview renders too.
 
+mod helm;
 mod program;
 mod source;
 
@@ -19,6 +21,7 @@ use serde_json::{Map, Value, json};
 
 use self::program::Program;
 use super::{Begun, StageContext, StageEnd, StageType, Stepped, check};
+use crate::OperationError;
 
 /// The name in `type:`.
 pub const NAME: &str = "bake-manifest";
@@ -48,6 +51,27 @@ pub struct Options {
     /// With `helm`: the name of the Helm release, which charts put into names; the pipeline's name when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub release_name: Option<String>,
+    /// With `helm`: what becomes of a chart with hooks for its install or upgrade, which nothing here runs.
+    #[serde(default)]
+    pub hooks: Hooks,
+    /// With `helm`: the custom resource definitions of the chart too, from its folder `crds`.
+    #[serde(default = "yes")]
+    pub include_crds: bool,
+}
+
+const fn yes() -> bool {
+    true
+}
+
+/// What becomes of the hooks of a chart. Its tests, and what runs on a delete or a rollback of Helm's, are left out in any case.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Hooks {
+    /// The stage fails, and names the hook.
+    #[default]
+    Refuse,
+    /// They are left out, and named in the stage's output.
+    Omit,
 }
 
 /// What renders.
@@ -94,56 +118,70 @@ impl StageType for BakeManifest {
         &["files"]
     }
 
+    fn is_pure(&self) -> bool {
+        true
+    }
+
     fn begin<'a>(&'a self, stage: &'a StageContext<'a>) -> Stepped<'a, Begun> {
         Box::pin(async move {
             let options: Options = stage.options()?;
-            Ok(Begun::Ended(match bake(stage, &options).await {
-                Ok(text) => baked(stage, &options, &text),
+            Ok(Begun::Ended(match bake(stage, &options).await? {
+                Ok(rendered) => baked(stage, &options, &rendered),
                 Err(reason) => StageEnd::failed(reason),
             }))
         })
     }
 }
 
-async fn bake(stage: &StageContext<'_>, options: &Options) -> Result<String, String> {
-    let invalid = problems(options).into_iter().map(|p| p.to_string()).collect::<Vec<_>>();
-    if !invalid.is_empty() {
-        return Err(invalid.join("; "));
-    }
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    match options.engine {
-        Engine::Template => Ok(options.manifests.clone().unwrap_or_default()),
-        Engine::Helm => {
-            let program = Program::helm(&path)?;
-            let folder =
-                source::folder(&options.files).map_err(|e| format!("cannot write the chart: {e}"))?;
-            let chart = match &options.chart {
-                Some(url) => source::fetch(stage.context.outbound, url, folder.path()).await?,
-                None => "chart".to_owned(),
-            };
-            let values = Value::Object(options.values.clone()).to_string();
-            source::write(folder.path(), "values.json", &values)
-                .map_err(|e| format!("cannot write the values: {e}"))?;
-            let name = options.release_name.as_deref().unwrap_or(&stage.release.pipeline);
-            let namespace = &stage.environment.namespace;
-            let args = ["template", name, &chart, "--namespace", namespace, "--values", "values.json"];
-            program.run(folder.path(), &args).await
-        }
-        Engine::Kustomize => {
-            let program = Program::kustomize(&path)?;
-            let folder =
-                source::folder(&options.files).map_err(|e| format!("cannot write the files: {e}"))?;
-            program.run(folder.path(), &["chart"]).await
-        }
+/// What was rendered.
+struct Rendered {
+    text: String,
+    /// What there is to say of it.
+    notes: Vec<String>,
+}
+
+impl From<String> for Rendered {
+    fn from(text: String) -> Self {
+        Self { text, notes: Vec::new() }
     }
 }
 
+async fn bake(
+    stage: &StageContext<'_>,
+    options: &Options,
+) -> Result<Result<Rendered, String>, OperationError> {
+    // What an expression came to is looked at as what is written: it may be anything.
+    let mut invalid = problems(options);
+    invalid.extend(options.release_name.as_deref().and_then(helm::name_problem));
+    if !invalid.is_empty() {
+        let all: Vec<String> = invalid.iter().map(ToString::to_string).collect();
+        return Ok(Err(all.join("; ")));
+    }
+    Ok(match options.engine {
+        Engine::Template => Ok(options.manifests.clone().unwrap_or_default().into()),
+        Engine::Helm => return helm::render(stage, options).await,
+        Engine::Kustomize => kustomize(options).await.map(Rendered::from),
+    })
+}
+
+async fn kustomize(options: &Options) -> Result<String, String> {
+    let program = Program::kustomize(&std::env::var_os("PATH").unwrap_or_default())?;
+    let folder = source::folder(&options.files).map_err(|e| format!("cannot write the files: {e}"))?;
+    program.run(folder.path(), &["chart"]).await
+}
+
 /// The end of a stage that rendered this: refused if it is too long, or if there is no object in it.
-fn baked(stage: &StageContext<'_>, options: &Options, text: &str) -> StageEnd {
+fn baked(stage: &StageContext<'_>, options: &Options, rendered: &Rendered) -> StageEnd {
+    let Rendered { text, notes } = rendered;
     if text.len() > LONGEST {
         return StageEnd::failed(format!(
-            "{} bytes were rendered, more than the {LONGEST} that a release keeps: deploy it in several stages",
-            text.len()
+            "{} bytes were rendered, more than the {LONGEST} that a release keeps: deploy it in several stages{}",
+            text.len(),
+            if options.engine == Engine::Helm && options.include_crds {
+                ", or the chart's definitions otherwise, with `includeCrds: false`"
+            } else {
+                ""
+            }
         ));
     }
     let manifests = match parse_manifests(text, &stage.environment.namespace) {
@@ -164,13 +202,20 @@ fn baked(stage: &StageContext<'_>, options: &Options, text: &str) -> StageEnd {
         ));
     }
     let objects: Vec<String> = manifests.iter().map(|m| m.object.to_string()).collect();
-    StageEnd::succeeded(json!({ "engine": options.engine, "manifests": text, "objects": objects }))
+    let mut output = json!({ "engine": options.engine, "manifests": text, "objects": objects });
+    if !notes.is_empty() {
+        output["notes"] = json!(notes);
+    }
+    StageEnd::succeeded(output)
 }
 
 fn validate(options: &Map<String, Value>, scope: &StageScope<'_>) -> Vec<Problem> {
     let mut found = check::expressions(options, scope, &["files"]);
     match check::options::<Options>(options) {
-        Ok(parsed) => found.extend(problems(&parsed)),
+        Ok(parsed) => {
+            found.extend(problems(&parsed));
+            found.extend(parsed.release_name.as_deref().and_then(helm::written_name_problem));
+        }
         Err(problem) => return vec![problem],
     }
     found
@@ -178,7 +223,7 @@ fn validate(options: &Map<String, Value>, scope: &StageScope<'_>) -> Vec<Problem
 
 /// What does not go together.
 fn problems(options: &Options) -> Vec<Problem> {
-    let Options { engine, manifests, files, chart, values, release_name } = options;
+    let Options { engine, manifests, files, chart, values, release_name, hooks, include_crds } = options;
     let mut problems = Vec::new();
     let given = [
         ("manifests", manifests.is_some(), [Engine::Template].as_slice()),
@@ -186,6 +231,8 @@ fn problems(options: &Options) -> Vec<Problem> {
         ("chart", chart.is_some(), &[Engine::Helm]),
         ("values", !values.is_empty(), &[Engine::Helm]),
         ("releaseName", release_name.is_some(), &[Engine::Helm]),
+        ("hooks", *hooks != Hooks::Refuse, &[Engine::Helm]),
+        ("includeCrds", !include_crds, &[Engine::Helm]),
     ];
     let name = serde_json::to_value(engine).unwrap_or_default();
     let name = name.as_str().unwrap_or_default();

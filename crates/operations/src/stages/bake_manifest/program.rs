@@ -9,6 +9,10 @@ use tokio::process::Command;
 
 /// How long it may take.
 const LONGEST: Duration = Duration::from_secs(60);
+/// By these it asks for everything that is not on this machine: Go's programs keep to them.
+const NO_WAY_OUT: [&str; 2] = ["HTTP_PROXY", "HTTPS_PROXY"];
+/// Where nobody listens: the port of `discard`.
+const NOBODY: &str = "http://127.0.0.1:9";
 /// How much of what it says is told, in characters.
 const EXCERPT: usize = 1000;
 
@@ -31,11 +35,13 @@ impl Program {
         own().or_else(with_kubectl).ok_or_else(|| missing("kustomize", "kustomize or kubectl"))
     }
 
-    /// What it writes. It has nothing of our environment, and a home that is gone afterwards.
+    /// What it writes. It has nothing of our environment, and a home that is gone afterwards. What it would fetch it asks of a proxy that
+    /// is not there: it is to render what it is given.
     pub(super) async fn run(&self, folder: &Path, args: &[&str]) -> Result<String, String> {
         let name = self.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let mut command = Command::new(&self.path);
         command.args(self.first).args(args).current_dir(folder).env_clear().env("HOME", folder);
+        command.envs(NO_WAY_OUT.map(|name| (name, NOBODY)));
         command.stdin(Stdio::null()).kill_on_drop(true);
         let output = match tokio::time::timeout(LONGEST, command.output()).await {
             Ok(output) => output.map_err(|error| format!("{name} cannot be run: {error}"))?,

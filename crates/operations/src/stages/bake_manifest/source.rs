@@ -90,6 +90,8 @@ pub(super) fn file_problems(engine: Engine, files: &BTreeMap<String, String>) ->
             problems.push(Problem::new(at, "the path must stay in the folder: `templates/web.yaml`"));
         } else if engine == Engine::Kustomize && is_kustomization(path) {
             problems.extend(foreign(path, text, files).map(|why| Problem::new(at, why)));
+        } else if engine == Engine::Kustomize {
+            problems.extend(plugin(text).map(|url| Problem::new(at, fetched(&url))));
         }
     }
     let needed: &[&str] = match engine {
@@ -114,12 +116,16 @@ fn foreign(path: &str, text: &str, files: &BTreeMap<String, String>) -> Option<S
         Err(error) => return Some(format!("it is no YAML: {error}")),
     };
     if let Some(url) = remote(&content) {
-        return Some(format!("it names `{url}`: nothing is fetched for it"));
+        return Some(fetched(&url));
     }
+    // Kustomize reads its keys in upper and lower case alike.
+    let lower = |(key, field): (&String, &Value)| (key.to_lowercase(), field.clone());
+    let content: Vec<(String, Value)> = content.as_object().into_iter().flatten().map(lower).collect();
     let base = path.rsplit_once('/').map_or("", |(folder, _)| folder);
-    let named = NAMES.iter().flat_map(|key| content[*key].as_array().cloned().unwrap_or_default());
+    let naming = content.iter().filter(|(key, _)| NAMES.contains(&key.as_str()));
+    let named = naming.filter_map(|(_, field)| field.as_array()).flatten();
     let mut named = named.filter_map(|entry| entry.as_str().map(str::to_owned));
-    if content.get("helmCharts").is_some() || content.get("helmChartInflationGenerator").is_some() {
+    if content.iter().any(|(key, _)| matches!(key.as_str(), "helmcharts" | "helmchartinflationgenerator")) {
         return Some("it inflates Helm charts: use `engine: helm`".to_owned());
     }
     let known = |name: &str| {
@@ -133,11 +139,16 @@ fn foreign(path: &str, text: &str, files: &BTreeMap<String, String>) -> Option<S
     Some(format!("it names `{other}`, which is not among the `files`: nothing is fetched for it"))
 }
 
-/// A URL where a file could be meant: any path in a kustomization may be one. Texts of several lines are patches, literals and
-/// annotations are values.
+fn fetched(url: &str) -> String {
+    format!("it names `{url}`: nothing is fetched for it")
+}
+
+/// A URL where a file could be meant: any path in a kustomization may be one. Texts of several lines are patches or plugins, literals
+/// and annotations are values.
 fn remote(value: &Value) -> Option<String> {
     match value {
-        Value::String(text) if text.contains("://") && !text.contains('\n') => Some(text.clone()),
+        Value::String(text) if text.contains("://") && text.contains('\n') => plugin(text),
+        Value::String(text) if text.contains("://") => Some(text.clone()),
         Value::Array(items) => items.iter().find_map(remote),
         Value::Object(fields) => fields
             .iter()
@@ -145,6 +156,17 @@ fn remote(value: &Value) -> Option<String> {
             .find_map(|(_, field)| remote(field)),
         _ => None,
     }
+}
+
+/// A URL in the configuration of one of Kustomize's own plugins, which may stand in a file or in place: what it names is fetched.
+fn plugin(text: &str) -> Option<String> {
+    let documents: Vec<Value> = serde_saphyr::from_multiple(text).unwrap_or_default();
+    let own = |document: &&Value| {
+        document.as_object().is_some_and(|fields| {
+            fields.iter().any(|(key, value)| key.eq_ignore_ascii_case("apiVersion") && value == "builtin")
+        })
+    };
+    documents.iter().filter(own).find_map(remote)
 }
 
 /// A relative path from a folder, without its `..`; `None` when it leaves the folder.

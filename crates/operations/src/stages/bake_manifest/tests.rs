@@ -22,6 +22,11 @@ fn each_engine_takes_its_own_keys() {
         json!({"engine": "kustomize", "files": {"kustomization.yaml": "resources: [https://evil.example/x.yaml]"}}),
         json!({"engine": "kustomize", "files": {"kustomization.yaml": "resources: [../../etc/passwd]"}}),
         json!({"engine": "kustomize", "files": {"kustomization.yaml": "helmCharts: []", "../x": "", "/etc/x": ""}}),
+        json!({"engine": "kustomize", "files": {"kustomization.yaml": "Resources: [../../srv]"}}),
+        json!({"engine": "kustomize", "files": {"kustomization.yaml": "generators:\n- |\n  apiVersion: builtin\n  kind: ConfigMapGenerator\n  files: ['a=http://127.0.0.1/a']\n"}}),
+        json!({"engine": "kustomize", "files": {"kustomization.yaml": "generators: [a.yaml]", "a.yaml": "apiVersion: builtin\nfiles: ['a=http://127.0.0.1/b']"}}),
+        json!({"engine": "helm", "files": {"Chart.yaml": "name: web"}, "releaseName": "--post-renderer=/bin/sh"}),
+        json!({"manifests": "kind: A", "hooks": "omit", "includeCrds": false}),
     ];
     let all: Vec<String> = wrong.iter().map(|options| shown(&BakeManifest, options)).collect();
     insta::assert_snapshot!(all.join("\n"), @r#"
@@ -37,6 +42,12 @@ fn each_engine_takes_its_own_keys() {
     files["../x"]: the path must stay in the folder: `templates/web.yaml`
     files["/etc/x"]: the path must stay in the folder: `templates/web.yaml`
     files["kustomization.yaml"]: it inflates Helm charts: use `engine: helm`
+    files["kustomization.yaml"]: it names `../../srv`, which is not among the `files`: nothing is fetched for it
+    files["kustomization.yaml"]: it names `a=http://127.0.0.1/a`: nothing is fetched for it
+    files["a.yaml"]: it names `a=http://127.0.0.1/b`: nothing is fetched for it
+    releaseName: `--post-renderer=/bin/sh` is no name of a Helm release: at most 53 lower case letters, digits, `-` and `.`, and what is between two dots begins and ends with a letter or a digit
+    hooks: `template` does not use it; leave it out, or name another `engine`
+    includeCrds: `template` does not use it; leave it out, or name another `engine`
     "#);
 }
 

@@ -1,4 +1,4 @@
-//! `delete-manifest`: deletes objects by name, by labels, or all of a kind (T55, T43).
+//! `delete-manifest`: deletes objects by name, by labels, all of a kind, or one server group by a rule (T55, T43).
 
 mod options;
 
@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 pub use options::{Cascade, FullKind, KindName, Options, Target};
 
+use super::server_groups::Halt;
 use super::steps::{Leaving, Plan, Planned, Step};
 use super::{StageContext, StageEnd, StageType, Stepped};
 use crate::OperationError;
@@ -48,9 +49,10 @@ impl StageType for DeleteManifest {
 async fn plan(stage: &StageContext<'_>) -> Result<Planned, OperationError> {
     let options: Options = stage.options()?;
     let namespace = options.namespace.as_deref().unwrap_or(&stage.environment.namespace);
-    let found = match options.objects.is_empty() {
-        true => of_kinds(stage, &options, namespace).await?,
-        false => named(stage, &options, namespace).await?,
+    let found = match (options.picks(), options.objects.is_empty()) {
+        (true, _) => picked(stage, &options, namespace).await?,
+        (false, true) => of_kinds(stage, &options, namespace).await?,
+        (false, false) => named(stage, &options, namespace).await?,
     };
     let Found { objects, missing } = found;
     if !missing.is_empty() && !options.ignore_missing {
@@ -102,6 +104,24 @@ async fn named(
         }
     }
     Ok(found)
+}
+
+/// The server group that the rule means among those that there are.
+async fn picked(
+    stage: &StageContext<'_>,
+    options: &Options,
+    namespace: &str,
+) -> Result<Found, OperationError> {
+    let cluster = stage.cluster().await?;
+    let object = match options.pick().find(&cluster, namespace).await {
+        Ok(group) => group.object,
+        Err(Halt::Refused(reason)) => return Ok(Found { objects: Vec::new(), missing: vec![reason] }),
+        Err(Halt::Failed(error)) => return Err(error),
+    };
+    Ok(match cluster.get(&object).await? {
+        Some(live) => Found { objects: vec![(object, live)], missing: Vec::new() },
+        None => Found { objects: Vec::new(), missing: vec![format!("{object} does not exist")] },
+    })
 }
 
 async fn of_kinds(
@@ -221,6 +241,7 @@ mod tests {
             json!({"kinds": ["Deployment", {"kind": "HTTPRoute", "apiVersion": "gateway.networking.k8s.io/v1"}], "labels": {"app": "${ params.replicas }"}}),
             json!({"kinds": ["Job"], "all": true, "cascade": "foreground", "gracePeriod": "5s"}),
             json!({"objects": [{"kind": "Namespace", "name": "old"}], "allowDataLoss": true}),
+            json!({"clusterName": "shop-${ params.replicas }", "target": "second-newest", "ignoreMissing": true}),
         ] {
             assert_eq!(problems(&DeleteManifest, &fine), "");
         }
@@ -231,10 +252,12 @@ mod tests {
             json!({"kinds": ["Certificate"]}),
             json!({"kinds": ["Job"], "labels": {"a": "b"}, "all": true}),
             json!({"kinds": ["PersistentVolumeClaim"], "all": true}),
+            json!({"clusterName": "shop", "kinds": ["Job"]}),
+            json!({"target": "oldest"}),
         ];
         let shown: Vec<String> = all.iter().map(|options| problems(&DeleteManifest, options)).collect();
         insta::assert_snapshot!(shown.join("\n"), @r"
-        nothing says what to delete; name `objects`, or `kinds` with `labels` or `all: true`
+        nothing says what to delete; name `objects`, `kinds` with `labels` or `all: true`, or `clusterName` with `target`
         kinds: there are `objects` too; keep one of the two
         labels: `objects` are deleted by name; name `kinds` instead
         objects[0].name: the name is empty
@@ -243,6 +266,9 @@ mod tests {
         kinds[0]: the API of kind `Certificate` is not known; name its `apiVersion` too
         all: there are `labels` too; keep one of the two
         kinds[0]: what is in a PersistentVolumeClaim goes with it, and does not come back; say `allowDataLoss: true` if that is meant
+        kinds: a rule says already what is deleted; leave it out, or `clusterName` and `target`
+        target: a cluster has several server groups; write `newest`, `second-newest`, `oldest` or `largest`
+        target: it says no cluster; write `clusterName: APP-STACK` too
         ");
     }
 

@@ -10,8 +10,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::stages::check;
+use crate::stages::server_groups::target::{self, Pick};
 
-/// What a `delete-manifest` stage says: `objects`, or `kinds` with `labels` or `all`.
+/// What a `delete-manifest` stage says: `objects`, `kinds` with `labels` or `all`, or `clusterName` with `target`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Options {
@@ -27,6 +28,12 @@ pub struct Options {
     /// Every object of `kinds` in the namespace.
     #[serde(default)]
     pub all: bool,
+    /// The cluster (`shop-prod`), of whose server groups `target` says which is deleted: its ReplicaSet. May have `${ … }`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cluster_name: Option<String>,
+    /// Which server group of `clusterName`, as they are when the stage begins.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<Pick>,
     /// The namespace; the environment's when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub namespace: Option<String>,
@@ -169,11 +176,14 @@ pub(super) fn validate(options: &Map<String, Value>, scope: &StageScope<'_>) -> 
         Ok(parsed) => parsed,
         Err(problem) => return vec![problem],
     };
+    if parsed.picks() {
+        problems.extend(by_pick(&parsed));
+        return problems;
+    }
     match (parsed.objects.is_empty(), parsed.kinds.is_empty()) {
-        (true, true) => problems.push(
-            Problem::new("", "nothing says what to delete")
-                .with_hint("name `objects`, or `kinds` with `labels` or `all: true`"),
-        ),
+        (true, true) => problems.push(Problem::new("", "nothing says what to delete").with_hint(
+            "name `objects`, `kinds` with `labels` or `all: true`, or `clusterName` with `target`",
+        )),
         (false, false) => {
             problems.push(Problem::new("kinds", "there are `objects` too").with_hint("keep one of the two"));
         }
@@ -196,6 +206,43 @@ pub(super) fn validate(options: &Map<String, Value>, scope: &StageScope<'_>) -> 
         problems.extend(kind(&format!("kinds[{index}]"), name.names(), parsed.allow_data_loss));
     }
     problems
+}
+
+impl Options {
+    /// Whether a rule says which server group is meant.
+    pub(super) fn picks(&self) -> bool {
+        self.cluster_name.is_some() || self.target.is_some()
+    }
+
+    /// The server group that the rule means.
+    pub(super) fn pick(&self) -> target::Options {
+        target::Options {
+            cluster_name: self.cluster_name.clone(),
+            target: self.target,
+            namespace: self.namespace.clone(),
+            ..target::Options::default()
+        }
+    }
+}
+
+/// What is wrong with a rule: it stands alone.
+fn by_pick(parsed: &Options) -> Vec<Problem> {
+    let others = [
+        ("objects", !parsed.objects.is_empty()),
+        ("kinds", !parsed.kinds.is_empty()),
+        ("labels", !parsed.labels.is_empty()),
+        ("all", parsed.all),
+    ];
+    let other = others.iter().find(|(_, given)| *given).map(|(key, _)| {
+        Problem::new(*key, "a rule says already what is deleted")
+            .with_hint("leave it out, or `clusterName` and `target`")
+    });
+    if parsed.cluster_name.is_none() {
+        let problem =
+            Problem::new("target", "it says no cluster").with_hint("write `clusterName: APP-STACK` too");
+        return other.into_iter().chain([problem]).collect();
+    }
+    other.into_iter().chain(parsed.pick().problems()).collect()
 }
 
 fn by_labels_or_all(parsed: &Options) -> Option<Problem> {

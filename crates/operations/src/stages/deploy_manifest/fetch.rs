@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use flate2::read::GzDecoder;
 use pilothouse_cluster::{Manifest, ManifestError, parse_manifests};
+use pilothouse_domain::attempt::AttemptRef;
 use pilothouse_domain::problem::{Problem, Problems};
 use pilothouse_domain::secret::SecretRef;
 use regex::Regex;
@@ -103,9 +104,29 @@ pub(super) async fn fetch(stage: &StageContext<'_>, from: &ManifestsFrom) -> Res
     if let Some(wanted) = from.digest.as_ref().filter(|wanted| **wanted != digest) {
         return Err(refused(format!("{} is {digest}, and not {wanted}: nothing was deployed", from.url)));
     }
+    if let Some(deployed) = deployed(stage, from).await?.filter(|deployed| *deployed != digest) {
+        return Err(refused(format!(
+            "{} is {digest} now, and was {deployed} when this release was deployed before: a release stays what it is. Start a new one \
+             for what is there now",
+            from.url
+        )));
+    }
     let texts = files(from, bytes).map_err(refused)?;
     let manifests = parse(&texts, &stage.environment.namespace).map_err(refused)?;
     Ok(Fetched { manifests, digest, files: texts.into_iter().map(|(path, _)| path).collect() })
+}
+
+/// The digest of what this stage of this release has deployed from there in an earlier attempt.
+async fn deployed(stage: &StageContext<'_>, from: &ManifestsFrom) -> Result<Option<String>, OperationError> {
+    for number in (1..stage.attempt.at.number).rev() {
+        let earlier = AttemptRef { number, ..stage.attempt.at.clone() };
+        let run = stage.context.store.stage_run(&earlier, &stage.run.stage).await?;
+        let source = run.map(|run| run.record.output["source"].clone()).unwrap_or_default();
+        if source["url"] == from.url {
+            return Ok(source["digest"].as_str().map(str::to_owned));
+        }
+    }
+    Ok(None)
 }
 
 async fn download(stage: &StageContext<'_>, from: &ManifestsFrom) -> Result<Vec<u8>, String> {

@@ -73,14 +73,42 @@ fn what_the_manifests_create_themselves_is_no_refusal() {
         spec: {group: shop.dev, names: {kind: Toy}}\n";
     let manifests = parse_manifests(text, "dev").unwrap();
     let created = Created::by(&manifests);
+    let one = |api_version: &str, kind: &str, namespace: &str| {
+        let text = format!(
+            "apiVersion: {api_version}\nkind: {kind}\nmetadata: {{name: a, namespace: {namespace}}}\n"
+        );
+        parse_manifests(&text, "dev").unwrap().swap_remove(0)
+    };
     let missing = ClusterError::NotFound { operation: "apply".into(), message: "namespaces \"new\"".into() };
-    assert!(created.explains(&missing, &ObjectRef::namespaced("v1", "ConfigMap", "new", "a")));
-    assert!(!created.explains(&missing, &ObjectRef::namespaced("v1", "ConfigMap", "old", "a")));
+    assert!(created.explains(&missing, &one("v1", "ConfigMap", "new")));
+    assert!(!created.explains(&missing, &one("v1", "ConfigMap", "old")));
     let unknown = ClusterError::UnknownKind {
         operation: "apply".into(),
         api_version: "shop.dev/v1".into(),
         kind: "Toy".into(),
     };
-    assert!(created.explains(&unknown, &ObjectRef::namespaced("shop.dev/v1", "Toy", "dev", "a")));
-    assert!(!created.explains(&unknown, &ObjectRef::namespaced("toys.dev/v1", "Toy", "dev", "a")));
+    assert!(created.explains(&unknown, &one("shop.dev/v1", "Toy", "dev")));
+    assert!(!created.explains(&unknown, &one("toys.dev/v1", "Toy", "dev")));
+}
+
+#[test]
+fn a_role_among_the_manifests_is_no_refusal_of_its_binding() {
+    let text = "apiVersion: rbac.authorization.k8s.io/v1\nkind: Role\nmetadata: {name: reader}\nrules: []\n---\n\
+        apiVersion: rbac.authorization.k8s.io/v1\nkind: RoleBinding\nmetadata: {name: a}\n\
+        roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: reader}\n---\n\
+        apiVersion: rbac.authorization.k8s.io/v1\nkind: RoleBinding\nmetadata: {name: b}\n\
+        roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: reader}\n";
+    let manifests = parse_manifests(text, "dev").unwrap();
+    let created = Created::by(&manifests);
+    let missing = |what: &str| ClusterError::NotFound {
+        operation: "apply".into(),
+        message: format!("{what}.rbac.authorization.k8s.io \"reader\" not found"),
+    };
+    assert!(created.explains(&missing("roles"), &manifests[1]));
+    assert!(!created.explains(&missing("clusterroles"), &manifests[2]), "that one is not among them");
+    let escalation = ClusterError::Denied {
+        operation: "apply".into(),
+        message: "user \"ci\" is attempting to grant RBAC permissions not currently held".into(),
+    };
+    assert!(!created.explains(&escalation, &manifests[1]));
 }

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 
-use pilothouse_cluster::{ApplyOptions, Cluster, Manifest, ObjectRef, VersionedConfig, label};
+use pilothouse_cluster::{ApplyOptions, Cluster, Manifest, ObjectRef, Provided, VersionedConfig, label};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -71,6 +71,12 @@ impl Tidy {
         Some(Self { set, inventory, versioned, keep, current })
     }
 
+    /// The versions that other stages may refer to.
+    pub(super) fn provides(&self) -> Vec<Provided> {
+        let provided = |config: &VersionedConfig| Provided { config: config.clone(), set: self.set.clone() };
+        self.versioned.iter().map(provided).collect()
+    }
+
     /// Every object that tidying up may change or delete.
     pub(super) async fn touches(&self, cluster: &Cluster) -> Result<Vec<ObjectRef>, OperationError> {
         let mut all: Vec<ObjectRef> = self.inventory.iter().cloned().collect();
@@ -85,12 +91,7 @@ impl Tidy {
     async fn dropped(&self, cluster: &Cluster) -> Result<Vec<ObjectRef>, OperationError> {
         let now: BTreeSet<String> = self.current.iter().map(ObjectRef::fingerprint).collect();
         // A version that another has taken the place of is seen to as such.
-        let versions: BTreeSet<(&str, &str)> =
-            self.versioned.iter().map(|v| (v.object.kind.as_str(), v.base.as_str())).collect();
-        let is_version = |object: &ObjectRef| {
-            let base = object.name.rsplit_once('-').map_or("", |(base, _)| base);
-            versions.contains(&(object.kind.as_str(), base))
-        };
+        let is_version = |object: &ObjectRef| self.versioned.iter().any(|config| config.is_version(object));
         let before = self.inventoried(cluster).await?;
         Ok(before.into_iter().filter(|o| !now.contains(&o.fingerprint()) && !is_version(o)).collect())
     }

@@ -4,7 +4,8 @@ use std::io::Write as _;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use pilothouse_domain::stage::StageStatus;
+use pilothouse_domain::stage::{StageRun, StageStatus};
+use pilothouse_store::Transaction;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use wiremock::matchers::{header, path};
@@ -151,6 +152,141 @@ async fn a_version_that_nothing_refers_to_any_more_is_deleted_and_comes_back_wit
     assert_eq!(value(&scene, &read(&scene)), Some(json!("2")));
 }
 
+#[tokio::test(start_paused = true)]
+async fn what_only_looks_like_a_version_is_pruned_like_anything_else() {
+    let mut scene = Scene::new().await;
+    let extra = config("settings-extra", "1");
+    let of = |manifests: &[String]| json!({ "manifests": manifests.join("---\n"), "versionedConfig": true, "prune": true });
+    deploy(&scene, of(&[config("settings", "1"), extra, web(10)])).await;
+    scene.next("1.1.0");
+    let end = deploy(&scene, of(&[config("settings", "2"), web(10)])).await;
+    assert_eq!(end.output["notes"], json!(["deleted ConfigMap dev/settings-extra"]), "{end:?}");
+    assert_eq!(versions(&scene).len(), 2, "a real version stays as long as it may be gone back to");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pod_is_deployed_together_with_what_the_server_asks_for_before_it_takes_the_pod() {
+    let scene = Scene::new().await;
+    let account = "apiVersion: v1\nkind: ServiceAccount\nmetadata: {name: runner}\n";
+    let class =
+        "apiVersion: scheduling.k8s.io/v1\nkind: PriorityClass\nmetadata: {name: high}\nvalue: 1000\n";
+    let pod = "apiVersion: v1\nkind: Pod\nmetadata: {name: once}\nspec: {serviceAccountName: runner, priorityClassName: high, \
+        containers: [{name: once, image: shop/web}]}\n";
+    for (index, alone) in
+        [pod.to_owned(), [account, pod].join("---\n"), [class, pod].join("---\n")].iter().enumerate()
+    {
+        let end = scene.play(&DeployManifest, &format!("Alone {index}"), json!({ "manifests": alone })).await;
+        let reason = end.status.reason().unwrap().to_owned();
+        assert!(
+            reason.contains("serviceaccount \"runner\" not found")
+                || reason.contains("no PriorityClass with name high"),
+            "{reason}"
+        );
+    }
+    assert!(
+        scene.sim.get("ServiceAccount", "dev", "runner").is_none(),
+        "nothing was deployed of what was refused"
+    );
+    let together = [account, class, pod].join("---\n");
+    deploy(&scene, json!({ "manifests": together })).await;
+    let live = scene.sim.get("Pod", "dev", "once").unwrap();
+    assert_eq!(
+        (&live["spec"]["priority"], &live["spec"]["serviceAccountName"]),
+        (&json!(1000), &json!("runner"))
+    );
+}
+
+/// A stage that deploys settings by version, and one after it that deploys what reads them.
+fn in_two_stages(scene: &mut Scene) {
+    let stages = json!([
+        {"name": "Settings", "type": "deploy-manifest", "manifests": "x"},
+        {"name": "Deploy", "type": "deploy-manifest", "manifests": "x", "dependsOn": ["Settings"]},
+    ]);
+    scene.release.spec.environments[0].stages = serde_json::from_value(stages).unwrap();
+}
+
+/// Deploys the settings and stores what the stage came to, as the step does.
+async fn settle(scene: &Scene, setting: &str) -> StageEnd {
+    let options = json!({"manifests": config("settings", setting).replace("{name: settings}",
+        "{name: settings, annotations: {pilothouse.dev/versioned: 'true'}}"), "keepVersions": 1});
+    let end = scene.play(&DeployManifest, "Settings", options).await;
+    assert_eq!(end.status, StageStatus::Succeeded, "{end:?}");
+    keep(scene, "Settings", &end).await;
+    end
+}
+
+/// Stores what a stage came to.
+async fn keep(scene: &Scene, stage: &str, end: &StageEnd) {
+    let store = &scene.test.context.store;
+    let run = store.stage_run(&scene.attempt.at, stage).await.unwrap().unwrap();
+    let now = scene.test.context.now();
+    let (status, output) = (end.status.clone(), end.output.clone());
+    let ended = StageRun { status, output, ended_at: Some(now), ..run.record.clone() };
+    store.commit(Transaction::new().replace(&run, &ended)).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_stage_before_has_deployed_by_version_is_referred_to_and_kept() {
+    let mut scene = Scene::new().await;
+    in_two_stages(&mut scene);
+    let reader = json!({ "manifests": web(10), "requiredArtifacts": ["web", "ConfigMap/settings"] });
+    let settled = settle(&scene, "1").await;
+    assert_eq!(settled.output["versioned"][0]["base"], "settings", "{settled:?}");
+    deploy(&scene, reader.clone()).await;
+    let first = read(&scene);
+    assert_eq!(versions(&scene), std::slice::from_ref(&first));
+
+    scene.next("1.1.0");
+    let settled = settle(&scene, "2").await;
+    assert_eq!(settled.output["deleted"], Value::Null, "what still runs reads the first version");
+    assert_eq!(read(&scene), first, "the workload is the next stage's");
+    deploy(&scene, reader).await;
+    assert_ne!(read(&scene), first);
+    assert_eq!(value(&scene, &read(&scene)), Some(json!("2")));
+    scene.next("1.2.0");
+    settle(&scene, "3").await;
+    assert!(
+        versions(&scene).contains(&first),
+        "the first ReplicaSet may be gone back to: {:?}",
+        versions(&scene)
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn settings_that_must_be_bound_and_are_not_fail_the_stage_by_name() {
+    let mut scene = Scene::new().await;
+    in_two_stages(&mut scene);
+    settle(&scene, "1").await;
+    for (required, told) in [
+        ("Secret/settings", "there is no version of the required Secret `settings`"),
+        ("ConfigMap/other", "there is no version of the required ConfigMap `other`"),
+        ("ConfigMap/settings", "nothing among the manifests refers to the required ConfigMap `settings`"),
+    ] {
+        let options = json!({ "manifests": config("alone", "1"), "requiredArtifacts": [required] });
+        let run = scene.run(&DeployManifest, "Deploy", options);
+        let refused = DeployManifest.targets(&scene.stage(&run)).await.unwrap_err();
+        assert!(refused.to_string().contains(told) && !refused.is_retryable(), "{refused}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_preview_refers_to_the_version_that_a_stage_before_would_deploy() {
+    let mut scene = Scene::new().await;
+    let stages = json!([
+        {"name": "Settings", "type": "deploy-manifest", "manifests": config("settings", "1").replace("{name: settings}",
+            "{name: settings, annotations: {pilothouse.dev/versioned: 'true'}}")},
+        {"name": "Deploy", "type": "deploy-manifest", "manifests": web(10), "dependsOn": ["Settings"]},
+    ]);
+    scene.release.spec.environments[0].stages = serde_json::from_value(stages).unwrap();
+    let environment = scene.release.environment("dev").unwrap();
+    let told = crate::preview::of_attempt(&scene.test.context, &scene.release, environment, &scene.attempt);
+    let preview = told.await.unwrap();
+    let version = preview.stages[0].changes[0].object.strip_prefix("ConfigMap dev/").unwrap();
+    assert!(version.starts_with("settings-"), "{version}");
+    let fields = &preview.stages[1].changes[0].fields;
+    assert!(fields.iter().any(|field| field.to.as_deref() == Some(version)), "{fields:?}");
+}
+
 async fn fetching() -> (Scene, MockServer) {
     let mut scene = Scene::new().await;
     scene.test.context.outbound = OutboundPolicy { allow_private: true, allow_loopback: true };
@@ -229,4 +365,27 @@ async fn what_cannot_be_fetched_is_told_and_nothing_is_deployed() {
     let refused = DeployManifest.targets(&scene.stage(&run)).await.unwrap_err().to_string();
     assert!(refused.contains("is not fetched over https"), "{refused}");
     assert_eq!(configs(&scene), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_release_deploys_again_what_it_has_deployed_and_nothing_else() {
+    let (mut scene, server) = fetching().await;
+    let first = ResponseTemplate::new(200).set_body_string(config("a", "1"));
+    let moved = ResponseTemplate::new(200).set_body_string(config("a", "2"));
+    let from = json!({ "manifestsFrom": { "url": format!("{}/a.yaml", server.uri()) } });
+    let mounted = Mock::given(path("/a.yaml")).respond_with(first).mount_as_scoped(&server).await;
+    let end = deploy(&scene, from.clone()).await;
+    keep(&scene, "Deploy", &end).await;
+    scene.next("1.0.0");
+    deploy(&scene, from.clone()).await;
+    drop(mounted);
+    Mock::given(path("/a.yaml")).respond_with(moved).mount(&server).await;
+    scene.next("1.0.0");
+    let run = scene.run(&DeployManifest, "Deploy", from);
+    let refused = DeployManifest.targets(&scene.stage(&run)).await.unwrap_err().to_string();
+    assert!(
+        refused.contains("when this release was deployed before: a release stays what it is"),
+        "{refused}"
+    );
+    assert_eq!(value(&scene, "a"), Some(json!("1")));
 }

@@ -1,5 +1,6 @@
 //! The stage types against the simulated cluster and a table in memory, step by step.
 
+mod bakes;
 mod deploys;
 mod jobs;
 mod revisions;
@@ -151,6 +152,7 @@ impl Scene {
             environment,
             run,
             rehearsal: None,
+            foreseen: &[],
         }
     }
 
