@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use pilothouse_cluster::{FailureReason, Rehearsal, ReportOptions, Rollout};
 use pilothouse_sim_cluster::{Behaviour, ImageRule};
+use serde_json::json;
 use tokio::time::Instant;
 
 use crate::support::{Scene, manifests, options, shop, web};
@@ -142,18 +143,25 @@ async fn a_pod_that_never_gets_ready_is_named_while_it_is_waited_for() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_deadline_that_was_exceeded_before_a_scaling_is_no_verdict_on_it() {
-    let never = ImageRule::new("*/shop/web:*", Behaviour::NeverReady { message: None });
-    let scene = Scene::with_rules([never]).await;
+async fn a_deadline_that_was_exceeded_before_a_change_is_no_verdict_on_it() {
+    let never = Behaviour::NeverReady { message: Some("HTTP 503".into()) };
+    let scene = Scene::with_rules([ImageRule::new("*/shop/web:*", never)]).await;
     let text = shop("1.0.0").replace("  replicas: 2", "  progressDeadlineSeconds: 20\n  replicas: 2");
     let applied = scene.apply(&text).await;
+    let fails = |rollout: &Rollout| {
+        matches!(rollout, Rollout::Failed { reason: FailureReason::ProgressDeadlineExceeded, .. })
+    };
     let failed = scene.observe(&applied, 120).await;
-    assert!(
-        matches!(failed, Rollout::Failed { reason: FailureReason::ProgressDeadlineExceeded, .. }),
-        "{failed:?}"
-    );
-    // The controller writes the new generation, with the condition as it was, before anything has come of it.
-    let scaled = scene.cluster.scale(&web(), 0, &options("dep_2")).await.unwrap();
+    assert!(fails(&failed), "{failed:?}");
+    // The controller writes the new generation, with the condition as it was: nothing comes of this change.
+    let fields = json!({"spec": {"revisionHistoryLimit": 3}});
+    let changed = scene.cluster.set_fields(&web(), &options("dep_2"), &fields).await.unwrap();
+    let start = Instant::now();
+    let rollout = scene.observe(&[changed], 120).await;
+    assert!(fails(&rollout), "{rollout:?}");
+    let deadline = Duration::from_secs(19)..Duration::from_secs(24);
+    assert!(deadline.contains(&start.elapsed()), "{:?}", start.elapsed());
+    let scaled = scene.cluster.scale(&web(), 0, &options("dep_3")).await.unwrap();
     let rollout = scene.observe(&[scaled], 120).await;
     assert_eq!(rollout, Rollout::Ready { summary: "Deployment dev/web: 0 pods ready".into() });
 }

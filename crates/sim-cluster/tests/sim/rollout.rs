@@ -101,6 +101,23 @@ async fn recreate_ends_the_old_pods_before_the_new_ones() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_missed_deadline_outlives_a_change_that_makes_no_new_replica_set() {
+    let rule = ImageRule::new("*", Behaviour::NeverReady { message: None });
+    let cluster = builder().rule(rule).build().await.unwrap();
+    let client = client(&cluster);
+    create_web(&client, "reg/shop/web:1.0.0", 2).await;
+    let missed = |w: &Value| reason(w, "Progressing") == "ProgressDeadlineExceeded";
+    let before = until(&cluster, "Deployment", "dev", "web", missed).await;
+    let api: Api<Deployment> = Api::namespaced(client, "dev");
+    let patch = json!({"spec": {"revisionHistoryLimit": 3}});
+    api.patch("web", &PatchParams::default(), &Patch::Merge(patch)).await.unwrap();
+    let next = count(&before, "/metadata/generation") + 1;
+    let after =
+        until(&cluster, "Deployment", "dev", "web", |w| count(w, "/status/observedGeneration") == next).await;
+    assert_eq!(after["status"]["conditions"], before["status"]["conditions"], "as it was, its times too");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_crashing_version_is_restarted_with_back_off_and_misses_its_deadline() {
     let rule = ImageRule::new("*/shop/web:1.1.0*", Behaviour::crash_loop("no database")).in_namespace("dev");
     let cluster = builder().rule(rule).build().await.unwrap();
