@@ -30,12 +30,17 @@ fn main() -> ExitCode {
     }
 }
 
+/// Of each thread of the runtime, in bytes.
+const STACK: usize = 8 << 20;
+
 fn start(cli: Cli) -> Result<ExitCode, Failure> {
     init_logs();
     // Whoever installed it first did as well.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
+        // An unoptimised build polls futures that take a default stack whole.
+        .thread_stack_size(STACK)
         .build()
         .map_err(|e| Failure::new(Kind::Failed, format!("cannot start the runtime: {e}")))?;
     let code = runtime.block_on(commands::run(cli))?;
