@@ -6,6 +6,7 @@ use std::time::Duration;
 use axum::body::Body;
 use http::{Method, Request, StatusCode, header};
 use jiff::Timestamp;
+use pilothouse_cluster::{ApplyOptions, Cluster, Marks, parse_manifests};
 use pilothouse_connector::dynamodb::Database;
 use pilothouse_local::{ClusterChoice, System, SystemBuilder};
 use pilothouse_operations::clock::{SharedClock, TokioClock};
@@ -27,6 +28,31 @@ impl pilothouse_sim_cluster::Clock for Told {
     fn now(&self) -> Timestamp {
         self.0.now()
     }
+}
+
+/// Who deploys in every test: the account that the shipped role is bound to. What a stage type needs and the role lacks fails its test.
+const ACCOUNT: &str = "system:serviceaccount:pilothouse:pilothouse";
+/// What is shipped.
+const ROLE: &str = include_str!("../../deploy/kubernetes/rbac.yaml");
+
+/// `kubectl apply -f deploy/kubernetes/rbac.yaml`, by somebody who may.
+async fn grant(sim: &SimCluster) {
+    allow(sim, ROLE).await;
+    sim.clear_requests();
+}
+
+/// Applies roles and bindings as an administrator does.
+pub(crate) async fn allow(sim: &SimCluster, roles: &str) {
+    let root = Cluster::new(kube::Client::new(sim.service(), "default"));
+    let manifests = parse_manifests(roles, "default").unwrap();
+    let marks = Marks { release: "by hand".to_owned(), ..Marks::default() };
+    root.apply(&manifests, &ApplyOptions { marks, ..ApplyOptions::default() }).await.unwrap();
+}
+
+/// Lets the system into a cluster as that user.
+fn deploy_as(system: &System, cluster: &str, sim: &SimCluster, user: &str) {
+    let client = kube::Client::new(sim.service_as(user), "default");
+    system.context().clusters.register(cluster, Cluster::new(client));
 }
 
 pub(crate) struct World {
@@ -59,6 +85,7 @@ impl Remains {
             .seed(seed)
             .without_background();
         let system = change(builder).build().await.ok()?;
+        deploy_as(&system, "default", &sim, ACCOUNT);
         Some(World { system, sim, clock, token })
     }
 }
@@ -83,11 +110,13 @@ impl World {
             .build()
             .await
             .unwrap();
+        grant(&sim).await;
         let builder = System::builder(ClusterChoice::Sim(sim.clone()))
             .clock(Arc::clone(&clock))
             .seed(7)
             .without_background();
         let system = change(builder).build().await.unwrap();
+        deploy_as(&system, "default", &sim, ACCOUNT);
         let token = first_admin_token(system.context()).await.unwrap().unwrap();
         Self { system, sim, clock, token }
     }
@@ -100,8 +129,8 @@ impl World {
             .build()
             .await
             .unwrap();
-        let client = kube::Client::new(sim.service(), "default");
-        self.system.context().clusters.register(name, pilothouse_cluster::Cluster::new(client));
+        grant(&sim).await;
+        deploy_as(&self.system, name, &sim, ACCOUNT);
         sim
     }
 

@@ -50,7 +50,8 @@ const fn requires(
 const APPLIED: &str = "deploying, changing and taking back objects of this kind";
 const ROUTES: &str = "moving traffic by weight";
 
-/// Everything that the stage types do, with the kinds that come with Kubernetes and the routes that traffic is moved by.
+/// Everything that the stage types do, with the kinds that come with Kubernetes and the routes that traffic is moved by. Written by
+/// hand, and held by `tests/it`: every test of the whole system deploys as the service account that has this and no more.
 pub const PERMISSIONS: &[Permission] = &[
     requires("apps", "deployments", OWN, "deploying, watching and taking back Deployments"),
     requires("apps", "replicasets", READ, "watching rollouts of Deployments"),
@@ -67,12 +68,17 @@ pub const PERMISSIONS: &[Permission] = &[
         "freeing a StatefulSet whose rollout hangs on a pod, when it is taken back",
     ),
     needs("", "pods", &["patch"], "enabling and disabling server groups: the labels of their pods"),
+    needs("", "pods", &["create"], "deploying Pods that no workload makes"),
     needs("", "pods/log", &["get"], "the last lines of a container that crashes"),
     needs("", "configmaps", OWN, APPLIED),
     needs("", "secrets", OWN, APPLIED),
     needs("", "services", OWN, "deploying Services, and moving traffic from one version to another"),
     needs("", "serviceaccounts", OWN, APPLIED),
     needs("", "persistentvolumeclaims", OWN, APPLIED),
+    needs("", "replicationcontrollers", OWN, APPLIED),
+    needs("", "limitranges", OWN, APPLIED),
+    needs("", "resourcequotas", OWN, APPLIED),
+    needs("", "namespaces", &["get"], "gates and preconditions that look at a namespace"),
     needs("batch", "jobs", OWN, "running Jobs"),
     needs("batch", "cronjobs", OWN, APPLIED),
     needs("autoscaling", "horizontalpodautoscalers", OWN, APPLIED),

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use super::PERMISSIONS;
 
 /// A namespace, a service account, the role that holds [`PERMISSIONS`] and no more, and its binding: YAML for
-/// `kubectl apply -f`.
+/// `kubectl apply -f`. What only some installations deploy stands in it as comments.
 #[must_use]
 pub fn cluster_role() -> String {
     let mut text = HEAD.to_owned();
@@ -19,6 +19,7 @@ pub fn cluster_role() -> String {
             verbs.join(", ")
         );
     }
+    text.push_str(OPTIONAL);
     text.push_str(TAIL);
     text
 }
@@ -47,7 +48,8 @@ const HEAD: &str = "\
 #
 #   kubectl -n shop create rolebinding pilothouse --clusterrole=pilothouse --serviceaccount=pilothouse:pilothouse
 #
-# Kinds that are not listed, such as custom resources that pipelines deploy, need rules of their own.
+# It deploys the kinds that workloads are made of. Those after the rules, which are comments, and custom resources need rules of their
+# own; namespaces must be there.
 apiVersion: v1
 kind: Namespace
 metadata:
@@ -64,6 +66,50 @@ kind: ClusterRole
 metadata:
   name: pilothouse
 rules:
+";
+
+/// What only some installations deploy, to be uncommented by who does: what grants rights or reaches beyond a namespace is not given
+/// unasked.
+const OPTIONAL: &str = "  # What else your pipelines may deploy; uncomment what they do, and add your custom resources in the same way.
+  #
+  # Namespaces (whoever may label one decides what its pods may do), volumes, and kinds:
+  # - apiGroups: [\"\"]
+  #   resources: [namespaces]
+  #   verbs: [get, list, watch, create, patch]
+  # - apiGroups: [\"\"]
+  #   resources: [persistentvolumes]
+  #   verbs: [get, list, watch, create, patch, delete]
+  # - apiGroups: [\"apiextensions.k8s.io\"]
+  #   resources: [customresourcedefinitions]
+  #   verbs: [get, list, watch, create, patch, delete]
+  # Roles: nobody may grant what he does not have, but for who may `escalate` and `bind`:
+  # - apiGroups: [\"rbac.authorization.k8s.io\"]
+  #   resources: [roles, rolebindings]
+  #   verbs: [get, list, watch, create, patch, delete, escalate, bind]
+  # Services without a selector, and other ways in:
+  # - apiGroups: [\"\"]
+  #   resources: [endpoints]
+  #   verbs: [get, list, watch, create, patch, delete]
+  # - apiGroups: [\"discovery.k8s.io\"]
+  #   resources: [endpointslices]
+  #   verbs: [create, patch, delete]
+  # - apiGroups: [\"networking.k8s.io\"]
+  #   resources: [ingressclasses]
+  #   verbs: [get, list, watch, create, patch, delete]
+  # - apiGroups: [\"gateway.networking.k8s.io\"]
+  #   resources: [gateways, grpcroutes, tcproutes, tlsroutes, referencegrants]
+  #   verbs: [get, list, watch, create, patch, delete]
+  # - apiGroups: [\"networking.istio.io\"]
+  #   resources: [gateways, serviceentries]
+  #   verbs: [get, list, watch, create, patch, delete]
+  # Workloads of other controllers:
+  # - apiGroups: [\"argoproj.io\"]
+  #   resources: [rollouts]
+  #   verbs: [get, list, watch, create, patch, delete]
+  # Gates and preconditions that look at nodes:
+  # - apiGroups: [\"\"]
+  #   resources: [nodes]
+  #   verbs: [get]
 ";
 
 const TAIL: &str = "\
@@ -102,5 +148,25 @@ mod tests {
         let granted: usize = rules.iter().map(|((_, verbs), resources)| verbs.len() * resources.len()).sum();
         assert_eq!(granted, PERMISSIONS.iter().map(|p| p.verbs.len()).sum::<usize>(), "each once");
         assert!(!cluster_role().contains('*'));
+    }
+
+    #[test]
+    fn what_is_a_comment_in_the_role_are_rules_once_the_mark_is_gone() {
+        let uncommented = |line: &str| match line.strip_prefix("  # ") {
+            Some(rule) if rule.starts_with("- ") || rule.starts_with("  ") => format!("  {rule}"),
+            _ => line.to_owned(),
+        };
+        let text: Vec<String> = cluster_role().lines().map(uncommented).collect();
+        let rules = |text: &str| {
+            let manifests = crate::parse_manifests(text, "default").unwrap();
+            let role = manifests.iter().find(|m| m.object.kind == "ClusterRole").unwrap();
+            role.content["rules"].as_array().unwrap().clone()
+        };
+        let (without, with) = (rules(&cluster_role()), rules(&text.join("\n")));
+        assert_eq!(with.len(), without.len() + OPTIONAL.matches("apiGroups").count());
+        assert!(
+            with.iter().all(|rule| rule["resources"].is_array() && rule["verbs"].is_array()),
+            "{with:#?}"
+        );
     }
 }
