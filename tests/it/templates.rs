@@ -28,7 +28,7 @@ spec:
     spec: {containers: [{name: web, image: shop/web}]}
 ";
 
-fn made(health_url: Option<String>) -> Vec<GeneratedFile> {
+fn made(template: Template, health_url: Option<String>) -> Vec<GeneratedFile> {
     let inputs = TemplateInputs {
         manifest: APP.to_owned(),
         service: "web".to_owned(),
@@ -38,7 +38,7 @@ fn made(health_url: Option<String>) -> Vec<GeneratedFile> {
         rollback: true,
         ..TemplateInputs::default()
     };
-    Template::RollingUpgrade.generate(&inputs).unwrap().files
+    template.generate(&inputs).unwrap().files
 }
 
 /// Applies the files as they are, and lets the main pipeline be started.
@@ -74,7 +74,7 @@ fn ends(attempt: &Value) -> Vec<String> {
 #[tokio::test(start_paused = true)]
 async fn a_rolling_upgrade_goes_to_prod_in_two_phases_and_a_crash_there_is_taken_back() {
     let world = World::new().await;
-    applied(&world, &made(None)).await;
+    applied(&world, &made(Template::RollingUpgrade, None)).await;
     let release = world.start("1.0.0").await;
     let view = world.at_rest(&release).await;
     assert_eq!(view["outcome"], "succeeded", "{view:#}");
@@ -123,7 +123,11 @@ async fn a_verification_that_fails_brings_the_old_image_back() {
         .mount(&server)
         .await;
     Mock::given(path("/dev/health")).respond_with(well()).mount(&server).await;
-    applied(&world, &made(Some(format!("{}/{{environment}}/health", server.uri())))).await;
+    applied(
+        &world,
+        &made(Template::RollingUpgrade, Some(format!("{}/{{environment}}/health", server.uri()))),
+    )
+    .await;
     let release = world.start("1.0.0").await;
     let view = world.at_rest(&release).await;
     assert_eq!(view["outcome"], "succeeded", "{view:#}");
@@ -138,4 +142,106 @@ async fn a_verification_that_fails_brings_the_old_image_back() {
         ["Update deployment: succeeded", "Verify deployment: succeeded"]
     );
     assert!(image(&world, "dev").contains(":1.0.0") && image(&world, "prod").contains(":1.0.0"));
+}
+
+/// The pods behind the Service in prod that are ready run this image.
+fn serving(world: &World) -> Vec<String> {
+    let service = object(&world.sim, "Service", "prod", "web");
+    let selector = service["spec"]["selector"].as_object().unwrap().clone();
+    let mut images: Vec<String> = world
+        .sim
+        .list("Pod", "prod")
+        .iter()
+        .filter(|pod| selector.iter().all(|(key, value)| pod["metadata"]["labels"][key] == *value))
+        .filter(|pod| pod["status"]["containerStatuses"][0]["ready"] == true)
+        .map(|pod| pod["spec"]["containers"][0]["image"].as_str().unwrap().to_owned())
+        .collect();
+    images.dedup();
+    images
+}
+
+fn deployments(world: &World) -> Vec<String> {
+    let all = world.sim.list("Deployment", "prod");
+    all.iter().map(|d| d["metadata"]["name"].as_str().unwrap().to_owned()).collect()
+}
+
+async fn released(world: &World, tag: &str) -> Value {
+    let release = world.start(tag).await;
+    world.at_rest(&release).await
+}
+
+/// A release whose verification in prod fails, by a check that is put into the pipeline.
+async fn refused_by(world: &World, files: &[GeneratedFile], stage: &str, tag: &str) -> Value {
+    let main = files.last().unwrap();
+    let (before, after) = main.text.rsplit_once(&format!("name: {stage}\n")).unwrap();
+    let never = "{check: expression, expression: '${ false }', message: it is not well}";
+    let after = after.replacen("checks:\n", &format!("checks:\n          - {never}\n"), 1);
+    world.save(&format!("{before}name: {stage}\n{after}")).await;
+    released(world, tag).await
+}
+
+#[tokio::test(start_paused = true)]
+async fn blue_green_goes_to_its_end_and_the_way_back_finds_the_old_version_wherever_it_is() {
+    let world = World::new().await;
+    let files = made(Template::BlueGreen, None);
+    applied(&world, &files).await;
+    for tag in ["1.0.0", "1.1.0"] {
+        let view = released(&world, tag).await;
+        assert_eq!(view["outcome"], "succeeded", "{view:#}");
+        assert_eq!(deployments(&world), [format!("web-{}", tag.replace('.', "-"))], "the old one is removed");
+        assert!(serving(&world).iter().all(|image| image.contains(tag)), "{:?}", serving(&world));
+    }
+    let again = released(&world, "1.1.0").await;
+    assert_eq!(again["outcome"], "succeeded", "the same version again: {again:#}");
+
+    // It never got any traffic.
+    crash_in_prod(&world, "1.2.0");
+    let view = released(&world, "1.2.0").await;
+    assert_eq!(view["outcome"], "rolledBack", "{view:#}");
+    let back = attempt(&view, "prod", 2);
+    assert_eq!(back["rollback"]["pipeline"], "web-prod-rollback", "{back:#}");
+    assert_eq!(
+        ends(&back),
+        [
+            "Update deployment: succeeded",
+            "Remove the failed version: succeeded",
+            "Verify deployment: succeeded"
+        ]
+    );
+    assert_eq!(deployments(&world), ["web-1-1-0"], "what was started is gone");
+    assert!(!serving(&world).is_empty() && serving(&world).iter().all(|image| image.contains(":1.1.0")));
+
+    // It had all of it.
+    let view = refused_by(&world, &files, "Verify rollout phase", "1.3.0").await;
+    assert_eq!(view["outcome"], "rolledBack", "{view:#}");
+    assert_eq!(attempt(&view, "prod", 2)["status"], "Succeeded", "{view:#}");
+    assert_eq!(deployments(&world), ["web-1-1-0"]);
+    assert!(!serving(&world).is_empty() && serving(&world).iter().all(|image| image.contains(":1.1.0")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_canary_goes_to_its_end_and_is_taken_back_from_either_phase() {
+    let world = World::new().await;
+    let files = made(Template::Canary, None);
+    applied(&world, &files).await;
+    for tag in ["1.0.0", "1.1.0"] {
+        let view = released(&world, tag).await;
+        assert_eq!(view["outcome"], "succeeded", "{view:#}");
+        assert_eq!(deployments(&world), ["web"], "the canary is gone");
+        assert!(image(&world, "prod").contains(tag));
+    }
+    for stage in ["Verify phase 1", "Verify rollout phase"] {
+        let tag = if stage == "Verify phase 1" { "1.2.0" } else { "1.3.0" };
+        let view = refused_by(&world, &files, stage, tag).await;
+        assert_eq!(view["outcome"], "rolledBack", "{view:#}");
+        let back = attempt(&view, "prod", 2);
+        assert_eq!(
+            ends(&back),
+            ["Update deployment: succeeded", "Remove canary: succeeded", "Verify deployment: succeeded"],
+            "{back:#}"
+        );
+        assert_eq!(deployments(&world), ["web"]);
+        assert!(image(&world, "prod").contains(":1.1.0"), "{}", image(&world, "prod"));
+        assert_eq!(object(&world.sim, "Deployment", "prod", "web")["spec"]["replicas"], 2);
+    }
 }

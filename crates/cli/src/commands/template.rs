@@ -29,7 +29,8 @@ pub(crate) struct TemplateArgs {
     /// The Service that is released, of those in the manifest.
     #[arg(long, value_name = "NAME")]
     service: String,
-    /// Where it is tried and where it is used: ENVIRONMENT, ENVIRONMENT=CLUSTER or ENVIRONMENT=CLUSTER/NAMESPACE.
+    /// Where it is tried and where it is used: two environments, each ENVIRONMENT (in the cluster account `default`, in the
+    /// namespace of its name), ENVIRONMENT=CLUSTER (as `cluster ls` names it) or ENVIRONMENT=CLUSTER/NAMESPACE.
     #[arg(long, value_name = "DEV,PROD", value_delimiter = ',', default_value = "dev,prod")]
     clusters: Vec<Place>,
     /// What answers 2xx when the service is well; `{environment}` and `{namespace}` are filled in.
@@ -44,7 +45,7 @@ pub(crate) struct TemplateArgs {
     /// The main pipeline's name; the Service's when absent.
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
-    /// Take a failed deployment back by itself; with rolling-upgrade by a rollback pipeline for each environment.
+    /// Take a failed deployment back by itself, by a rollback pipeline for each environment.
     #[arg(long)]
     rollback: bool,
     /// The folder that the files are written to.

@@ -119,6 +119,9 @@ pub struct RollbackPipeline {
     pub release: ReleaseId,
     /// What that release carries (V7: the old image).
     pub artifacts: Vec<Artifact>,
+    /// What the release carries that is taken back: `rollback.artifacts` in expressions. Empty in older records.
+    #[serde(default)]
+    pub taken_back: Vec<Artifact>,
     /// The parameters: the rollback pipeline's defaults, and those of the release that is taken back.
     #[serde(default)]
     pub parameters: BTreeMap<String, String>,

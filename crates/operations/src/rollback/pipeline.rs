@@ -73,6 +73,7 @@ pub(super) async fn way(
         parameters: parameters(&revision.spec, release),
         release: previous.id,
         artifacts: previous.artifacts,
+        taken_back: release.artifacts.clone(),
         trigger: trigger.to_owned(),
         stage: failed.map(|stage| stage.name.clone()).unwrap_or_default(),
     })))

@@ -20,7 +20,11 @@ fn artifact(artifact: &Artifact) -> Value {
 
 /// The artifacts of a release, by name.
 pub(crate) fn artifacts(release: &Release) -> Map<String, Value> {
-    release.artifacts.iter().map(|a| (a.name.clone(), artifact(a))).collect()
+    by_name(&release.artifacts)
+}
+
+fn by_name(artifacts: &[Artifact]) -> Map<String, Value> {
+    artifacts.iter().map(|a| (a.name.clone(), artifact(a))).collect()
 }
 
 /// What can be read of the approval before deployment, once it was given (T35): `approvals.before.input`.
@@ -82,6 +86,7 @@ pub(crate) fn scope<'a>(
     if let Some(pipeline) = attempt.rollback_pipeline() {
         scope["rollback"] = json!({
             "trigger": pipeline.trigger, "stage": pipeline.stage, "release": pipeline.release,
+            "artifacts": by_name(&pipeline.taken_back),
         });
     }
     scope

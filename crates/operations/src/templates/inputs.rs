@@ -39,7 +39,7 @@ pub struct TemplateInputs {
 pub struct Place {
     /// The environment.
     pub environment: String,
-    /// The cluster account.
+    /// The cluster account, as `pilothouse cluster ls` names it; `default` unless it is said.
     pub cluster: String,
     /// The namespace.
     pub namespace: String,
@@ -141,10 +141,23 @@ impl Checked {
         let mut notes = self.parts.notes.clone();
         if !self.parts.secrets.is_empty() {
             notes.push(format!(
-                "these Secrets must be in the namespaces {} and {}: {}",
+                "these Secrets must be in the namespaces {} and {} before a release: {} (`Create secret` looks for them)",
                 self.dev.namespace,
                 self.prod.namespace,
                 self.parts.secrets.join(", ")
+            ));
+        }
+        if self.dev.cluster == self.prod.cluster {
+            notes.push(format!(
+                "{} and {} are both in the cluster account `{}`, in the namespaces {} and {}; for another write \
+                 `--clusters {}=CLUSTER,{}=CLUSTER`",
+                self.dev.environment,
+                self.prod.environment,
+                self.dev.cluster,
+                self.dev.namespace,
+                self.prod.namespace,
+                self.dev.environment,
+                self.prod.environment
             ));
         }
         if self.health_url.is_none() {

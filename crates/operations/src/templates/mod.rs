@@ -1,7 +1,7 @@
 //! Smart templates: from a few answers and the manifests of a service to its pipelines (V6-V8, V11-V13).
 //!
-//! Pure: text in, text out. The main pipeline is written with `enabled: false`, as it is to be reviewed first; the rollback pipelines are
-//! enabled (V11). Blue-green and canary are taken back by their snapshots instead. What was left out, or has to be there before, is said in notes.
+//! Pure: text in, text out. The main pipeline is written with `enabled: false`, as it is to be reviewed first; the rollback pipelines, one
+//! for each environment, are enabled (V11). What was left out, or has to be there before, is said in notes.
 
 mod blue_green;
 mod canary;

@@ -107,7 +107,7 @@ fn the_main_pipeline_is_disabled_and_the_ways_back_are_not() {
     the Namespace shop is left out: each environment has its own, which must be there
     Service web: its namespace shop is left out, the environment's counts
     the Secret web-keys is left out: it holds values, and pipelines are stored and shown
-    these Secrets must be in the namespaces dev and shop-prod: registry, web-keys
+    these Secrets must be in the namespaces dev and shop-prod before a release: registry, web-keys (`Create secret` looks for them)
     "#);
 }
 
@@ -177,21 +177,74 @@ fn what_does_not_go_together_is_told_at_once() {
 }
 
 #[test]
-fn blue_green_and_canary_verify_before_all_traffic_moves() {
-    for (template, phases) in [
-        (Template::BlueGreen, ["start-workload", "divert-traffic"]),
-        (Template::Canary, ["canary", "canary"]),
-    ] {
+fn places_without_a_cluster_are_told_where_they_are() {
+    let places = vec!["dev".parse().unwrap(), "prod".parse().unwrap()];
+    let made = Template::RollingUpgrade.generate(&TemplateInputs { places, ..inputs() }).unwrap();
+    let told = "dev and prod are both in the cluster account `default`, in the namespaces dev and prod; for another write \
+                `--clusters dev=CLUSTER,prod=CLUSTER`";
+    assert!(made.notes.iter().any(|note| note == told), "{:?}", made.notes);
+}
+
+#[test]
+fn the_way_back_binds_every_workload_that_was_deployed() {
+    let job = "---\napiVersion: batch/v1\nkind: CronJob\nmetadata: {name: web-tidy}\nspec: {schedule: '0 3 * * *', jobTemplate: \
+               {spec: {template: {spec: {restartPolicy: Never, containers: [{name: tidy, image: 'registry.example:5000/shop/web'}]}}}}}\n";
+    for template in [Template::RollingUpgrade, Template::Canary] {
+        let made =
+            template.generate(&TemplateInputs { manifest: format!("{APP}{job}"), ..inputs() }).unwrap();
+        for (file, environment) in [(0, "dev"), (1, "prod")] {
+            let spec = parsed(&made.files[file]);
+            let update = spec.environment(environment).unwrap().stage("Update deployment").unwrap().clone();
+            let manifests = update.options["manifests"].as_str().unwrap();
+            assert!(manifests.contains("web-tidy") && manifests.contains("web-app"), "{manifests}");
+            assert_eq!(update.options["requiredArtifacts"], serde_json::json!(["web"]));
+        }
+    }
+}
+
+#[test]
+fn blue_green_and_canary_have_the_stages_of_the_documents_and_a_way_back_for_each_environment() {
+    let phases = ["Deploy phase 1", "Verify phase 1", "Deploy rollout phase"];
+    let ends = ["Finish rollout phase", "Verify rollout phase"];
+    for template in [Template::BlueGreen, Template::Canary] {
         for health_url in [None, inputs().health_url] {
             let made = template.generate(&TemplateInputs { health_url, ..inputs() }).unwrap();
-            let [main] = made.files.as_slice() else { panic!("one file") };
-            let spec = parsed(main);
-            assert!(!spec.enabled);
-            let prod = spec.environment("prod").unwrap();
-            assert_eq!(prod.rollback.policy, pilothouse_domain::pipeline::RollbackMode::OnFailure);
-            let kind = |name: &str| prod.stage(name).unwrap().stage_type.clone();
-            assert_eq!([kind("Deploy phase 1"), kind("Deploy rollout phase")], phases);
+            let specs: Vec<PipelineSpec> = made.files.iter().map(parsed).collect();
+            let enabled: Vec<(&str, bool)> = specs.iter().map(|s| (s.pipeline.as_str(), s.enabled)).collect();
+            assert_eq!(enabled, [("web-dev-rollback", true), ("web-prod-rollback", true), ("web", false)]);
+            for environment in &specs[2].environments {
+                assert_eq!(environment.rollback.pipeline, Some(format!("web-{}-rollback", environment.name)));
+            }
+            let prod = specs[2].environment("prod").unwrap();
+            let names: Vec<&str> = prod.stages.iter().map(|stage| stage.name.as_str()).collect();
+            for name in phases.iter().chain(&ends) {
+                assert!(names.contains(name), "{template:?} has no `{name}`: {names:?}");
+            }
             assert_eq!(prod.stage("Deploy rollout phase").unwrap().depends_on, ["Verify phase 1"]);
         }
+    }
+}
+
+#[test]
+fn what_is_verified_without_a_health_check_is_the_new_version() {
+    for template in [Template::BlueGreen, Template::Canary] {
+        let made = template.generate(&TemplateInputs { health_url: None, ..inputs() }).unwrap();
+        let spec = parsed(&made.files[2]);
+        for name in ["Verify phase 1", "Verify rollout phase"] {
+            let stage = spec.environment("prod").unwrap().stage(name).unwrap();
+            let workload = stage.options["checks"][0]["workload"].as_str().unwrap();
+            assert!(workload.contains("output.current.name"), "{template:?}, {name}: {workload}");
+        }
+    }
+}
+
+/// In an expression a `-` is a minus.
+#[test]
+fn a_service_with_a_hyphen_is_released_under_its_name() {
+    let manifest = APP.replace("metadata: {name: web, namespace: shop}", "metadata: {name: web-front}");
+    for template in [Template::BlueGreen, Template::Canary, Template::RollingUpgrade] {
+        let service = "web-front".to_owned();
+        let made = template.generate(&TemplateInputs { manifest: manifest.clone(), service, ..inputs() });
+        made.unwrap().files.iter().map(parsed).for_each(drop);
     }
 }

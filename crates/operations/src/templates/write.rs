@@ -35,15 +35,20 @@ impl Stage {
         stage.with(&format!("manifests: |\n{}", indented(&documents(objects), 2).trim_end()))
     }
 
+    /// V7: every workload that the release's stages deploy, with the images of the release that is gone back to.
+    pub(super) fn update(after: Option<&str>, parts: &Parts) -> Self {
+        Self::deploy("Update deployment", after, &parts.workloads(), Some(&parts.service))
+    }
+
     /// A stage of another type, with these lines and the Deployment as its `manifest`.
     pub(super) fn strategy(
         name: &str,
         kind: &str,
-        after: &str,
+        after: Option<&str>,
         lines: &str,
         manifest: Option<&Value>,
     ) -> Self {
-        let stage = Self::new(name, kind, Some(after)).with(lines);
+        let stage = Self::new(name, kind, after).with(lines);
         match manifest {
             Some(object) => {
                 let text = documents(std::slice::from_ref(object));
@@ -58,9 +63,7 @@ impl Stage {
         match inputs.health_url(place) {
             Some(url) => Self::new(name, "webhook", Some(after))
                 .with(&format!("method: GET\nurl: {}\ntimeout: 2m", quoted(&url))),
-            None => Self::new(name, "precondition", Some(after)).with(&format!(
-                "checks:\n  - {{check: clusterSize, workload: {workload}, comparison: \">=\", expected: 1}}"
-            )),
+            None => Self::ready(name, after, workload),
         }
     }
 
@@ -71,21 +74,9 @@ impl Stage {
         ))
     }
 
-    /// Asks the health check; without one, looks whether a pod of what this stage deployed is ready.
-    pub(super) fn verify_service(
-        inputs: &Checked,
-        place: &Place,
-        name: &str,
-        after: &str,
-        parts: &Parts,
-    ) -> Self {
-        match inputs.health_url(place) {
-            Some(_) => Self::verify(inputs, place, name, after, parts.workload()),
-            None => Self::new(name, "precondition", Some(after)).with(&format!(
-                "checks:\n  - {{check: objectExists, kind: Service, name: {}}}",
-                parts.service
-            )),
-        }
+    /// Deletes Deployments, if they are there: these lines say which.
+    pub(super) fn delete(name: &str, after: &str, lines: &str) -> Self {
+        Self::new(name, "delete-manifest", Some(after)).with(&format!("{lines}\nignoreMissing: true"))
     }
 
     /// Looks whether the Secrets are there that pods refer to.
@@ -93,11 +84,6 @@ impl Stage {
         let checks =
             secrets.iter().map(|s| format!("\n  - {{check: objectExists, kind: Secret, name: {s}}}"));
         Self::new(name, "precondition", after).with(&format!("checks:{}", checks.collect::<String>()))
-    }
-
-    /// Puts the artifact's image into the workload.
-    pub(super) fn patch(name: &str, after: Option<&str>, workload: &str, artifact: &str) -> Self {
-        Self::new(name, "patch-image", after).with(&format!("workload: {workload}\nartifact: {artifact}"))
     }
 }
 

@@ -207,7 +207,8 @@ async fn plan(stage: &StageContext<'_>) -> Result<Planned, OperationError> {
 
 /// Where nothing runs yet there is nothing to compare with.
 fn first(next: Value, object: ObjectRef) -> Planned {
-    let output = json!({"workload": versions::shown(&next), "previous": null, "promoted": true});
+    let shown = versions::shown(&next);
+    let output = json!({"workload": shown, "previous": null, "current": shown, "promoted": true});
     Planned::Steps(Plan {
         steps: vec![Step::Apply { content: next, force: false }, Step::Ready { object }],
         output,
@@ -301,10 +302,13 @@ async fn walk_of(scene: &Scene<'_>, cluster: &Cluster) -> Result<Planned, Operat
     if scene.options.promote {
         walk.promote();
     }
+    let promoted = scene.options.promote;
     let output = json!({
-        "workload": versions::shown(if scene.options.promote { &scene.next } else { scene.stable }),
+        "workload": versions::shown(if promoted { &scene.next } else { scene.stable }),
+        // What runs the release's images when the stage has ended.
+        "current": versions::shown(if promoted { &scene.next } else { &scene.canary }),
         "previous": versions::shown(scene.stable), "canary": versions::shown(&scene.canary),
-        "weight": walk.percent, "promoted": scene.options.promote,
+        "weight": walk.percent, "promoted": promoted,
     });
     Ok(Planned::Steps(Plan { steps: walk.steps, output }))
 }
