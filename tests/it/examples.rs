@@ -7,6 +7,7 @@ use pilothouse_domain::pipeline::{PipelineSpec, TriggerKind, parse_pipeline, pip
 use pilothouse_operations::stages::StageRegistry;
 use serde_json::Value;
 
+mod others;
 mod tried;
 
 fn root() -> anyhow::Result<&'static Path> {
@@ -45,15 +46,20 @@ fn every_example_can_be_saved_as_it_is() -> anyhow::Result<()> {
             "bake.yaml",
             "blue-green.yaml",
             "canary.yaml",
+            "charts.yaml",
             "ci-webhook.yaml",
             "conditions.yaml",
+            "fetched.yaml",
+            "fleet.yaml",
             "gates.yaml",
             "ledger-undo.yaml",
             "ledger.yaml",
             "maintenance.yaml",
             "nightly.yaml",
             "office-hours.yaml",
+            "routes.yaml",
             "server-groups-care.yaml",
+            "server-groups-others.yaml",
             "server-groups.yaml",
             "together.yaml",
             "turns.yaml",

@@ -9,13 +9,13 @@ use tokio::time::Instant;
 use super::examples;
 use crate::world::{World, attempt, digest_of, environment_status, object};
 
-fn example(name: &str) -> PipelineSpec {
+pub(super) fn example(name: &str) -> PipelineSpec {
     let found = examples().unwrap().into_iter().find(|(path, _)| path.to_str() == Some(name));
     found.unwrap_or_else(|| panic!("no example {name}")).1
 }
 
 /// A system in which these examples were applied.
-async fn world(names: &[&str]) -> World {
+pub(super) async fn world(names: &[&str]) -> World {
     let world = World::new().await;
     for name in names {
         save(&world, &example(name)).await;
@@ -23,13 +23,13 @@ async fn world(names: &[&str]) -> World {
     world
 }
 
-async fn save(world: &World, spec: &PipelineSpec) {
+pub(super) async fn save(world: &World, spec: &PipelineSpec) {
     let answer = world.put("/v1/pipelines", &serde_json::to_value(spec).unwrap()).await;
     assert!(answer.status.is_success(), "{:#}", answer.body);
 }
 
 /// Starts a release with these images by hand.
-async fn start(world: &World, pipeline: &str, images: &[(&str, &str)]) -> String {
+pub(super) async fn start(world: &World, pipeline: &str, images: &[(&str, &str)]) -> String {
     let artifact = |(name, tag): &(&str, &str)| {
         ((*name).to_owned(), json!({ "tag": tag, "digest": digest_of(&format!("{name}:{tag}")) }))
     };
@@ -45,7 +45,7 @@ async fn at(world: &World, time: &str) {
     tokio::time::sleep_until(Instant::now() + left.unsigned_abs()).await;
 }
 
-async fn comes_to(world: &World, release: &str, outcome: &str) -> Value {
+pub(super) async fn comes_to(world: &World, release: &str, outcome: &str) -> Value {
     let view = world.at_rest(release).await;
     assert_eq!(view["outcome"], outcome, "{view:#}");
     view
@@ -65,7 +65,7 @@ async fn deployed_web(world: &World) {
     comes_to(world, &release, "succeeded").await;
 }
 
-fn image(world: &World, namespace: &str, name: &str) -> String {
+pub(super) fn image(world: &World, namespace: &str, name: &str) -> String {
     let deployment = object(&world.sim, "Deployment", namespace, name);
     deployment["spec"]["template"]["spec"]["containers"][0]["image"].as_str().unwrap().to_owned()
 }
@@ -356,7 +356,7 @@ async fn a_no_takes_the_fifth_of_the_search_back() {
 }
 
 /// The Service's ready endpoints by server group.
-async fn serving(world: &World, namespace: &str) -> std::collections::BTreeMap<String, usize> {
+pub(super) async fn serving(world: &World, namespace: &str) -> std::collections::BTreeMap<String, usize> {
     let mut counted = std::collections::BTreeMap::new();
     for slice in world.sim.list("EndpointSlice", namespace) {
         for endpoint in slice["endpoints"].as_array().into_iter().flatten() {
