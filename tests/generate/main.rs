@@ -2,6 +2,7 @@
 //! `generate ROOT [--check]`, called by `cargo xtask generate`.
 
 mod diagrams;
+mod options;
 mod stage_types;
 
 use std::path::{Path, PathBuf};
