@@ -253,7 +253,7 @@ mod tests {
             json!({"kinds": ["Job"], "labels": {"a": "b"}, "all": true}),
             json!({"kinds": ["PersistentVolumeClaim"], "all": true}),
             json!({"clusterName": "shop", "kinds": ["Job"]}),
-            json!({"target": "oldest"}),
+            json!({"target": "oldest", "gracePeriod": "5s"}),
         ];
         let shown: Vec<String> = all.iter().map(|options| problems(&DeleteManifest, options)).collect();
         insta::assert_snapshot!(shown.join("\n"), @r"
@@ -268,6 +268,7 @@ mod tests {
         kinds[0]: what is in a PersistentVolumeClaim goes with it, and does not come back; say `allowDataLoss: true` if that is meant
         kinds: a rule says already what is deleted; leave it out, or `clusterName` and `target`
         target: a cluster has several server groups; write `newest`, `second-newest`, `oldest` or `largest`
+        gracePeriod: it is for Pods, and a server group is a ReplicaSet; leave it out, or set `terminationGracePeriodSeconds` in its template
         target: it says no cluster; write `clusterName: APP-STACK` too
         ");
     }

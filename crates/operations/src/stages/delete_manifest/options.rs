@@ -237,12 +237,17 @@ fn by_pick(parsed: &Options) -> Vec<Problem> {
         Problem::new(*key, "a rule says already what is deleted")
             .with_hint("leave it out, or `clusterName` and `target`")
     });
+    let grace = parsed.grace_period.is_some().then(|| {
+        Problem::new("gracePeriod", "it is for Pods, and a server group is a ReplicaSet")
+            .with_hint("leave it out, or set `terminationGracePeriodSeconds` in its template")
+    });
+    let other = other.into_iter().chain(grace);
     if parsed.cluster_name.is_none() {
         let problem =
             Problem::new("target", "it says no cluster").with_hint("write `clusterName: APP-STACK` too");
-        return other.into_iter().chain([problem]).collect();
+        return other.chain([problem]).collect();
     }
-    other.into_iter().chain(parsed.pick().problems()).collect()
+    other.chain(parsed.pick().problems()).collect()
 }
 
 fn by_labels_or_all(parsed: &Options) -> Option<Problem> {
