@@ -89,6 +89,9 @@ mod tests {
         let program = |first: &'static [&'static str]| Program { path: PathBuf::from("/bin/sh"), first };
         let shown = program(&["-c", "echo $CARGO_MANIFEST_DIR-$HOME"]).run(folder.path(), &[]).await.unwrap();
         assert_eq!(shown, format!("-{}\n", folder.path().display()));
+        let way_out =
+            program(&["-c", "echo $HTTP_PROXY $HTTPS_PROXY"]).run(folder.path(), &[]).await.unwrap();
+        assert_eq!(way_out, format!("{NOBODY} {NOBODY}\n"), "what would be fetched is asked of nobody");
         let failed = program(&["-c", "echo no chart >&2; exit 3"]).run(folder.path(), &[]).await;
         assert_eq!(failed.unwrap_err(), "sh failed: no chart");
     }
