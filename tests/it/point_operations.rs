@@ -1,5 +1,6 @@
 //! Point operations: one stage at once, recorded as a release of its own (T3).
 
+use http::Method;
 use serde_json::{Value, json};
 
 use crate::world::{World, attempt, object};
@@ -103,6 +104,13 @@ async fn what_cannot_be_done_is_refused_with_the_path_and_what_to_do() {
     assert!(other.contains("`webhook` is no point operation"), "{other}");
     let wrong = told("dev", json!({"type": "scale", "options": {"workload": "web", "replicas": -1}})).await;
     assert!(wrong.contains("\"replicas\"") && wrong.contains("-1 is no number of pods"), "{wrong}");
+    let reserved = world.apply(&WEB.replace("pipeline: web", "pipeline: point-operations")).await;
+    assert_eq!(reserved.status, 422, "{:#}", reserved.body);
+    assert!(
+        reserved.body.to_string().contains("the releases of point operations have"),
+        "{:#}",
+        reserved.body
+    );
     // Another pipeline has an environment of the same name, elsewhere.
     world
         .save(
@@ -115,4 +123,60 @@ async fn what_cannot_be_done_is_refused_with_the_path_and_what_to_do() {
     let mut named = body;
     named["pipeline"] = json!("web");
     assert_eq!(ask(&world, "dev", &named).await.status, 201);
+}
+
+/// An operator may do there what the environment's own stages do, and nothing in another's place.
+#[tokio::test(start_paused = true)]
+async fn an_operator_does_not_get_round_another_environment() {
+    let world = world().await;
+    world.add_cluster("payments").await;
+    let ann = world.token_of("ann", "operator").await;
+    let asked = async |options: Value, token: &str| {
+        let body = json!({"type": "restart", "options": options});
+        let path = "/v1/environments/shop/dev/operations";
+        let answer = world.call_as(token, Method::POST, path, &body).await;
+        (answer.status.as_u16(), answer.body.to_string())
+    };
+    let elsewhere = asked(json!({"workload": "web", "cluster": "payments"}), &ann).await;
+    assert!(elsewhere.0 == 422 && elsewhere.1.contains("no cluster of the environment"), "{elsewhere:?}");
+    let prod = json!({"workload": {"name": "web", "namespace": "prod"}});
+    let namespace = asked(prod.clone(), &ann).await;
+    assert!(namespace.0 == 422 && namespace.1.contains("workload.namespace"), "{namespace:?}");
+    let several = asked(json!({"workload": "web", "clusters": ["payments"], "alwaysRun": true}), &ann).await;
+    assert!(
+        several.1.contains("has no `clusters`") && several.1.contains("has no `alwaysRun`"),
+        "{several:?}"
+    );
+    assert_eq!(asked(prod, &world.token).await.0, 201, "an administrator could save a pipeline there");
+    assert_eq!(asked(json!({"workload": "web", "cluster": "default"}), &ann).await.0, 201);
+}
+
+/// `latest_only` is about versions: a restart is none, and a version that waits stays in line behind or before it.
+#[tokio::test(start_paused = true)]
+async fn an_operation_takes_the_place_of_no_version_that_waits() {
+    let world = World::new().await;
+    let judged = "application: shop\npipeline: web\nartifacts: [{name: web, image: shop/web}]\nenvironments: [{name: dev, namespace: dev, \
+                  lane: {policy: latest_only}, stages: [{name: Ask, type: manual-judgment}]}]";
+    world.save(judged).await;
+    let first = world.start("1.0.0").await;
+    world.pending_approval(&first).await;
+    let queued = |view: &Value| attempt(view, "dev", 1)["line"]["place"].is_number();
+    let second = world.start("1.1.0").await;
+    world.until(&second, "its place", queued).await;
+    let body = json!({"type": "restart", "options": {"workload": "web"}});
+    let operation = ask(&world, "dev", &body).await.body["id"].as_str().unwrap().to_owned();
+    world.until(&operation, "its place", queued).await;
+    assert_eq!(attempt(&world.release(&second).await, "dev", 1)["operationStatus"], "Queued");
+    // A later version takes the place of the earlier one, and not that of the operation.
+    let third = world.start("1.2.0").await;
+    world.at_rest(&second).await;
+    world.until(&third, "its place", queued).await;
+    assert_eq!(attempt(&world.release(&operation).await, "dev", 1)["operationStatus"], "Queued");
+    for release in [&first, &third] {
+        world.pending_approval(release).await;
+        assert!(world.approve(release).await.status.is_success());
+        assert_eq!(attempt(&world.at_rest(release).await, "dev", 1)["status"], "Succeeded");
+    }
+    let reason = attempt(&world.at_rest(&operation).await, "dev", 1)["reason"].clone();
+    assert!(reason.as_str().unwrap().contains("does not exist"), "it was carried out: {reason}");
 }

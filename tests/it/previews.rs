@@ -156,6 +156,135 @@ async fn an_approval_is_bound_to_the_plan_and_asked_for_again_when_that_changes(
     assert_eq!(world.proof(&release).await.findings, Vec::<String>::new());
 }
 
+/// How often the release asked for an approval.
+async fn times_asked(world: &World, release: &str) -> usize {
+    world.events(release).await.iter().filter(|event| event["type"] == "ApprovalRequested").count()
+}
+
+/// Makes the ConfigMap of `WEB` by hand: from now on the plan is another one.
+async fn change_by_hand(world: &World) {
+    let foreign = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: web}\ndata: {OTHER: x}";
+    crate::stage_types::apply_as_somebody(&world.sim, foreign).await;
+}
+
+async fn asked_again(world: &World, release: &str, first: &str) {
+    let other = |view: &Value| pending(view).is_some_and(|id| id != first);
+    let view = world.until(release, "another approval", other).await;
+    assert_eq!(attempt(&view, "dev", 1)["operationStatus"], "Pending");
+    assert!(world.sim.get("Deployment", "dev", "web").is_none(), "nothing was deployed under the old yes");
+}
+
+/// `WEB` with this environment instead of its stages.
+fn with_stages(stages: &str) -> String {
+    format!("{}    stages: {stages}\n", WEB.split("    stages:").next().unwrap())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_restart_is_approved_once_and_begins_with_that_yes() {
+    let world = World::new().await;
+    world.save(WEB).await;
+    let deployed = world.start("1.0.0").await;
+    assert!(world.approve(&deployed).await.status.is_success());
+    world.at_rest(&deployed).await;
+    world.save(&with_stages("[{name: Again, type: restart, workload: web}]")).await;
+    let release = world.start("1.0.0").await;
+    world.pending_approval(&release).await;
+    tokio::time::advance(std::time::Duration::from_secs(90)).await;
+    assert!(world.approve(&release).await.status.is_success());
+    let view = world.at_rest(&release).await;
+    assert_eq!(attempt(&view, "dev", 1)["status"], "Succeeded", "{view:#}");
+    assert_eq!(times_asked(&world, &release).await, 1);
+}
+
+/// Another value of a Secret, and another end of a long text, are other plans, though both look as before.
+#[tokio::test(start_paused = true)]
+async fn a_yes_does_not_reach_what_was_not_shown() {
+    let world = World::new().await;
+    let manifests = "[{name: Deploy, type: deploy-manifest, manifests: [{apiVersion: v1, kind: Secret, metadata: {name: web}, stringData: {password: new}}]}]";
+    world.save(&with_stages(manifests)).await;
+    let secret = |value: &str| {
+        format!("apiVersion: v1\nkind: Secret\nmetadata: {{name: web}}\nstringData: {{password: {value}}}")
+    };
+    crate::stage_types::apply_as_somebody(&world.sim, &secret("one")).await;
+    let (first, again) = (preview(&world, "1.0.0").await, preview(&world, "1.0.0").await);
+    assert_eq!(first["hash"], again["hash"]);
+    crate::stage_types::apply_as_somebody(&world.sim, &secret("two")).await;
+    let other = preview(&world, "1.0.0").await;
+    assert_eq!(told(&first), told(&other));
+    assert_ne!(first["hash"], other["hash"]);
+    assert!(!other.to_string().contains(&hex::encode(<sha2::Sha256 as sha2::Digest>::digest("two"))));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_plan_that_changes_while_its_deployment_waits_for_a_slot_is_asked_for_again() {
+    let world = World::new().await;
+    world.save(WEB).await;
+    world
+        .save("application: ops\npipeline: hold\nenvironments: [{name: dev, namespace: dev, stages: [{name: Ask, type: manual-judgment}]}]")
+        .await;
+    let limit = world.put("/v1/limits/clusters/default", &json!({ "atOnce": 1 })).await;
+    assert!(limit.status.is_success(), "{:#}", limit.body);
+    let holding = world.post("/v1/releases", &json!({ "application": "ops", "pipeline": "hold" })).await;
+    let holding = holding.body["id"].as_str().unwrap().to_owned();
+    world.pending_approval(&holding).await;
+    let release = world.start("1.0.0").await;
+    let first = world.pending_approval(&release).await;
+    assert!(world.approve(&release).await.status.is_success());
+    world.until(&release, "the slot", |v| attempt(v, "dev", 1)["operationStatus"] == "QueuedForAgent").await;
+    change_by_hand(&world).await;
+    assert!(world.approve(&holding).await.status.is_success());
+    world.at_rest(&holding).await;
+    asked_again(&world, &release, &first).await;
+    let limits = world.get("/v1/limits").await.body;
+    assert_eq!((&limits["items"][0]["holders"], &limits["items"][0]["line"]), (&json!([]), &json!([])));
+    assert!(world.approve(&release).await.status.is_success());
+    let view = world.at_rest(&release).await;
+    assert_eq!(attempt(&view, "dev", 1)["status"], "PartiallySucceeded", "{view:#}");
+    assert_eq!(
+        (times_asked(&world, &release).await, world.proof(&release).await.findings),
+        (2, Vec::<String>::new())
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_plan_that_changes_while_gates_are_sampled_is_asked_for_again() {
+    let world = World::new().await;
+    let gates = "    gates: {before: {order: after_approval, interval: 30s, timeout: 1h, checks: [{name: ready, type: cluster, object: \
+                 {kind: ConfigMap, name: ready}, expect: '${ object.data.ok == \"yes\" }'}]}}\n    stages:";
+    world.save(&WEB.replacen("    stages:", gates, 1)).await;
+    let release = world.start("1.0.0").await;
+    let first = world.pending_approval(&release).await;
+    assert!(world.approve(&release).await.status.is_success());
+    world.until(&release, "gates", |v| attempt(v, "dev", 1)["operationStatus"] == "EvaluatingGates").await;
+    change_by_hand(&world).await;
+    let ready = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: ready}\ndata: {ok: 'yes'}";
+    crate::stage_types::apply_as_somebody(&world.sim, ready).await;
+    asked_again(&world, &release, &first).await;
+    assert!(world.approve(&release).await.status.is_success());
+    let view = world.at_rest(&release).await;
+    assert_eq!(attempt(&view, "dev", 1)["status"], "PartiallySucceeded", "{view:#}");
+    assert_eq!(
+        (times_asked(&world, &release).await, world.proof(&release).await.findings),
+        (2, Vec::<String>::new())
+    );
+}
+
+/// The command that an approval names shows its approvers the plan that they are asked about.
+#[tokio::test(start_paused = true)]
+async fn an_approver_previews_the_very_plan_that_is_to_be_approved() {
+    let world = World::new().await;
+    world.save(&WEB.replace("GREETING: hello", "GREETING: 'attempt ${ environment.attempt }'")).await;
+    let release = world.start("1.0.0").await;
+    world.pending_approval(&release).await;
+    let shown = world.get("/v1/approvals").await.body["items"][0]["shown"]["plan"].clone();
+    let ann = world.token_of("ann", "approver").await;
+    let path = format!("/v1/releases/{release}/environments/dev/preview");
+    let seen = world.call_as(&ann, Method::GET, &path, &Value::Null).await;
+    assert_eq!(seen.status, 200, "{:#}", seen.body);
+    assert_eq!(seen.body["hash"], shown["hash"]);
+    assert!(seen.body["stages"][0]["changes"][0].to_string().contains("attempt 1"), "{:#}", seen.body);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_preview_is_only_for_those_who_may_deploy() {
     let world = World::new().await;

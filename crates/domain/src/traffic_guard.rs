@@ -92,6 +92,20 @@ impl TrafficGuard {
         }
     }
 
+    /// Whether it asks for no less than `other`, whatever is ready. A share is no less than one endpoint; beyond that a share and a
+    /// number cannot be compared.
+    #[must_use]
+    pub fn is_no_less_than(self, other: Self) -> bool {
+        match (self, other) {
+            (_, Self::Off | Self::Count(0)) => true,
+            (Self::Count(ours), Self::Count(least)) | (Self::Percent(ours), Self::Percent(least)) => {
+                ours >= least
+            }
+            (Self::Percent(_), Self::Count(least)) => least <= 1,
+            (Self::Count(_), Self::Percent(_)) | (Self::Off, _) => false,
+        }
+    }
+
     /// Whether an action may go on that leaves `left` ready where `ready` are now. One that takes nothing away always may.
     #[must_use]
     pub fn allows(self, ready: usize, left: usize) -> bool {
@@ -116,6 +130,25 @@ mod tests {
         }
         for wrong in [json!("0%"), json!("101%"), json!("half"), json!("-1")] {
             assert!(serde_json::from_value::<TrafficGuard>(wrong).is_err());
+        }
+    }
+
+    #[test]
+    fn a_guard_is_compared_only_where_it_can_be() {
+        use TrafficGuard::{Count, Off, Percent};
+        for (guard, other) in
+            [(Count(2), Count(1)), (Percent(50), Percent(50)), (Percent(1), Count(1)), (Off, Count(0))]
+        {
+            assert!(guard.is_no_less_than(other), "{guard} and {other}");
+        }
+        for (guard, other) in [
+            (Count(1), Count(2)),
+            (Off, Count(1)),
+            (Off, Percent(1)),
+            (Percent(99), Count(2)),
+            (Count(9), Percent(1)),
+        ] {
+            assert!(!guard.is_no_less_than(other), "{guard} and {other}");
         }
     }
 

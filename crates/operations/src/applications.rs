@@ -15,6 +15,7 @@ use pilothouse_store::Transaction;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::places::places_of;
 use crate::{Context, OperationError};
 
 /// The most places that are looked at.
@@ -168,7 +169,7 @@ async fn instances_of(
     Ok(found.into_iter().map(view).collect())
 }
 
-/// Each account and namespace that an environment of the application's pipelines deploys to, in order.
+/// Each account and namespace that the stages of the application's pipelines act on, in order.
 async fn places(context: &Context, application: &str) -> Result<Vec<Place>, OperationError> {
     let mut found: BTreeMap<(String, String), BTreeSet<String>> = BTreeMap::new();
     let mut cursor = None;
@@ -181,9 +182,7 @@ async fn places(context: &Context, application: &str) -> Result<Vec<Place>, Oper
             let revision =
                 context.store.pipeline_revision(application, &head.pipeline, head.revision).await?;
             for environment in revision.iter().flat_map(|revision| &revision.spec.environments) {
-                let own = environment.stages.iter().flat_map(|stage| &stage.clusters);
-                for account in std::iter::once(&environment.cluster).chain(own) {
-                    let place = (account.clone(), environment.namespace.clone());
+                for place in places_of(environment) {
                     found.entry(place).or_default().insert(environment.name.clone());
                 }
             }

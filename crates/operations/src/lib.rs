@@ -44,6 +44,7 @@ mod holds;
 mod new_attempt;
 mod new_deployment;
 mod notify;
+mod places;
 mod rerun_release;
 mod retry;
 mod roll_back;

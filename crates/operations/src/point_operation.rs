@@ -4,6 +4,8 @@
 //! snapshot, and a rollback when somebody asks for one. Gates, schedules and the approval after deployment are those of a
 //! version that comes, and are not asked.
 
+mod bounds;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -17,6 +19,7 @@ use pilothouse_domain::release::{Cause, Release};
 use pilothouse_domain::saved::PipelineRevision;
 use serde_json::{Map, Value, json};
 
+use self::bounds::Bounds;
 use crate::stages::{restart, scale, start, stop, undo_rollout};
 use crate::start_release::start_release;
 use crate::{Admitted, Context, OperationError, StartRelease};
@@ -44,10 +47,12 @@ pub struct PointOperation {
     pub pipeline: Option<String>,
     /// The stage type: one of [`TYPES`].
     pub stage_type: String,
-    /// The keys of that type, and `trafficGuard` and `timeout`.
+    /// The keys of that type, and `trafficGuard`, `timeout` and `cluster`.
     pub options: Map<String, Value>,
     /// Who asks.
     pub by: String,
+    /// Whether they are an administrator: others stay within what the environment says.
+    pub administers: bool,
 }
 
 /// Starts the release that carries it out.
@@ -59,9 +64,10 @@ pub async fn start_point_operation(
     context: &Context,
     ask: PointOperation,
 ) -> Result<Release, OperationError> {
-    let environment = environment(context, &ask).await?;
+    let (environment, bounds) = environment(context, &ask).await?;
+    let cluster = bounds.check(&environment, &ask.options, ask.administers)?;
     let artifacts = artifacts(context, &ask).await?;
-    let spec = spec(context, &ask, environment, &artifacts)?;
+    let spec = spec(context, &ask, EnvironmentSpec { cluster, ..environment }, &artifacts)?;
     let now = context.now();
     let start = StartRelease {
         revision: Arc::new(PipelineRevision { revision: 0, spec, saved_at: now, saved_by: ask.by.clone() }),
@@ -74,10 +80,14 @@ pub async fn start_point_operation(
     Ok(context.release(&id).await?.record)
 }
 
-/// The environment as the newest revisions of the application's pipelines have it.
-async fn environment(context: &Context, ask: &PointOperation) -> Result<EnvironmentSpec, OperationError> {
+/// The environment as the newest revisions of the application's pipelines have it, and what an operation may touch there.
+async fn environment(
+    context: &Context,
+    ask: &PointOperation,
+) -> Result<(EnvironmentSpec, Bounds), OperationError> {
     let heads = context.store.pipelines(Some(&ask.application), MOST_PIPELINES, None).await?.records();
     let mut found: Vec<(String, EnvironmentSpec)> = Vec::new();
+    let mut bounds = Bounds::default();
     let mut names: BTreeSet<String> = BTreeSet::new();
     for head in heads {
         if ask.pipeline.as_ref().is_some_and(|wanted| *wanted != head.pipeline) {
@@ -88,6 +98,7 @@ async fn environment(context: &Context, ask: &PointOperation) -> Result<Environm
         let Some(revision) = revision else { continue };
         names.extend(revision.spec.environments.iter().map(|e| e.name.clone()));
         if let Some(environment) = revision.spec.environment(&ask.environment) {
+            bounds.add(environment);
             found.push((head.pipeline, alone(environment)));
         }
     }
@@ -107,7 +118,7 @@ async fn environment(context: &Context, ask: &PointOperation) -> Result<Environm
             ask.environment
         )));
     }
-    Ok(first.clone())
+    Ok((first.clone(), bounds))
 }
 
 /// The environment without what makes it a part of its pipeline.
@@ -163,6 +174,8 @@ fn spec(
         environments: vec![environment],
     };
     let mut stage = ask.options.clone();
+    // The environment has it: it is the cluster of all that there is.
+    stage.shift_remove("cluster");
     stage.insert("name".to_owned(), json!(ask.stage_type));
     stage.insert("type".to_owned(), json!(ask.stage_type));
     let inconsistent = |e: serde_json::Error| OperationError::Inconsistent(format!("the operation: {e}"));

@@ -11,6 +11,7 @@ use pilothouse_store::records::pipeline::listener_key;
 use pilothouse_store::{Transaction, Versioned};
 
 use crate::cluster_accounts::check_pipeline_clusters;
+use crate::point_operation::PIPELINE as POINT_OPERATIONS;
 use crate::rollback::check_rollback_pipelines;
 use crate::{Context, OperationError, children};
 
@@ -69,6 +70,11 @@ pub async fn check_pipeline(
     text: &str,
 ) -> Result<(PipelineSpec, Vec<Problem>), OperationError> {
     let spec = parse_pipeline(text, &context.stages.catalog()).map_err(OperationError::Invalid)?;
+    if spec.pipeline == POINT_OPERATIONS {
+        let message = format!("`{POINT_OPERATIONS}` is the name that the releases of point operations have");
+        let problem = Problem::new("pipeline", message).with_hint("take another name");
+        return Err(OperationError::Invalid(problem.into()));
+    }
     let mut warnings = hook_warnings(context, &spec).await?;
     warnings.extend(check_rollback_pipelines(context, &spec).await?);
     warnings.extend(children::check(context, &spec).await?);

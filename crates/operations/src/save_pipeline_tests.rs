@@ -114,3 +114,12 @@ async fn a_pipeline_keeps_whether_it_is_enabled() {
     let missing = set_pipeline_enabled(&test.context, "shop", "none", false, "bob").await.unwrap_err();
     assert_eq!(missing.code(), "not_found");
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_name_of_point_operations_is_taken() {
+    let test = TestContext::new().await;
+    let text = pipeline("[]").replace("pipeline: web", "pipeline: point-operations");
+    let refused = check_pipeline(&test.context, &text).await.unwrap_err();
+    let OperationError::Invalid(Problems(problems)) = refused else { panic!("{refused}") };
+    assert_eq!(problems[0].path, "pipeline");
+}

@@ -78,7 +78,8 @@ pub async fn stage_workloads(
     if run.status.is_terminal() {
         let kept_at = AttemptRef { number: run.carried_from.unwrap_or(at.number), ..at.clone() };
         let kept = context.store.stage_evidence(&kept_at, stage).await?;
-        return Ok(StageWorkloads::new(at, stage, false, kept));
+        let changed = !run.touched.is_empty();
+        return Ok(StageWorkloads::new(at, stage, false, kept.ok_or(changed)));
     }
     let environment = release.environment(&at.environment).ok_or_else(|| {
         OperationError::Inconsistent(format!("the release has no environment `{}`", at.environment))
@@ -98,14 +99,16 @@ pub async fn stage_workloads(
         true => nothing_yet(&running),
         false => read(&running, &running.cluster().await?, &objects, LOOK).await,
     };
-    Ok(StageWorkloads::new(at, stage, true, Some(evidence)))
+    Ok(StageWorkloads::new(at, stage, true, Ok(evidence)))
 }
 
 impl StageWorkloads {
-    fn new(at: &AttemptRef, stage: &str, live: bool, evidence: Option<StageEvidence>) -> Self {
+    /// Without evidence: whether the stage changed anything.
+    fn new(at: &AttemptRef, stage: &str, live: bool, evidence: Result<StageEvidence, bool>) -> Self {
         let (seen_at, workloads, notes) = match evidence {
-            Some(evidence) => (Some(evidence.seen_at), evidence.workloads, evidence.notes),
-            None => (None, Vec::new(), vec!["nothing was kept: it changed no workload".to_owned()]),
+            Ok(evidence) => (Some(evidence.seen_at), evidence.workloads, evidence.notes),
+            Err(true) => (None, Vec::new(), vec!["what it changed is no workload".to_owned()]),
+            Err(false) => (None, Vec::new(), vec!["nothing was kept: it changed no workload".to_owned()]),
         };
         Self {
             environment: at.environment.clone(),
@@ -181,9 +184,11 @@ async fn read(
     evidence
 }
 
-/// The workloads that a stage's action tells of, whatever its type: each reference to an object, and each object that it applies.
+/// The workloads that a stage's plan and action tell of, whatever its type: each reference to an object, and each object that it
+/// applies.
 fn workloads_of(run: &StageRun, namespace: &str) -> Vec<ObjectRef> {
     let mut found = Vec::new();
+    collect(&run.plan, namespace, &mut found);
     collect(&run.action, namespace, &mut found);
     collect(&run.output, namespace, &mut found);
     found

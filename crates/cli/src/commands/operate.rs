@@ -22,6 +22,9 @@ pub(crate) struct OnWorkload {
     /// The environment.
     #[arg(long, short)]
     environment: String,
+    /// The cluster account, if the environment has several.
+    #[arg(long)]
+    cluster: Option<String>,
     /// The workload's namespace, if it is not the environment's.
     #[arg(long)]
     namespace: Option<String>,
@@ -119,6 +122,7 @@ async fn act(
 ) -> Result<ExitCode, Failure> {
     options.insert("workload".to_owned(), workload(&on.workload, on.namespace.as_deref()));
     options.extend(on.traffic_guard.map(|least| ("trafficGuard".to_owned(), guard(&least))));
+    options.extend(on.cluster.map(|cluster| ("cluster".to_owned(), json!(cluster))));
     options.extend(on.timeout.map(|timeout| ("timeout".to_owned(), json!(timeout))));
     let ask = PointOperation { stage_type: stage_type.to_owned(), options, pipeline: on.pipeline };
     let path = ["v1", "environments", &on.application, &on.environment, "operations"];

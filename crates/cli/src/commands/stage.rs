@@ -9,7 +9,7 @@ use super::Session;
 use crate::client::{Reply, Request};
 use crate::failure::{Failure, Kind};
 use crate::print;
-use crate::view::{log_lines, proof, workloads};
+use crate::view::{log_lines, output_line, proof, workloads};
 
 /// Between two looks: each asks the cluster.
 const REFRESH: Duration = Duration::from_secs(3);
@@ -54,7 +54,8 @@ pub(crate) async fn run(session: &Session, command: StageCommand) -> Result<(), 
                     format!("{environment} #{number} · {stage} ({}): {}", of.stage_type, standing(of));
                 let proofs =
                     of.evidence.iter().flat_map(|e| proof(e).into_iter().chain(log_lines(e, usize::MAX)));
-                let lines: Vec<String> = std::iter::once(heading).chain(proofs).collect();
+                let lines: Vec<String> =
+                    std::iter::once(heading).chain(output_line(of)).chain(proofs).collect();
                 format!("{}\n{}", lines.join("\n"), workloads(seen, session.now()))
             });
         }

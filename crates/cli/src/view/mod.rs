@@ -18,6 +18,7 @@ pub(crate) use describe::{log_lines, proof, shortened, timeline};
 pub(crate) use gates::measured;
 pub(crate) use lines::{lines, outcome_in_words, said_by, state_in_words, whole};
 pub(crate) use live::LiveView;
+pub(crate) use outputs::shown as output_line;
 pub(crate) use time::{ago, elapsed};
 pub(crate) use waits::quoted;
 pub(crate) use workloads::{instances, workloads};

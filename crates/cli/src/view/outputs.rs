@@ -1,4 +1,4 @@
-//! What a stage found or named, in one line, where that is what people look for (T34, T38).
+//! What a stage found, named or moved, in one line, where that is what people look for (H13-H15, T34, T38).
 
 use pilothouse_serve_api::api::StageView;
 use serde_json::Value;
@@ -7,7 +7,7 @@ use serde_json::Value;
 const LONGEST: usize = 160;
 
 /// One line below a stage whose output is for people too; none below any other.
-pub(super) fn shown(stage: &StageView) -> Option<String> {
+pub(crate) fn shown(stage: &StageView) -> Option<String> {
     let text = match stage.stage_type.as_str() {
         "variables" => {
             let values = stage.output.as_object().filter(|values| !values.is_empty())?;
@@ -15,6 +15,16 @@ pub(super) fn shown(stage: &StageView) -> Option<String> {
             named.join(", ")
         }
         "webhook" => called(&stage.output)?,
+        "divert-traffic" | "blue-green" => diverted(&stage.output)?,
+        "start-workload" => {
+            let [previous, current] =
+                ["previous", "current"].map(|which| stage.output[which]["name"].as_str());
+            format!("{} → {}", previous.unwrap_or("nothing"), current?)
+        }
+        "remove-old-version" => {
+            let workload = &stage.output["workload"];
+            format!("{} in {} is removed", workload["name"].as_str()?, workload["namespace"].as_str()?)
+        }
         _ => return None,
     };
     Some(shortened(&text))
@@ -35,6 +45,14 @@ fn called(output: &Value) -> Option<String> {
     };
     let message = last["message"].as_str().map(|text| format!(": {text}")).unwrap_or_default();
     Some(format!("{first}{then}{message}"))
+}
+
+/// `shop in prod: v1 → v2`, `shop-canary in prod: shop → shop-canary, 20 %`
+fn diverted(output: &Value) -> Option<String> {
+    let text = |key: &str| output[key].as_str().filter(|text| !text.is_empty());
+    let weight = output["weight"].as_u64().map(|percent| format!(", {percent} %")).unwrap_or_default();
+    let (from, to) = (text("from").unwrap_or("nothing"), text("to")?);
+    Some(format!("{} in {}: {from} → {to}{weight}", text("service")?, text("namespace")?))
 }
 
 fn shortened(text: &str) -> String {
@@ -73,6 +91,18 @@ mod tests {
             line("webhook", json!({"webhook": webhook, "completion": told})).unwrap(),
             "http://ci/build answered 202; called back with failed: no disk"
         );
+        let moved = json!({"service": "shop", "namespace": "prod", "from": "v1", "to": "v2", "previous": {}});
+        assert_eq!(line("blue-green", moved.clone()).unwrap(), "shop in prod: v1 → v2");
+        let first = json!({"service": "shop", "namespace": "prod", "from": null, "to": "v1"});
+        assert_eq!(line("blue-green", first).unwrap(), "shop in prod: nothing → v1");
+        let mut part = moved;
+        part["weight"] = json!(20);
+        assert_eq!(line("divert-traffic", part).unwrap(), "shop in prod: v1 → v2, 20 %");
+        let started = json!({"previous": {"name": "web-v1"}, "current": {"name": "web-v2"}});
+        assert_eq!(line("start-workload", started).unwrap(), "web-v1 → web-v2");
+        let removed = json!({"workload": {"name": "web-v1", "namespace": "prod"}});
+        assert_eq!(line("remove-old-version", removed).unwrap(), "web-v1 in prod is removed");
+        assert_eq!(line("divert-traffic", Value::Null), None, "it has not come so far");
         assert_eq!(line("variables", json!({"x": "y".repeat(300)})).unwrap().chars().count(), LONGEST + 1);
         assert_eq!((line("wait", json!({"waited": "1s"})), line("variables", Value::Null)), (None, None));
     }

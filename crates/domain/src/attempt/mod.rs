@@ -261,11 +261,22 @@ impl Attempt {
     /// [`Refused`] when the present state does not allow it.
     pub fn apply(&self, event: AttemptEvent, by: &str, now: Timestamp) -> Result<Self, Refused> {
         let approved = event == AttemptEvent::Approved;
+        let asked_again = event == AttemptEvent::PlanChanged;
         let state = self.state.apply(event)?;
         let mut next = self.clone();
-        if approved && matches!(self.state, AttemptState::GatesFailedBefore { .. }) {
+        let passes_gates = match self.state {
             // Who approves after the gates failed passes them too.
+            AttemptState::GatesFailedBefore { .. } => approved,
+            // The plan is looked at once they have passed: a gate is opened once.
+            AttemptState::EvaluatingGatesBefore => asked_again,
+            _ => false,
+        };
+        if passes_gates {
             next.passed.push(Hurdle::Gates);
+        }
+        if asked_again {
+            // Who is asked for may take days: others have its slots meanwhile.
+            next.slots.clear();
         }
         if state.status() == AttemptStatus::InProgress && next.started_at.is_none() {
             next.started_at = Some(now);

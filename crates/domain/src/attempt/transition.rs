@@ -5,7 +5,7 @@
 //! | Scheduled, Queued, `QueuedForPipeline`, `EvaluatingGates` before, Approved, Deferred, `QueuedForAgent` | `Cleared` | what waits for the next hurdle (A13-A20, A34), or `PhaseInProgress` (A22) |
 //! | Pending or `GatesFailed` before, when approval is asked | `Approved`, `Rejected` | Approved (A16), Rejected (A17, final) |
 //! | Approved | `Deferred` | Deferred (A18) |
-//! | Approved, Deferred | `PlanChanged` | Pending (A15): what was approved is not what would be done (X6) |
+//! | Approved, Deferred, `QueuedForAgent`, `EvaluatingGates` before | `PlanChanged` | Pending (A15): what was approved is not what would be done (X6) |
 //! | `EvaluatingGates` before | `GatesFailed` | `GatesFailed` (A35), final unless approval is asked |
 //! | `PhaseInProgress` | `InterventionOpened` | `ManualInterventionPending` (A24) |
 //! | `ManualInterventionPending` | `InterventionAnswered` | `PhaseInProgress` |
@@ -182,7 +182,13 @@ impl AttemptState {
                 Self::RejectedBefore { by }
             }
             (Self::ApprovedBefore, E::Deferred { until }) => Self::Deferred { until },
-            (Self::ApprovedBefore | Self::Deferred { .. }, E::PlanChanged) => Self::PendingBefore,
+            (
+                Self::ApprovedBefore
+                | Self::Deferred { .. }
+                | Self::QueuedForAgent
+                | Self::EvaluatingGatesBefore,
+                E::PlanChanged,
+            ) => Self::PendingBefore,
             (Self::EvaluatingGatesBefore, E::GatesFailed { reason, asks }) => {
                 Self::GatesFailedBefore { reason, asks }
             }

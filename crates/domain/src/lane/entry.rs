@@ -13,7 +13,7 @@ pub struct Line<'a> {
     pub lease: &'a Lease,
     /// Those first in line, in order: at least as many as there is room for. The attempt itself may be among them.
     pub head: &'a [Waiting],
-    /// The last in line that is not urgent. Only [`LanePolicy::LatestOnly`] looks at it.
+    /// The last in line that brings a version and is not urgent. Only [`LanePolicy::LatestOnly`] looks at it.
     pub last: Option<&'a Waiting>,
     /// How many may hold it at once; `None`: any number.
     pub at_once: Option<u32>,
@@ -61,8 +61,10 @@ impl Line<'_> {
     }
 }
 
-/// Whether `later` takes the place of `earlier` where only the latest is wanted: never that of an urgent one.
+/// Whether `later` takes the place of `earlier` where only the latest is wanted: never that of an urgent one, and only one
+/// version that of another.
 #[must_use]
-pub(crate) fn superseded(earlier: &Waiting, later: &Waiting) -> bool {
-    !earlier.urgent && !later.urgent && earlier.id < later.id
+pub fn superseded(earlier: &Waiting, later: &Waiting) -> bool {
+    let counts = |one: &Waiting| !one.urgent && one.versioned;
+    counts(earlier) && counts(later) && earlier.id < later.id
 }

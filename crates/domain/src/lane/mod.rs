@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use entry::{Entry, Line};
+pub use entry::{Entry, Line, superseded};
 
 use crate::attempt::AttemptRef;
 use crate::ids::AttemptId;
@@ -102,8 +102,22 @@ pub struct Waiting {
     /// their own.
     #[serde(default)]
     pub at_once: Option<u32>,
+    /// Whether it brings a version: where only the latest is wanted, it takes the place of such a one before it. A point
+    /// operation brings none (T3).
+    #[serde(default = "yes", skip_serializing_if = "is_yes")]
+    pub versioned: bool,
     /// Since when it waits.
     pub since: Timestamp,
+}
+
+/// What waits brings a version, as long as its record does not say otherwise.
+const fn yes() -> bool {
+    true
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde asks for")]
+const fn is_yes(value: &bool) -> bool {
+    *value
 }
 
 impl Waiting {

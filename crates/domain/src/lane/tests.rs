@@ -19,7 +19,7 @@ fn lane() -> LaneName {
 
 fn place(n: u32, urgent: bool) -> Waiting {
     let id = AttemptId::new(ulid::Ulid::from_parts(u64::from(n), 2));
-    Waiting { lane: lane(), id, attempt: attempt(n), urgent, at_once: Some(1), since: at(0) }
+    Waiting { lane: lane(), id, attempt: attempt(n), urgent, at_once: Some(1), versioned: true, since: at(0) }
 }
 
 #[test]
@@ -63,6 +63,10 @@ fn the_policy_says_what_becomes_of_those_without_room() {
     assert_eq!(enter(LanePolicy::Reject, &place(2, true), None), Entry::Wait, "a rollback is never refused");
     let superseded = Entry::Superseded { by: attempt(9) };
     assert_eq!(enter(LanePolicy::LatestOnly, &place(2, false), Some(&later)), superseded);
+    // A point operation brings no version: it takes nobody's place, and nobody takes its.
+    let operation = |n| Waiting { versioned: false, ..place(n, false) };
+    assert_eq!(enter(LanePolicy::LatestOnly, &place(2, false), Some(&operation(9))), Entry::Wait);
+    assert_eq!(enter(LanePolicy::LatestOnly, &operation(2), Some(&later)), Entry::Wait);
     assert_eq!(enter(LanePolicy::LatestOnly, &place(2, true), Some(&later)), Entry::Wait);
     assert_eq!(enter(LanePolicy::LatestOnly, &later, Some(&later)), Entry::Wait);
     assert_eq!(enter(LanePolicy::LatestOnly, &place(1, false), Some(&later)), Entry::Enter(taken.clone()));

@@ -24,6 +24,7 @@ mod trigger;
 
 pub use approval::{ApprovalPolicy, Approvals, Approver, MOST_APPROVERS, OnExpiry, Order};
 pub use catalog::{ChannelTypeInfo, GivenApproval, StageCatalog, StageScope, StageTypeInfo, ValidateStage};
+pub use check::STAGE_KEYS;
 pub use clusters::{ClusterOrder, name_in_cluster, over_clusters};
 pub use environment::{EnvironmentSpec, RollbackCause, RollbackMode, RollbackPolicy, Start};
 pub use gate::{CheckSpec, GateFailure, GateOrder, GatePolicy, Gates, MOST_SAMPLES};

@@ -60,6 +60,7 @@ fn place(n: usize) -> Waiting {
         attempt: AttemptRef { release, environment: "prod".to_owned(), number: 1 },
         urgent: false,
         at_once: Some(1),
+        versioned: true,
         since: Timestamp::UNIX_EPOCH,
     }
 }

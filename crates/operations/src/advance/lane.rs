@@ -6,7 +6,7 @@ use pilothouse_domain::attempt::{
     Attempt, AttemptEvent, AttemptKind, AttemptRef, AttemptState, AttemptStatus, Control, Hurdle,
 };
 use pilothouse_domain::duration::Span;
-use pilothouse_domain::lane::{Entry, LaneName, Lease, Line, Waiting};
+use pilothouse_domain::lane::{Entry, LaneName, Lease, Line, Waiting, superseded};
 use pilothouse_domain::pipeline::LanePolicy;
 use pilothouse_domain::timeline::{EventDraft, Happening};
 use pilothouse_store::{LaneHead, Record as _, Transaction, Versioned};
@@ -14,6 +14,7 @@ use pilothouse_store::{LaneHead, Record as _, Transaction, Versioned};
 use super::Next;
 use super::next::commit_or_reload;
 use super::pass::{course, pass};
+use super::planned::ask_again;
 use super::settle::ended;
 use crate::control_deployment::gives_room_back;
 use crate::holds::held_meanwhile;
@@ -93,7 +94,7 @@ async fn look(context: &Context, stand: &Stand, attempt: &Attempt) -> Result<Fou
         .as_ref()
         .map_or_else(|| Lease::vacant(stand.lane.clone(), context.now()), |lease| lease.record.clone());
     let last = match stand.policy {
-        LanePolicy::LatestOnly => context.store.last_waiting(&stand.lane).await?.map(|last| last.record),
+        LanePolicy::LatestOnly => last_version(context, &stand.lane).await?,
         _ => None,
     };
     let before: Vec<Waiting> = head.line.iter().map(|waiting| waiting.record.clone()).collect();
@@ -107,6 +108,17 @@ async fn look(context: &Context, stand: &Stand, attempt: &Attempt) -> Result<Fou
     };
     let entry = line.enter(&place, context.now());
     Ok(Found { head, lease, place, entry })
+}
+
+/// The last in line that brings a version and does not go first.
+async fn last_version(context: &Context, lane: &LaneName) -> Result<Option<Waiting>, OperationError> {
+    let last = context.store.last_waiting(lane).await?.map(|last| last.record);
+    if last.as_ref().is_none_or(|last| last.versioned) {
+        return Ok(last);
+    }
+    // It is a point operation: versions may wait before it.
+    let line = context.store.waiting(lane).await?.into_iter().map(|waiting| waiting.record);
+    Ok(line.rev().find(|one| one.versioned && !one.urgent))
 }
 
 fn superseded_by(release: &impl std::fmt::Display) -> String {
@@ -200,7 +212,7 @@ async fn leave(
 /// Ends the deployments that wait before this one, where only the latest is wanted.
 async fn supersede_older(context: &Context, latest: &Waiting) -> Result<(), OperationError> {
     for older in context.store.waiting(&latest.lane).await? {
-        if older.record.urgent || latest.urgent || older.record.id >= latest.id {
+        if !superseded(&older.record, latest) {
             continue;
         }
         let Some(attempt) = context.store.attempt(&older.record.attempt).await? else { continue };
@@ -254,6 +266,10 @@ async fn found_room(
 ) -> Result<(), OperationError> {
     let release = context.release(&attempt.record.at.release).await?.record;
     let (next, all) = stand.entered(&release, &attempt.record, &context.limits().await?);
+    // It is the last hurdle, and it may have waited here for days.
+    if all && stand.hurdle == Hurdle::Slot && Box::pin(ask_again(context, attempt)).await? {
+        return Ok(());
+    }
     let tx = match all {
         true => pass(context, attempt, &next, stand.hurdle, tx).await?,
         false => tx.replace(attempt, &next),

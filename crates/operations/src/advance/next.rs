@@ -131,6 +131,11 @@ async fn evaluate(
     match (gates::step(context, &release, &attempt.record, side).await?, side) {
         (GateStep::Wait { seconds }, _) => return Ok(Some(Next::Gates { timeout_seconds: seconds })),
         (GateStep::Passed, GateSide::Before) => {
+            // What was approved before the gates may be another plan by now.
+            let approved = attempt.record.passed.contains(&Hurdle::Approval);
+            if approved && Box::pin(ask_again(context, attempt)).await? {
+                return Ok(None);
+            }
             let tx = pass(context, attempt, &attempt.record, Hurdle::Gates, Transaction::new()).await?;
             commit_or_reload(context, tx).await?;
         }

@@ -9,8 +9,8 @@ use pilothouse_domain::release::Release;
 use pilothouse_store::{Transaction, Versioned};
 use sha2::{Digest as _, Sha256};
 
-use super::next::commit_or_reload;
 use crate::approvals::approval_before;
+use crate::lanes::{leaving_line, letting_go, slots_held, wake_lane};
 use crate::load::SYSTEM;
 use crate::preview::{ChangeKind, Preview, StagePreview, of_attempt};
 use crate::{Context, OperationError};
@@ -20,7 +20,7 @@ const PATIENCE: Duration = Duration::from_secs(15);
 /// The most lines that an approver is shown.
 const MOST_LINES: usize = 100;
 /// The most characters of a line.
-const MOST_CHARS: usize = 300;
+const MOST_CHARS: usize = 600;
 
 /// What the approvers are shown of the plan, if the policy asks for it. A plan that cannot be had is shown as what it is, and
 /// is another one as soon as it can be.
@@ -41,7 +41,8 @@ pub(super) async fn planned(
     }))
 }
 
-/// Opens the approval again when what would be done now is not what was approved. `true`: look again.
+/// Opens the approval again when what would be done now is not what was approved. `true`: look again. Asked once the approval
+/// is given, when a deployment that was put off begins, and at the last hurdle before the stages.
 pub(super) async fn ask_again(
     context: &Context,
     attempt: &Versioned<Attempt>,
@@ -61,7 +62,16 @@ pub(super) async fn ask_again(
     let why = Some("the plan is not the one that was approved".to_owned());
     let (approval, asked) = approval_before(context, &release, &next, policy, now, why);
     let tx = Transaction::new().replace(attempt, &next).create(&approval).event(asked);
-    commit_or_reload(context, tx).await?;
+    // It waits for people now, and not for room: others get it meanwhile.
+    let mut lanes = slots_held(&attempt.record);
+    let tx = letting_go(context, &attempt.record, &lanes, tx).await?;
+    let tx = leaving_line(context, &attempt.record, tx).await?;
+    lanes.extend(context.stand_of(&attempt.record).await?.map(|stand| stand.lane));
+    if context.commit(tx).await? {
+        for lane in &lanes {
+            wake_lane(context, lane).await?;
+        }
+    }
     Ok(true)
 }
 

@@ -19,6 +19,9 @@ pub const LINK_KEY: &str = "PILOTHOUSE_LINK_KEY";
 /// A shorter key could be guessed.
 const SHORTEST_KEY: usize = 32;
 
+/// Keeps a fingerprint from being taken for anything signed.
+const FINGERPRINT: &[u8] = b"pilothouse fingerprint 1\n";
+
 /// No link of ours is longer: what is has not to be read.
 const LONGEST_TOKEN: usize = 2048;
 
@@ -91,10 +94,17 @@ impl LinkKey {
         if value.expose().len() < SHORTEST_KEY {
             return Err(off(format!("{LINK_KEY} is shorter than {SHORTEST_KEY} characters")));
         }
-        match Hmac::new_from_slice(value.expose().as_bytes()) {
-            Ok(mac) => Ok(Self(mac)),
-            Err(_) => Err(off(format!("{LINK_KEY} is no key"))),
-        }
+        Self::of(value.expose().as_bytes()).ok_or_else(|| off(format!("{LINK_KEY} is no key")))
+    }
+
+    pub(crate) fn of(key: &[u8]) -> Option<Self> {
+        Hmac::new_from_slice(key).ok().map(Self)
+    }
+
+    /// What stands for a text that holds secrets: the same for the same text, and of no use to whoever has not the key.
+    pub(crate) fn fingerprint(&self, text: &str) -> String {
+        let mac = self.0.clone().chain_update(FINGERPRINT).chain_update(text.as_bytes());
+        hex::encode(mac.finalize().into_bytes())
     }
 
     pub(crate) fn sign<C: Signed>(&self, claims: &C) -> Result<String, OperationError> {
@@ -128,7 +138,7 @@ mod tests {
     use super::*;
 
     fn key(text: &str) -> LinkKey {
-        LinkKey(Hmac::new_from_slice(text.as_bytes()).unwrap())
+        LinkKey::of(text.as_bytes()).unwrap()
     }
 
     fn claims() -> Claims {

@@ -50,13 +50,12 @@ pub async fn set_cluster(
             ask.name
         )));
     }
-    let verification = match context.clusters.reach(&ask.credentials).await {
-        Ok(cluster) => verification(context, &cluster, &ask.namespaces).await,
+    let verification = match asked(context, context.clusters.reach(&ask.credentials), &ask.namespaces).await {
         // What is written there is wrong, and will not become right by itself.
         Err(OperationError::Cluster(
             error @ (ClusterError::Kubeconfig { .. } | ClusterError::Account { .. }),
         )) => return Err(invalid("credentials", error.to_string())),
-        Err(error) => failed(context, &error),
+        said => said.unwrap_or_else(|error| failed(context, &error)),
     };
     for _ in 0..TRIES {
         let former = context.store.cluster_account(&ask.name).await?;
@@ -96,17 +95,23 @@ pub async fn get_cluster(context: &Context, name: &str) -> Result<ClusterAccount
 /// [`OperationError::NotFound`] when there is no such account. That the cluster does not answer is no error: the account
 /// says so.
 pub async fn verify_cluster(context: &Context, name: &str) -> Result<ClusterAccount, OperationError> {
+    let of = stored(context, name).await?.record;
+    let reach = async {
+        match context.clusters.registered(name) {
+            Some(cluster) => Ok(cluster),
+            None => context.clusters.reach(&of.credentials).await,
+        }
+    };
+    // Once: a caller of the API does not wait for more.
+    let verification =
+        asked(context, reach, &of.namespaces).await.unwrap_or_else(|error| failed(context, &error));
     for _ in 0..TRIES {
         let account = stored(context, name).await?;
-        let reached = match context.clusters.registered(name) {
-            Some(cluster) => Ok(cluster),
-            None => context.clusters.reach(&account.record.credentials).await,
-        };
-        let verification = match reached {
-            Ok(cluster) => verification(context, &cluster, &account.record.namespaces).await,
-            Err(error) => failed(context, &error),
-        };
-        let next = ClusterAccount { verification, ..account.record.clone() };
+        if (&account.record.credentials, &account.record.namespaces) != (&of.credentials, &of.namespaces) {
+            // Somebody saved it anew meanwhile, and that asked the cluster too.
+            return Ok(account.record);
+        }
+        let next = ClusterAccount { verification: verification.clone(), ..account.record.clone() };
         if context.commit(Transaction::new().replace(&account, &next)).await? {
             return Ok(next);
         }
@@ -170,24 +175,28 @@ async fn stored(context: &Context, name: &str) -> Result<Versioned<ClusterAccoun
     })
 }
 
-/// Asks for the version and for the permissions (T10).
-async fn verification(context: &Context, cluster: &Cluster, namespaces: &[String]) -> Verification {
+/// Reaches a cluster, and asks for its version and for the permissions (T10); all of it within our patience, and a cluster that says
+/// nothing is a verification that failed.
+async fn asked(
+    context: &Context,
+    reach: impl Future<Output = Result<Cluster, OperationError>>,
+    namespaces: &[String],
+) -> Result<Verification, OperationError> {
     let asking = async {
+        let cluster = reach.await?;
         let version = cluster.ping().await?;
         let missing = cluster.missing_permissions(namespaces).await?;
-        Ok::<_, ClusterError>((version, missing))
+        Ok::<_, OperationError>((version, missing))
     };
-    match tokio::time::timeout(PATIENCE, asking).await {
-        Ok(Ok((version, missing))) => {
-            let shown = match version.git_version.is_empty() {
-                true => format!("v{}.{}", version.major, version.minor),
-                false => version.git_version,
-            };
-            Verification::of(shown, missing.into_iter().map(lacking).collect(), context.now())
-        }
-        Ok(Err(error)) => failed(context, &error),
-        Err(_) => failed(context, &format!("no answer within {} s", PATIENCE.as_secs())),
-    }
+    let Ok(said) = tokio::time::timeout(PATIENCE, asking).await else {
+        return Ok(failed(context, &format!("no answer within {} s", PATIENCE.as_secs())));
+    };
+    let (version, missing) = said?;
+    let shown = match version.git_version.is_empty() {
+        true => format!("v{}.{}", version.major, version.minor),
+        false => version.git_version,
+    };
+    Ok(Verification::of(shown, missing.into_iter().map(lacking).collect(), context.now()))
 }
 
 fn failed(context: &Context, why: &impl ToString) -> Verification {

@@ -1,9 +1,12 @@
 use std::collections::BTreeMap;
 
+use pilothouse_cluster::RetryPolicy;
 use pilothouse_connector::Faults;
+use pilothouse_sim_cluster::SimCluster;
+use serde_json::json;
 
 use super::*;
-use crate::intake::test_context::TestContext;
+use crate::intake::test_context::{TestContext, start};
 
 const EXEC: &str = "current-context: a\ncontexts: [{name: a, context: {cluster: a, user: a}}]\n\
     clusters: [{name: a, cluster: {server: 'https://127.0.0.1:1'}}]\n\
@@ -52,4 +55,24 @@ async fn a_program_is_started_only_by_the_kubeconfig_that_this_process_was_start
     test.context.clusters.started_with(kubeconfig("file:/home/ann/.kube/config"));
     let started = test.context.clusters.get("eu").await.err().unwrap().to_string();
     assert!(started.contains("the credential plugin failed"), "{started}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_verification_asks_the_cluster_once_whoever_else_verifies() {
+    let test = TestContext::new().await;
+    let sim = SimCluster::builder().namespaces(["dev"]).build().await.unwrap();
+    let client = kube::Client::new(sim.service(), "default");
+    let cluster = Cluster::with_retry(client, RetryPolicy { seed: 1, ..RetryPolicy::default() });
+    test.context.clusters.register("near", cluster);
+    let account: ClusterAccount = serde_json::from_value(json!({
+        "name": "near", "credentials": {"kind": "kubeconfig", "source": "file:/near"}, "createdAt": start(),
+    }))
+    .unwrap();
+    test.context.store.commit(Transaction::new().create(&account)).await.unwrap();
+    let all = futures::future::join_all((0..5).map(|_| verify_cluster(&test.context, "near"))).await;
+    for verified in all {
+        let verified = verified.unwrap().verification;
+        assert!(matches!(verified, Verification::Verified { .. }), "{verified:?}");
+    }
+    assert_eq!(sim.count_requests(|request| request.path == "/version"), 5);
 }

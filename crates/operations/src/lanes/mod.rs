@@ -13,6 +13,7 @@ use pilothouse_store::{Record, Transaction};
 pub use view::{HolderView, LaneView, PlaceView, WaitingView, limited, line_of, list_lanes, view_lane};
 pub(crate) use wake::{wake_lane, wake_line_of};
 
+use crate::point_operation::PIPELINE as POINT_OPERATIONS;
 use crate::{Context, OperationError};
 
 /// The lane of an attempt's environment.
@@ -28,24 +29,33 @@ pub(crate) struct Stand {
     pub(crate) policy: LanePolicy,
     /// How many may be in at once; `None`: any number.
     pub(crate) at_once: Option<u32>,
+    /// Whether the attempt brings a version: a point operation brings none.
+    versioned: bool,
 }
 
 impl Stand {
     /// Where the attempt stands at `hurdle`; `None` at those that are no lane.
     pub(crate) fn at(release: &Release, attempt: &Attempt, hurdle: Hurdle, limits: &Limits) -> Option<Self> {
         let spec = release.environment(&attempt.at.environment);
+        let versioned = release.pipeline != POINT_OPERATIONS;
         let lane = match hurdle {
             Hurdle::Lane => {
                 let rules = spec.map(|spec| spec.lane).unwrap_or_default();
                 let lane = lane_of_environment(attempt);
-                return Some(Self { hurdle, lane, policy: rules.policy, at_once: rules.at_once() });
+                return Some(Self {
+                    hurdle,
+                    lane,
+                    policy: rules.policy,
+                    at_once: rules.at_once(),
+                    versioned,
+                });
             }
             Hurdle::Limit => LaneName::Installation {},
             Hurdle::Slot => LaneName::Cluster { name: next_cluster(spec?, &attempt.slots)?.to_owned() },
             Hurdle::Schedule | Hurdle::Gates | Hurdle::Approval => return None,
         };
         let at_once = limits.of(&lane);
-        Some(Self { hurdle, lane, policy: LanePolicy::Sequential, at_once })
+        Some(Self { hurdle, lane, policy: LanePolicy::Sequential, at_once, versioned })
     }
 
     /// The attempt once it has found room there; whether it has all the room that the hurdle asks for. The slots of
@@ -73,6 +83,7 @@ impl Stand {
             attempt: attempt.at.clone(),
             urgent: attempt.is_urgent(),
             at_once: self.at_once.filter(|_| self.hurdle == Hurdle::Lane),
+            versioned: self.versioned,
             since: context.now(),
         }
     }
@@ -150,6 +161,7 @@ pub(crate) fn frozen_place(context: &Context, attempt: &Attempt) -> Waiting {
         attempt: attempt.at.clone(),
         urgent: false,
         at_once: None,
+        versioned: true,
         since: context.now(),
     }
 }

@@ -3,9 +3,10 @@
 
 mod diff;
 mod stage;
+mod told;
 
 use pilothouse_domain::approval::names_of;
-use pilothouse_domain::attempt::{Attempt, AttemptKind};
+use pilothouse_domain::attempt::{Attempt, AttemptKind, AttemptStatus};
 use pilothouse_domain::ids::ReleaseId;
 use pilothouse_domain::pipeline::{EnvironmentSpec, topological_order};
 use pilothouse_domain::release::{Release, ReleaseStatus};
@@ -18,6 +19,7 @@ use sha2::{Digest as _, Sha256};
 pub use diff::{Change, ChangeKind, Field};
 pub use stage::StagePreview;
 
+use crate::approvals::LinkKey;
 use crate::load::SYSTEM;
 use crate::new_deployment::new_deployment;
 use crate::start_release::StartRelease;
@@ -67,7 +69,7 @@ pub async fn preview_start(
     Ok(previews)
 }
 
-/// What deploying an existing release to an environment would do now.
+/// What deploying an existing release to an environment would do now: the attempt that has not begun yet, or else the next one.
 ///
 /// # Errors
 /// As for [`preview_start`]; [`OperationError::NotFound`] without the release.
@@ -79,8 +81,19 @@ pub async fn preview_release(
     let release = context.release(id).await?.record;
     let spec = environment(&release, name)?;
     let attempts = context.store.attempts(id).await?;
-    let last = attempts.iter().filter(|a| a.record.at.environment == name).map(|a| a.record.at.number).max();
-    of_environment(context, &release, spec, last.unwrap_or(0) + 1).await
+    let last =
+        attempts.iter().map(|a| &a.record).filter(|a| a.at.environment == name).max_by_key(|a| a.at.number);
+    match last {
+        // It has not begun: this is the plan that its approvers are shown.
+        Some(open) if is_ahead(open) => of_attempt(context, &release, spec, open).await,
+        last => of_environment(context, &release, spec, last.map_or(0, |a| a.at.number) + 1).await,
+    }
+}
+
+/// Whether it is a deployment that has not begun, and still can.
+fn is_ahead(attempt: &Attempt) -> bool {
+    let state = &attempt.state;
+    state.status() == AttemptStatus::NotDeployed && !state.is_terminal() && !attempt.is_rollback()
 }
 
 fn environment<'a>(release: &'a Release, name: &str) -> Result<&'a EnvironmentSpec, OperationError> {
@@ -115,10 +128,13 @@ pub(crate) async fn of_attempt(
     attempt: &Attempt,
 ) -> Result<Preview, OperationError> {
     let specs = stages_of(release, attempt);
+    // Without a key the plan says so where it matters.
+    let key = LinkKey::read(context).await.ok();
     let mut stages = Vec::with_capacity(specs.len());
     let mut known = Vec::new();
     for index in topological_order(&specs) {
-        stages.push(stage::of_stage(context, release, spec, attempt, &specs[index], &mut known).await?);
+        let (of, key) = (&specs[index], key.as_ref());
+        stages.push(stage::of_stage(context, release, spec, attempt, of, &mut known, key).await?);
     }
     let problems = stages.iter().filter(|stage| stage.problem.is_some()).count();
     Ok(Preview {

@@ -14,8 +14,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::diff::{Change, changes};
+use crate::approvals::LinkKey;
 use crate::stage_steps::{Evaluated, evaluate, in_cluster, scope};
-use crate::stages::steps::{self, Planned};
+use crate::stages::steps::{self, GUARD_REFUSES, Planned};
 use crate::stages::{Begun, StageContext, StageEnd, StageType};
 use crate::{Context, OperationError};
 
@@ -46,6 +47,19 @@ impl StagePreview {
         steps.push(sentence.into());
         Self { steps, ..self }
     }
+
+    /// With what is in its way, if something is. What the traffic guard counts changes from one moment to the next: that it refuses
+    /// is part of the plan, its numbers are not.
+    fn fails(mut self, problem: Option<String>) -> Self {
+        self.problem = match problem {
+            Some(numbers) if numbers.contains(GUARD_REFUSES) => {
+                self.guard.push(numbers);
+                Some(format!("{GUARD_REFUSES}, as things are"))
+            }
+            other => other,
+        };
+        self
+    }
 }
 
 /// Asks the stage type, and its cluster, with every write rehearsed. `known` are the stages before it of which is known what they
@@ -57,6 +71,7 @@ pub(super) async fn of_stage(
     attempt: &Attempt,
     spec: &StageSpec,
     known: &mut Vec<StageRun>,
+    key: Option<&LinkKey>,
 ) -> Result<StagePreview, OperationError> {
     let kind = context.stages.get(&spec.stage_type)?;
     let blank = StagePreview {
@@ -110,7 +125,7 @@ pub(super) async fn of_stage(
             problem: Some(error.to_string()),
         },
     };
-    let writes = changes(&rehearsal.writes());
+    let writes = changes(&rehearsal.writes(), key);
     if found.problem.is_none() && !kind.is_pure() {
         match kind.foretold(&stage).await {
             Ok(output) if !output.is_null() => known.push(StageRun { output, ..run.clone() }),
@@ -131,7 +146,7 @@ async fn rehearse(
         Planned::Steps(plan) => plan,
         Planned::Ends(end) => {
             let problem = end.status.reason().map(str::to_owned);
-            return Ok(StagePreview { problem, ..preview }.says("nothing to do"));
+            return Ok(preview.fails(problem).says("nothing to do"));
         }
         Planned::Acts => return acts(stage, kind, preview).await,
     };
@@ -144,7 +159,7 @@ async fn rehearse(
         match steps::rehearse(stage, step).await? {
             Ok(Some(said)) => preview.guard.push(said),
             Ok(None) => {}
-            Err(problem) => return Ok(StagePreview { problem: Some(problem), ..preview }),
+            Err(problem) => return Ok(preview.fails(Some(problem))),
         }
     }
     Ok(preview)
@@ -165,7 +180,7 @@ async fn acts(
         Begun::Ended(end) => end.status.reason().map(str::to_owned),
         Begun::Observe { .. } | Begun::Await { .. } | Begun::AwaitEnd { .. } => None,
     };
-    Ok(StagePreview { problem, ..preview })
+    Ok(preview.fails(problem))
 }
 
 /// A type that changes nothing and asks nobody does what it would do: others read what it came to.

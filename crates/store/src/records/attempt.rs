@@ -18,8 +18,9 @@ pub fn key(at: &AttemptRef) -> Key {
 }
 
 impl Record for Attempt {
-    /// 2: a rollback's stages name their attempt, and its terms are in the record.
-    const SCHEMA: u32 = 2;
+    /// 2: a rollback's stages name their attempt, and its terms are in the record. 3: they name their cluster; who does not know that
+    /// would undo them in the environment's.
+    const SCHEMA: u32 = 3;
     const KIND: &'static str = "attempt";
 
     fn key(&self) -> Key {
@@ -31,7 +32,7 @@ impl Record for Attempt {
     }
 
     fn upgrade(_: u32, fields: Map<String, Value>) -> Result<Map<String, Value>, String> {
-        // What came with 2 has a default, and steps that are only names still read.
+        // What came since has a default, and steps that are only names still read.
         Ok(fields)
     }
 

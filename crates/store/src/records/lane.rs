@@ -104,7 +104,7 @@ mod tests {
             "since": "2026-11-21T09:00:00Z",
         });
         let waiting: Waiting = read(old);
-        assert_eq!((waiting.at_once, waiting.urgent), (Some(1), false));
+        assert_eq!((waiting.at_once, waiting.urgent, waiting.versioned), (Some(1), false, true));
         assert_eq!(waiting.key(), Key::new("LANE#shop#prod", "WAITING#dep_00000000010000000000000000"));
         let urgent = Waiting { urgent: true, ..waiting.clone() };
         assert!(urgent.key().sk < waiting.key().sk, "a rollback goes first");

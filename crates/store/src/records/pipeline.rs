@@ -1,6 +1,7 @@
 //! Pipelines: `PIPELINE#a#p`, `HEAD` and `REV#00000007`; and which hooks they listen to: `HOOK#h`, `PIPELINE#a#p`.
 
 use pilothouse_domain::saved::{HookListener, PipelineHead, PipelineRevision};
+use serde_json::{Map, Value};
 
 use super::hook;
 use crate::{IndexKey, Key, Record};
@@ -49,11 +50,17 @@ impl Record for PipelineHead {
 }
 
 impl Record for PipelineRevision {
-    const SCHEMA: u32 = 1;
+    /// 2: stages may name their clusters; who does not know that would run them in the environment's.
+    const SCHEMA: u32 = 2;
     const KIND: &'static str = "revision";
 
     fn key(&self) -> Key {
         revision_key(&self.spec.application, &self.spec.pipeline, self.revision)
+    }
+
+    fn upgrade(_: u32, fields: Map<String, Value>) -> Result<Map<String, Value>, String> {
+        // Before, every stage acted on its environment's cluster: so the defaults say.
+        Ok(fields)
     }
 }
 

@@ -2,6 +2,7 @@
 
 use pilothouse_domain::attempt::AttemptRef;
 use pilothouse_domain::stage::StageRun;
+use serde_json::{Map, Value};
 
 use super::{attempt_path, release_partition};
 use crate::{Key, Record};
@@ -18,10 +19,16 @@ pub fn key(at: &AttemptRef, stage: &str) -> Key {
 }
 
 impl Record for StageRun {
-    const SCHEMA: u32 = 1;
+    /// 2: it may have acted on another cluster than its environment's, and may be a plan of several steps.
+    const SCHEMA: u32 = 2;
     const KIND: &'static str = "stage";
 
     fn key(&self) -> Key {
         key(&self.at, &self.stage)
+    }
+
+    fn upgrade(_: u32, fields: Map<String, Value>) -> Result<Map<String, Value>, String> {
+        // Before, there was the environment's cluster alone, and no plan: so the defaults say.
+        Ok(fields)
     }
 }

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use crate::samples::{delivery, release, store, store_at};
+use crate::samples::{attempt, delivery, release, store, store_at};
 
 /// A record of any shape: what is in `fields` stands at its top.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -127,6 +127,47 @@ async fn a_cluster_account_of_an_older_build_still_reads() {
     assert_eq!(read.credentials.to_string(), "kubeconfig file:/root/.kube/config, context staging");
     assert_eq!(read.verification, pilothouse_domain::cluster_account::Verification::Unverified);
     assert!(read.namespaces.is_empty() && read.created_by.is_empty());
+}
+
+/// Stages name their clusters since: an older build would drop that, and act in the wrong one (X9). So it must not read what this one
+/// writes, and this one reads what it wrote.
+#[tokio::test(start_paused = true)]
+async fn records_that_name_clusters_are_not_read_by_older_builds_whose_own_still_read() {
+    async fn check<T: Record + PartialEq + std::fmt::Debug>(record: T, older: &[u32]) {
+        let connector = Connector::new(open(None, None).unwrap());
+        let (store, client) = (store_at(&connector).await, connector.client());
+        let key = record.key();
+        store.commit(Transaction::new().create(&record)).await.unwrap();
+        let written = raw(&store, &client, &key).await["schema"].as_n().unwrap().parse::<u32>().unwrap();
+        assert!(older.iter().all(|schema| *schema < written), "{}: {written}", T::KIND);
+        for schema in older {
+            let mut item = raw(&store, &client, &key).await;
+            item.insert("schema".to_owned(), AttributeValue::N(schema.to_string()));
+            client.put_item().table_name(store.table()).set_item(Some(item)).send().await.unwrap();
+            assert_eq!(
+                store.get::<T>(&key).await.unwrap().unwrap().record,
+                record,
+                "{} of {schema}",
+                T::KIND
+            );
+        }
+    }
+    check(release(1), &[1]).await;
+    check(attempt(1, "prod"), &[1, 2]).await;
+    let at = json!({"release": release(1).id, "environment": "prod", "number": 1});
+    let mut run = json!({
+        "id": "stg_00000000010000000000000001", "stage": "Deploy", "type": "wait", "status": "running",
+        "startedAt": "2026-11-21T09:00:00Z", "deadline": "2026-11-21T10:00:00Z",
+    });
+    run.as_object_mut().unwrap().extend(at.as_object().unwrap().clone());
+    check(serde_json::from_value::<pilothouse_domain::stage::StageRun>(run).unwrap(), &[1]).await;
+    let revision = pilothouse_domain::saved::PipelineRevision {
+        revision: 1,
+        spec: crate::samples::spec(),
+        saved_at: crate::samples::at(0),
+        saved_by: "ann".to_owned(),
+    };
+    check(revision, &[1]).await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -104,6 +104,7 @@ async fn a_lane_is_read_in_the_order_of_arrival_behind_those_that_are_urgent() {
     let store = store().await;
     let lane = LaneName::environment("shop", "prod");
     let waiting = |n: u128| Waiting {
+        versioned: true,
         lane: lane.clone(),
         id: attempt(n, "prod").id,
         attempt: attempt(n, "prod").at,

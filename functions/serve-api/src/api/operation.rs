@@ -11,7 +11,7 @@ pub struct PointOperation {
     /// What is done: `scale`, `restart`, `stop`, `start` or `undo-rollout`.
     #[serde(rename = "type")]
     pub stage_type: String,
-    /// The keys of that stage type, and `trafficGuard` and `timeout`: `{"workload": "web", "replicas": 5}`.
+    /// The keys of that stage type, and `trafficGuard`, `timeout` and `cluster`: `{"workload": "web", "replicas": 5}`.
     #[serde(default)]
     pub options: Map<String, Value>,
     /// Whose environment of that name is meant, when several pipelines have one and they differ.

@@ -37,6 +37,7 @@ async fn start(
         pipeline: ask.pipeline,
         stage_type: ask.stage_type,
         options: ask.options,
+        administers: who.role.allows(Permission::Administer),
         by: who.name,
     };
     Ok(created(start_point_operation(&context, asked).await?))

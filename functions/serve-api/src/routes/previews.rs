@@ -31,7 +31,8 @@ pub(super) fn routes() -> Vec<Route> {
             "previewDeployment",
             "Tell what deploying a release to an environment would do now; no cluster is changed.",
         )
-        .needs(Permission::Operate)
+        // Who is asked to approve it wants to see it.
+        .needs(Permission::Decide)
         .answers::<Preview>(200, "What it would do.")
         .handled_by(deployment),
     ]

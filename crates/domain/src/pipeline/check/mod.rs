@@ -12,6 +12,8 @@ mod rollback;
 mod stages;
 mod triggers;
 
+pub use stages::STAGE_KEYS;
+
 use std::collections::HashMap;
 
 use super::StageCatalog;

@@ -8,7 +8,7 @@ use crate::pipeline::{StageCatalog, StageScope};
 use crate::problem::did_you_mean;
 
 /// The keys that every stage has; the others are its type's.
-const COMMON: [&str; 14] = [
+pub const STAGE_KEYS: [&str; 14] = [
     "name",
     "type",
     "dependsOn",
@@ -82,7 +82,7 @@ fn check_stage(
     }
     let info = stage.text_at("type").and_then(|name| catalog.get(name));
     if let (true, Some(info), Data::Map(entries)) = (sound, info, &stage.data) {
-        let options = entries.iter().filter(|entry| !COMMON.contains(&entry.key.as_str()));
+        let options = entries.iter().filter(|entry| !STAGE_KEYS.contains(&entry.key.as_str()));
         let options = options.map(|entry| (entry.key.clone(), entry.value.to_json())).collect();
         for problem in (info.validate)(&options, scope) {
             report.add_at_path(root, &path.join(&problem.path), problem.message, problem.hint);

@@ -113,9 +113,12 @@ pub(crate) async fn joint_refusal(
     Ok(None)
 }
 
+/// How each refusal of the traffic guard begins; its numbers follow.
+pub(crate) const REFUSES: &str = "the traffic guard refuses this";
+
 fn told(namespace: &str, service: &str, (ready, left): (usize, usize), least: TrafficGuard) -> String {
     format!(
-        "the traffic guard refuses this: Service {namespace}/{service} has {ready} ready endpoints and would be left with {left}, and \
+        "{REFUSES}: Service {namespace}/{service} has {ready} ready endpoints and would be left with {left}, and \
          at least {} must stay (`trafficGuard: {least}`): bring up others first, or set `trafficGuard: off` at this stage",
         least.least(ready)
     )

@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 pub(crate) use carry_out::rehearse;
-pub(crate) use guard::{joint_refusal, refusal};
+pub(crate) use guard::{REFUSES as GUARD_REFUSES, joint_refusal, refusal};
 pub use traffic::TrafficStep;
 pub(crate) use walk::{begin, left, look};
 

@@ -7,6 +7,7 @@ use pilothouse_domain::traffic_guard::TrafficGuard;
 use serde::{Deserialize, Serialize};
 
 use super::carry_out::{Outcome, cannot_count};
+use super::guard::REFUSES;
 use crate::OperationError;
 
 /// One of them. Each may be carried out twice.
@@ -136,7 +137,7 @@ async fn enough(
     }
     Ok(match lacking(&counted, least) {
         Some((service, share, ready, wanted)) => Outcome::failed(format!(
-            "the traffic guard refuses this: Service {namespace}/{service} would get {share} % of the traffic with {ready} ready \
+            "{REFUSES}: Service {namespace}/{service} would get {share} % of the traffic with {ready} ready \
              endpoints, and at least {wanted} must be ready (`trafficGuard: {least}`): bring up others first, or set \
              `trafficGuard: off` at this stage"
         )),

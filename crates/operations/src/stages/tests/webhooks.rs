@@ -6,9 +6,9 @@ use wiremock::matchers::any;
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
 use super::Scene;
-use crate::OutboundPolicy;
-use crate::stages::webhook::Webhook;
+use crate::stages::webhook::{Webhook, call_back};
 use crate::stages::{Observed, StageType};
+use crate::{OperationError, OutboundPolicy};
 
 async fn scene() -> Scene {
     let mut scene = Scene::new().await;
@@ -189,4 +189,15 @@ async fn a_callback_needs_an_address_and_a_key_before_anything_is_called() {
     let run = StageRun { stage: "Again".to_owned(), ..run };
     let refused = scene.begin(&Webhook, run).await.unwrap_err().to_string();
     assert!(refused.contains("PILOTHOUSE_PUBLIC_URL"), "{refused}");
+}
+
+#[tokio::test]
+async fn what_comes_with_a_token_that_is_not_ours_is_not_looked_at() {
+    let mut scene = scene().await;
+    let key = pilothouse_domain::secret::SecretRef::Env { name: crate::approvals::LINK_KEY.to_owned() };
+    scene.test.context.secrets = crate::secrets::Secrets::local().or_value(key, "k".repeat(40));
+    let much = json!({ "status": "succeeded", "message": "m".repeat(9000), "data": "x".repeat(64 * 1024) });
+    let much = serde_json::from_value(much).unwrap();
+    let refused = call_back(&scene.test.context, "forged.token", &much).await.unwrap_err();
+    assert!(matches!(refused, OperationError::NotFound { .. }), "{refused}");
 }

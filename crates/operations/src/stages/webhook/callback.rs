@@ -82,9 +82,10 @@ pub struct CallBack {
 /// [`OperationError::NotFound`] for a token that is not ours; [`OperationError::Conflicting`] when the stage is at its end, its time is
 /// over, or it was called back before with something else; [`OperationError::Invalid`] for too much.
 pub async fn call_back(context: &Context, token: &str, ask: &CallBack) -> Result<StageRun, OperationError> {
-    let said = checked(ask, context.now())?;
     let key = LinkKey::read(context).await?;
+    // Only what we signed is worth a look at what came with it.
     let claims: Claims = key.verify(token).ok_or_else(unknown)?;
+    let said = checked(ask, context.now())?;
     for _ in 0..20 {
         let run = context.store.stage_run(&claims.at, &claims.stage).await?;
         let run = run.filter(|run| run.record.id == claims.run && run.record.stage_type == NAME);
