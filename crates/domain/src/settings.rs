@@ -147,7 +147,8 @@ impl Frozen {
     #[must_use]
     pub fn summary(&self) -> String {
         let until = self.until.map(|until| format!(", until {until:.0}")).unwrap_or_default();
-        format!("the line is stopped by {}: {}{until}", self.by, self.reason)
+        let lift = format!("`pilothouse freeze lift {}` ends it", self.freeze);
+        format!("the line is stopped by {}: {}{until}; {lift}", self.by, self.reason)
     }
 }
 

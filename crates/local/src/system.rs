@@ -294,6 +294,8 @@ async fn choose_cluster(context: &Context, choice: ClusterChoice) -> Result<Opti
             let source = SecretRef::File { path: path.display().to_string() };
             let credentials = ClusterCredentials::Kubeconfig { source, context: name };
             context.clusters.started_with(credentials.clone());
+            // Nothing is sent: a context that there is not, or a file that is none, is told now and not at the first deployment.
+            context.clusters.reach(&credentials).await?;
             keep_account(context, credentials).await?;
             Ok(None)
         }

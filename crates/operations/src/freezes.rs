@@ -39,8 +39,8 @@ pub struct StartFreeze {
 /// Stops the line: no deployment that is covered begins its stages. What deploys already goes on; rollbacks go on.
 ///
 /// # Errors
-/// [`OperationError::Invalid`] without a reason, or for an end that has passed; [`OperationError::Conflicting`] when
-/// there are too many.
+/// [`OperationError::Invalid`] without a reason, or for an end that has passed; [`OperationError::NotFound`] for a cluster that there
+/// is not; [`OperationError::Conflicting`] when there are too many.
 pub async fn start_freeze(
     context: &Context,
     ask: &StartFreeze,
@@ -56,6 +56,10 @@ pub async fn start_freeze(
     }
     if !problems.is_empty() {
         return Err(OperationError::Invalid(Problems(problems)));
+    }
+    if let Some(cluster) = &ask.cluster {
+        // A freeze of a name that nothing has would hold nothing, and nobody would notice.
+        context.clusters.check(cluster).await?;
     }
     let freeze = LineStop {
         id: FreezeId::new(context.ids.ulid()),

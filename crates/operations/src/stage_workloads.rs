@@ -13,7 +13,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::stages::StageContext;
+use crate::stages::{StageContext, StageType};
 use crate::{Context, OperationError};
 
 /// The most workloads of one stage that are read.
@@ -124,7 +124,21 @@ impl StageWorkloads {
 
 /// Keeps what runs for a stage that is about to end. Never an error, and soon over: the end must not wait for it.
 pub(crate) async fn keep_evidence(stage: &StageContext<'_>) {
-    let objects = workloads_of(stage.run, &stage.environment.namespace);
+    keep(stage, workloads_of(stage.run, &stage.environment.namespace)).await;
+}
+
+/// The same for one that fails as it begins: it has told of nothing yet but what it was about to change.
+pub(crate) async fn keep_evidence_of_begin(stage: &StageContext<'_>, kind: &dyn StageType) {
+    let mut objects = workloads_of(stage.run, &stage.environment.namespace);
+    if objects.is_empty() && stage.run.has_snapshot {
+        let targets = tokio::time::timeout(PATIENCE, kind.targets(stage)).await;
+        let targets = targets.ok().and_then(Result::ok).unwrap_or_default();
+        objects.extend(targets.into_iter().filter(ObjectRef::is_workload));
+    }
+    keep(stage, objects).await;
+}
+
+async fn keep(stage: &StageContext<'_>, objects: Vec<ObjectRef>) {
     if objects.is_empty() {
         return;
     }

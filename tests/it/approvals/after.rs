@@ -146,7 +146,7 @@ async fn a37_failed_gates_that_nobody_answers_expire_as_a_rejection() {
     tokio::time::advance(Duration::from_secs(86_400)).await;
     let view = world.at_rest(&release).await;
     assert_eq!(pair(&view, 1), "Failed, Rejected", "{view:#}");
-    assert_eq!(attempt(&view, "prod", 1)["reason"], "rejected by nobody: it expired");
+    assert_eq!(attempt(&view, "prod", 1)["reason"], "nobody decided in time");
     assert_eq!(world.approval(&release).await["standing"], "expired");
     assert_eq!(
         world.sim.get("ConfigMap", "prod", "deployed"),

@@ -38,7 +38,11 @@ async fn what_a_freeze_covers_waits_until_it_is_lifted_and_goes_on_in_order() {
     let waits = attempt_of(&view);
     assert_eq!(
         waits["reason"],
-        format!("the line is stopped by {}: checkout fails", stop["by"].as_str().unwrap())
+        format!(
+            "the line is stopped by {}: checkout fails; `pilothouse freeze lift {}` ends it",
+            stop["by"].as_str().unwrap(),
+            stop["id"].as_str().unwrap()
+        )
     );
     assert_eq!((&waits["status"], &waits["operationStatus"]), (&json!("NotDeployed"), &json!("Queued")));
     let second = world.start("1.1.0").await;
@@ -67,6 +71,9 @@ async fn what_a_freeze_covers_waits_until_it_is_lifted_and_goes_on_in_order() {
 async fn a_freeze_ends_by_itself_and_covers_only_what_it_names() {
     let world = World::new().await;
     world.save(&judged("{}", "")).await;
+    world.add_cluster("west").await;
+    let unknown = json!({ "cluster": "wset", "reason": "a slip" });
+    assert_eq!(world.post("/v1/freezes", &unknown).await.status, 404, "it would hold nothing");
     for other in
         [json!({ "application": "bank" }), json!({ "cluster": "west" }), json!({ "environment": "dev" })]
     {

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::process::ExitCode;
 
 use clap::Args;
+use pilothouse_domain::problem::did_you_mean;
 use pilothouse_domain::release::ReleaseStatus;
 use pilothouse_serve_api::api::{AbandonRelease, ArtifactChoice, EditRelease, ReleaseView, StartedRelease};
 
@@ -80,7 +81,7 @@ pub(crate) async fn edit(session: &Session, args: EditArgs) -> Result<(), Failur
     let skipped = if args.skip.is_empty() && args.unskip.is_empty() {
         None
     } else {
-        Some(skips(&session.client.release(&id).await?.body, &args.skip, &args.unskip))
+        Some(skips(&session.client.release(&id).await?.body, &args.skip, &args.unskip)?)
     };
     let ask = EditRelease { skipped_environments: skipped, ..changes(args) };
     if ask == EditRelease::default() {
@@ -105,11 +106,17 @@ fn changes(args: EditArgs) -> EditRelease {
 }
 
 /// All environments to leave out, once these are added and those taken away.
-fn skips(release: &ReleaseView, skip: &[String], unskip: &[String]) -> Vec<String> {
+fn skips(release: &ReleaseView, skip: &[String], unskip: &[String]) -> Result<Vec<String>, Failure> {
+    let names: Vec<&str> = release.environments.iter().map(|e| e.name.as_str()).collect();
+    if let Some(unknown) = unskip.iter().find(|name| !names.contains(&name.as_str())) {
+        let hint = did_you_mean(unknown, names.iter().copied());
+        let hint = hint.unwrap_or_else(|| format!("it has {}", names.join(", ")));
+        return Err(Failure::usage(format!("the release has no environment `{unknown}`; {hint}")));
+    }
     let present = release.environments.iter().filter(|e| e.skipped).map(|e| e.name.clone());
     let mut all: BTreeSet<String> = present.chain(skip.iter().cloned()).collect();
     all.retain(|name| !unskip.contains(name));
-    all.into_iter().collect()
+    Ok(all.into_iter().collect())
 }
 
 pub(crate) async fn activate(session: &Session, args: ActivateArgs) -> Result<ExitCode, Failure> {
@@ -158,8 +165,10 @@ mod tests {
         let mut release = full();
         release.environments[1].skipped = true;
         let name = |text: &str| vec![text.to_owned()];
-        assert_eq!(skips(&release, &name("dev"), &[]), ["dev", "prod"]);
-        assert_eq!(skips(&release, &name("dev"), &name("prod")), ["dev"]);
-        assert!(skips(&release, &[], &name("prod")).is_empty());
+        assert_eq!(skips(&release, &name("dev"), &[]).unwrap(), ["dev", "prod"]);
+        assert_eq!(skips(&release, &name("dev"), &name("prod")).unwrap(), ["dev"]);
+        assert!(skips(&release, &[], &name("prod")).unwrap().is_empty());
+        let unknown = skips(&release, &[], &name("prdo")).unwrap_err().to_string();
+        assert!(unknown.contains("no environment `prdo`; did you mean `prod`?"), "{unknown}");
     }
 }

@@ -4,6 +4,8 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::approval::NOBODY;
+
 /// The broad class of an attempt's state (A12).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub enum AttemptStatus {
@@ -253,7 +255,10 @@ impl AttemptState {
     pub fn reason(&self) -> Option<String> {
         match self {
             Self::PhaseFailed { reason } => Some(reason.clone()),
-            Self::RejectedBefore { by } | Self::RejectedAfter { by } => Some(format!("rejected by {by}")),
+            Self::RejectedBefore { by } | Self::RejectedAfter { by } => Some(match by.as_str() {
+                NOBODY => "nobody decided in time".to_owned(),
+                by => format!("rejected by {by}"),
+            }),
             Self::CanceledBefore { by, reason: Some(why) }
             | Self::CanceledAfter { by, reason: Some(why) } => Some(format!("canceled by {by}: {why}")),
             Self::CanceledBefore { by, reason: None } | Self::CanceledAfter { by, reason: None } => {

@@ -125,7 +125,7 @@ impl Clusters {
     ///
     /// # Errors
     /// As for [`Clusters::get`].
-    pub(crate) async fn reach(&self, credentials: &ClusterCredentials) -> Result<Cluster, OperationError> {
+    pub async fn reach(&self, credentials: &ClusterCredentials) -> Result<Cluster, OperationError> {
         let secret = self.secret_of(credentials).await?;
         self.connect(credentials, secret).await
     }

@@ -19,6 +19,7 @@ use super::{Loaded, StageInput, StageNext, in_cluster, scope, snapshot};
 use crate::advance::LONGEST_SECONDS;
 use crate::approvals::approval_of_stage;
 use crate::load::{SYSTEM, outcomes};
+use crate::stage_workloads::keep_evidence_of_begin;
 use crate::stages::steps::Planned;
 use crate::stages::{Begun, Question, StageEnd, StageType};
 use crate::{Context, OperationError};
@@ -237,12 +238,21 @@ async fn act(
     if let Some(cancel) = cancel_of(context, loaded, &attempt, spec, &run.record).await? {
         return end_canceled(context, loaded, &run, &cancel).await;
     }
-    let begun = match kind.begin(&loaded.stage(context, &run.record)?).await {
+    let stage = loaded.stage(context, &run.record)?;
+    let begun = match kind.begin(&stage).await {
         Ok(begun) => begun,
-        Err(error) => return verdict(context, &run, error).await,
+        Err(error) => {
+            if !may_pass(context, &run.record, &error) {
+                keep_evidence_of_begin(&stage, kind).await;
+            }
+            return verdict(context, &run, error).await;
+        }
     };
     match begun {
         Begun::Ended(end) => {
+            if matches!(end.status, StageStatus::Failed { .. }) {
+                keep_evidence_of_begin(&stage, kind).await;
+            }
             end_run(context, &run, end.status, Some(end.output), SYSTEM).await?;
             Ok(StageNext::Ended)
         }
@@ -268,14 +278,17 @@ pub(super) async fn verdict(
     run: &Versioned<StageRun>,
     error: OperationError,
 ) -> Result<StageNext, OperationError> {
-    let superseded = matches!(error, OperationError::Superseded);
-    let patient = error.is_retryable() && run.record.deadline > context.now();
-    if superseded || patient {
+    if may_pass(context, &run.record, &error) {
         return Err(error);
     }
     let status = StageStatus::Failed { reason: error.to_string(), evidence: None };
     end_run(context, run, status, None, SYSTEM).await?;
     Ok(StageNext::Ended)
+}
+
+fn may_pass(context: &Context, run: &StageRun, error: &OperationError) -> bool {
+    let superseded = matches!(error, OperationError::Superseded);
+    superseded || (error.is_retryable() && run.deadline > context.now())
 }
 
 /// What came of getting ready.

@@ -12,6 +12,7 @@ use super::together::ends_others;
 use super::{Loaded, StageInput, StageNext};
 use crate::control_deployment::after_run_ended;
 use crate::load::SYSTEM;
+use crate::stage_workloads::keep_evidence_of_begin;
 use crate::stages::StageEnd;
 use crate::wake::{wake_stages, wake_waits};
 use crate::{Context, OperationError};
@@ -164,7 +165,14 @@ pub async fn fail(
     let end = StageEnd::failed(crate::cause::in_words(error, cause));
     let attempt = &loaded.attempt.record;
     match &loaded.run {
-        Some(run) => end_run(context, run, broken(attempt, &run.record, end.status), None, SYSTEM).await,
+        Some(run) => {
+            let kind = context.stages.get(&run.record.stage_type);
+            let stage = loaded.stage(context, &run.record);
+            if let (false, Ok(kind), Ok(stage)) = (run.record.status.is_terminal(), kind, stage) {
+                keep_evidence_of_begin(&stage, kind).await;
+            }
+            end_run(context, run, broken(attempt, &run.record, end.status), None, SYSTEM).await
+        }
         None => {
             let run = blank(context, &loaded, loaded.spec(&input.stage)?);
             start_and_end(context, attempt, &run, end).await

@@ -76,7 +76,7 @@ async fn an_item_of_a_newer_build_is_refused_and_says_so() {
     item.insert("schema".into(), AttributeValue::N("99".into()));
     client.put_item().table_name(store.table()).set_item(Some(item)).send().await.unwrap();
     let refused = store.release(&release.id).await.unwrap_err();
-    assert!(matches!(&refused, StoreError::NewerSchema { found: 99, known: 1, .. }), "{refused:?}");
+    assert!(matches!(&refused, StoreError::NewerSchema { found: 99, known: 2, .. }), "{refused:?}");
     assert_eq!(refused.code(), "StoreNewerSchema");
     assert!(!refused.is_retryable() && refused.to_string().contains("upgrade Pilothouse"), "{refused}");
 }
