@@ -200,19 +200,20 @@ async fn a_restart_is_approved_once_and_begins_with_that_yes() {
 #[tokio::test(start_paused = true)]
 async fn a_yes_does_not_reach_what_was_not_shown() {
     let world = World::new().await;
-    let manifests = "[{name: Deploy, type: deploy-manifest, manifests: [{apiVersion: v1, kind: Secret, metadata: {name: web}, stringData: {password: new}}]}]";
+    let manifests = "[{name: Deploy, type: deploy-manifest, force: true, manifests: '{apiVersion: v1, kind: Secret, metadata: {name: web}, data: {password: bmV3}}'}]";
     world.save(&with_stages(manifests)).await;
     let secret = |value: &str| {
-        format!("apiVersion: v1\nkind: Secret\nmetadata: {{name: web}}\nstringData: {{password: {value}}}")
+        format!("apiVersion: v1\nkind: Secret\nmetadata: {{name: web}}\ndata: {{password: {value}}}")
     };
-    crate::stage_types::apply_as_somebody(&world.sim, &secret("one")).await;
+    crate::stage_types::apply_as_somebody(&world.sim, &secret("b25l")).await;
     let (first, again) = (preview(&world, "1.0.0").await, preview(&world, "1.0.0").await);
+    assert_eq!(told(&first), "change Secret dev/web\n  data.password: *** → ***");
     assert_eq!(first["hash"], again["hash"]);
-    crate::stage_types::apply_as_somebody(&world.sim, &secret("two")).await;
+    crate::stage_types::apply_as_somebody(&world.sim, &secret("dHdv")).await;
     let other = preview(&world, "1.0.0").await;
     assert_eq!(told(&first), told(&other));
     assert_ne!(first["hash"], other["hash"]);
-    assert!(!other.to_string().contains(&hex::encode(<sha2::Sha256 as sha2::Digest>::digest("two"))));
+    assert!(!other.to_string().contains(&hex::encode(<sha2::Sha256 as sha2::Digest>::digest("dHdv"))));
 }
 
 #[tokio::test(start_paused = true)]
@@ -273,7 +274,8 @@ async fn a_plan_that_changes_while_gates_are_sampled_is_asked_for_again() {
 #[tokio::test(start_paused = true)]
 async fn an_approver_previews_the_very_plan_that_is_to_be_approved() {
     let world = World::new().await;
-    world.save(&WEB.replace("GREETING: hello", "GREETING: 'attempt ${ environment.attempt }'")).await;
+    let rendered = WEB.replace("requiredArtifacts: [web]", "requiredArtifacts: [web]\n        render: true");
+    world.save(&rendered.replace("GREETING: hello", "GREETING: 'attempt ${ environment.attempt }'")).await;
     let release = world.start("1.0.0").await;
     world.pending_approval(&release).await;
     let shown = world.get("/v1/approvals").await.body["items"][0]["shown"]["plan"].clone();
