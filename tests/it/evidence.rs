@@ -120,3 +120,19 @@ async fn a_stage_that_there_is_not_is_named_with_those_that_there_are() {
         "a run of stage `Nope` in attempt 1 of `prod` does not exist; its stages are `Deploy`"
     );
 }
+
+/// What is refused as the stage begins has told of nothing yet: what it was about to change is kept.
+#[tokio::test(start_paused = true)]
+async fn a_stage_that_fails_as_it_begins_keeps_what_it_was_about_to_change() {
+    let world = World::new().await;
+    world.save(&pipeline(&json!({"namespace": "dev"}))).await;
+    let foreign = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web}\nspec: {replicas: 5, selector: {matchLabels: {app: web}}, \
+                   template: {metadata: {labels: {app: web}}, spec: {containers: [{name: web, image: 'shop/web:0.1'}]}}}";
+    crate::stage_types::apply_as_somebody(&world.sim, foreign).await;
+    let release = world.start("1.0.0").await;
+    let view = world.at_rest(&release).await;
+    assert_eq!(attempt(&view, "prod", 1)["operationStatus"], "PhaseFailed", "{view:#}");
+    let kept = workloads(&world, &release, 1, "Deploy").await;
+    assert_eq!((&kept["live"], &kept["workloads"][0]["name"]), (&json!(false), &json!("web")), "{kept:#}");
+    assert_eq!(kept["workloads"][0]["replicas"]["wanted"], 5);
+}
