@@ -196,6 +196,21 @@ async fn a_restart_is_approved_once_and_begins_with_that_yes() {
     assert_eq!(times_asked(&world, &release).await, 1);
 }
 
+/// A Job has the attempt in its name, and there is none before it is started: it is called the same in each preview.
+#[tokio::test(start_paused = true)]
+async fn a_plan_that_names_things_after_its_attempt_is_the_same_each_time() {
+    let world = World::new().await;
+    let job = "{apiVersion: batch/v1, kind: Job, metadata: {name: migrate}, spec: {template: {metadata: {annotations: {of: '${ release.id }'}}, \
+               spec: {restartPolicy: Never, containers: [{name: migrate, image: shop/web}]}}}}";
+    let stages = format!(
+        "\n      - name: Migrate\n        type: run-job\n        render: true\n        manifest: |\n          {job}"
+    );
+    world.save(&with_stages(&stages)).await;
+    let (first, second) = (preview(&world, "1.0.0").await, preview(&world, "1.0.0").await);
+    assert!(told(&first).starts_with("create Job dev/migrate-"), "{first:#}");
+    assert_eq!(first["hash"], second["hash"], "{second:#}");
+}
+
 /// What is shown of a text is its first line that differs: another that differs behind it is another plan nevertheless.
 #[tokio::test(start_paused = true)]
 async fn a_yes_does_not_reach_what_was_not_shown() {

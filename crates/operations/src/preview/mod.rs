@@ -7,7 +7,7 @@ mod told;
 
 use pilothouse_domain::approval::names_of;
 use pilothouse_domain::attempt::{Attempt, AttemptKind, AttemptStatus};
-use pilothouse_domain::ids::ReleaseId;
+use pilothouse_domain::ids::{AttemptId, ReleaseId};
 use pilothouse_domain::pipeline::{EnvironmentSpec, topological_order};
 use pilothouse_domain::release::{Release, ReleaseStatus};
 use pilothouse_domain::schedule::Wanted;
@@ -15,6 +15,7 @@ use pilothouse_domain::stage::stages_of;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
+use ulid::Ulid;
 
 pub use diff::{Change, ChangeKind, Field};
 pub use stage::StagePreview;
@@ -54,7 +55,8 @@ pub async fn preview_start(
     ask: StartRelease,
     only: Option<&str>,
 ) -> Result<Vec<Preview>, OperationError> {
-    let id = ReleaseId::new(context.ids.ulid());
+    // There is none yet: what is named after it, or says its id, is no other plan each time.
+    let id = ReleaseId::new(Ulid::nil());
     let release = ask.release(id, ReleaseStatus::Active, context.now());
     if let Some(name) = only {
         environment(&release, name)?;
@@ -114,6 +116,7 @@ async fn of_environment(
 ) -> Result<Preview, OperationError> {
     let kind = AttemptKind::Deploy;
     let attempt = new_deployment(context, release, &spec.name, number, kind, Wanted::Now, SYSTEM)?;
+    let attempt = Attempt { id: AttemptId::new(Ulid::nil()), ..attempt };
     of_attempt(context, release, spec, &attempt).await
 }
 
