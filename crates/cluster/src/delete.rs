@@ -45,7 +45,8 @@ pub struct DeleteOptions {
     /// What becomes of what it owns.
     #[serde(default)]
     pub cascade: Cascade,
-    /// Seconds that its pods are given to end, instead of those that they ask for.
+    /// Seconds that a Pod is given to end, instead of those that it asks for. A server ignores them for all other kinds, and for the pods
+    /// that go with what is deleted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub grace_seconds: Option<u32>,
     /// Asks the server and changes nothing.

@@ -1,6 +1,6 @@
 //! `blue-green`: the new version beside the old, all traffic at once, and then the end of the old one (H17, T5, V5, V13).
 
-use pilothouse_cluster::ObjectRef;
+use pilothouse_cluster::{Cluster, ObjectRef};
 use pilothouse_domain::artifact::Artifact;
 use pilothouse_domain::duration::Span;
 use pilothouse_domain::pipeline::{StageScope, StageTypeInfo};
@@ -11,6 +11,7 @@ use serde_json::{Map, Value, json};
 
 use super::divert_traffic::Target;
 use super::remove_old_version::{DRAIN, removal};
+use super::scale::{self, Scaler};
 use super::steps::{Plan, Planned, Step};
 use super::versions::{self, NewVersion, Source};
 use super::{StageContext, StageType, Stepped, check, rollout};
@@ -29,7 +30,8 @@ pub struct Options {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub preview_service: Option<String>,
     /// The new version: one Deployment, as YAML. Without it the present one is copied, with the release's images. The
-    /// version is put at the end of its name, and as the label `version` on its selector and its pods.
+    /// version is put at the end of its name, and as the label `version` on its selector and its pods. A HorizontalPodAutoscaler of
+    /// the present one is copied too, once the new one has the traffic.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub manifest: Option<String>,
     /// Evaluate `${ … }` in the manifest.
@@ -147,6 +149,15 @@ async fn plan(stage: &StageContext<'_>) -> Result<Planned, OperationError> {
     if let Some(reason) = target.not_told_apart(&new.object, &present) {
         return Ok(Planned::refused(reason));
     }
+    let scaler = match &present {
+        Some(present) => scalers(&cluster, present, &new.object).await?,
+        None => Scalers::default(),
+    };
+    if let Some(copy) = scaler.copy.as_ref().and_then(ObjectRef::of)
+        && let Some(reason) = versions::taken(&cluster, &copy).await?
+    {
+        return Ok(Planned::refused(reason));
+    }
     let output = json!({
         "service": options.service, "namespace": stage.environment.namespace,
         "previous": present.as_ref().map(versions::shown), "current": versions::shown(&new.content),
@@ -159,8 +170,28 @@ async fn plan(stage: &StageContext<'_>) -> Result<Planned, OperationError> {
             Err(reason) => return Ok(Planned::refused(reason)),
         },
     };
-    all.extend(steps(stage, &options, new, &target, present.as_ref()));
-    Ok(Planned::Steps(Plan { steps: all, output }))
+    all.extend(steps(stage, &options, new, &target, (present.as_ref(), scaler)));
+    Planned::asked(stage, Plan { steps: all, output }).await
+}
+
+/// What scales the old version, and what is to scale the new one.
+#[derive(Default)]
+struct Scalers {
+    old: Option<Scaler>,
+    copy: Option<Value>,
+}
+
+/// The autoscaler of the present version, and the same for the new one, unless that has one of its own.
+async fn scalers(cluster: &Cluster, present: &Value, new: &ObjectRef) -> Result<Scalers, OperationError> {
+    let Some(present) = ObjectRef::of(present).filter(|present| present != new) else {
+        return Ok(Scalers::default());
+    };
+    let old = scale::scaler(cluster, &present).await?;
+    let copy = match (&old, scale::scaler(cluster, new).await?) {
+        (Some(old), None) => Some(old.of_another(new)),
+        _ => None,
+    };
+    Ok(Scalers { old, copy })
 }
 
 fn steps(
@@ -168,7 +199,7 @@ fn steps(
     options: &Options,
     new: NewVersion,
     target: &Target,
-    present: Option<&Value>,
+    (present, scaler): (Option<&Value>, Scalers),
 ) -> Vec<Step> {
     let namespace = &stage.environment.namespace;
     let old = present.filter(|live| ObjectRef::of(live).as_ref() != Some(&new.object));
@@ -188,9 +219,12 @@ fn steps(
         steps.push(Step::Hold { seconds: pause.as_millis().div_ceil(1000), what });
     }
     steps.extend(target.switch(stage, &options.service));
+    // Only now: without traffic it would make the new version as small as it may be.
+    steps.extend(scaler.copy.map(|content| Step::Apply { content, force: false }));
     if let Some(old) = old {
         let delay = options.scale_down_delay.unwrap_or(DRAIN);
-        steps.extend(removal(stage, old, delay, options.old == Old::Delete));
+        let delete = (options.old == Old::Delete).then_some(scaler.old.as_ref());
+        steps.extend(removal(stage, old, delay, delete));
     }
     steps
 }

@@ -6,7 +6,8 @@ mod tidy;
 mod upstream;
 
 use pilothouse_cluster::{
-    ApplyOptions, Bound, Manifest, ManifestError, ObjectRef, Provided, bind_artifacts, parse_manifests,
+    ApplyOptions, Bound, Manifest, ManifestError, ObjectRef, Provided, Rehearsal, bind_artifacts,
+    parse_manifests,
 };
 use pilothouse_domain::artifact::Artifact;
 use pilothouse_domain::duration::Span;
@@ -21,7 +22,7 @@ pub use fetch::ManifestsFrom;
 use tidy::Tidy;
 
 use super::rollout::{self, Action};
-use super::{Begun, Observed, StageContext, StageEnd, StageType, Stepped, check};
+use super::{Begun, Observed, StageContext, StageEnd, StageType, Stepped, check, losses};
 use crate::OperationError;
 
 /// The name in `type:`.
@@ -270,16 +271,21 @@ async fn begin(stage: &StageContext<'_>) -> Result<Begun, OperationError> {
         manifests.splice(0..0, tidy.remember(&cluster).await?);
     }
     let apply = ApplyOptions { dry_run: false, force: options.force, marks: rollout::marks(stage) };
-    let refusals = rehearse::rehearse(&cluster, &manifests, &apply).await?;
+    let asked = Rehearsal::default();
+    let refusals = rehearse::rehearse(&cluster, &manifests, &apply, &asked).await?;
     if !refusals.is_empty() {
         return Ok(Begun::Ended(rollout::refused(&refusals)));
     }
+    let guarded = losses::refusal(stage, &cluster, &asked.writes()).await?;
     if let Some(rehearsal) = stage.rehearsal {
         let ended = rehearse::rehearsed(&cluster, &manifests, &apply, rehearsal).await?;
         if let Some(tidy) = &tidy {
             tidy.rehearse(&cluster).await?;
         }
-        return Ok(ended);
+        return Ok(guarded.map_or(ended, |reason| Begun::Ended(StageEnd::failed(reason))));
+    }
+    if let Some(reason) = guarded {
+        return Ok(Begun::Ended(StageEnd::failed(reason)));
     }
     if let Some(new) =
         manifests.iter().find(|manifest| source.is_some() && !is_stored(stage, &manifest.object))

@@ -183,6 +183,7 @@ impl Target {
                 services: vec![service.to_owned()],
                 leaving: Leaving::Unlabelled { labels: self.labels.clone() },
                 least: stage.traffic_guard(),
+                gone: Vec::new(),
             },
             self.select(&namespace, service),
             Step::Serving {

@@ -1,6 +1,6 @@
 //! `patch-image`: changes the image of one container of a workload, and nothing else (T62).
 
-use pilothouse_cluster::{ApplyOptions, ObjectRef};
+use pilothouse_cluster::{ApplyOptions, ClusterError, ObjectRef, Rehearsal};
 use pilothouse_domain::artifact::Artifact;
 use pilothouse_domain::duration::Span;
 use pilothouse_domain::pipeline::{StageScope, StageTypeInfo};
@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::rollout::{self, Action};
-use super::{Begun, Observed, StageContext, StageType, Stepped, check};
+use super::{Begun, Observed, StageContext, StageEnd, StageType, Stepped, check, losses};
 use crate::OperationError;
 
 /// The name in `type:`.
@@ -158,10 +158,28 @@ async fn begin(stage: &StageContext<'_>) -> Result<Begun, OperationError> {
     let apply = ApplyOptions { dry_run: false, force: false, marks: rollout::marks(stage) };
     let object = workload(stage, &options);
     let cluster = stage.cluster().await?;
-    match cluster.patch_image(&object, options.container.as_deref(), &image, &apply).await {
-        Ok(applied) => Action::new(vec![applied], [image]).watch(),
-        Err(error) if error.is_retryable() => Err(error.into()),
-        Err(error) => Ok(Begun::Ended(rollout::refused(&[error]))),
+    let container = options.container.as_deref();
+    let asked = Rehearsal::default();
+    if let Err(error) = cluster.rehearsing(&asked).patch_image(&object, container, &image, &apply).await {
+        return refused(error);
+    }
+    let guarded = losses::refusal(stage, &cluster, &asked.writes()).await?;
+    let guarded = guarded.map(|reason| Begun::Ended(StageEnd::failed(reason)));
+    if let Some(end) = guarded.clone().filter(|_| stage.rehearsal.is_none()) {
+        return Ok(end);
+    }
+    match cluster.patch_image(&object, container, &image, &apply).await {
+        // A preview shows what the traffic guard refuses, too.
+        Ok(applied) => guarded.map_or_else(|| Action::new(vec![applied], [image]).watch(), Ok),
+        Err(error) => refused(error),
+    }
+}
+
+/// What the cluster refused for good ends the stage.
+fn refused(error: ClusterError) -> Result<Begun, OperationError> {
+    match error.is_retryable() {
+        true => Err(error.into()),
+        false => Ok(Begun::Ended(rollout::refused(&[error]))),
     }
 }
 

@@ -1,6 +1,6 @@
 //! `remove-old-version`: takes away the version that no longer gets traffic (H15).
 
-use pilothouse_cluster::DeleteOptions;
+use pilothouse_cluster::{DeleteOptions, ObjectRef};
 use pilothouse_domain::duration::Span;
 use pilothouse_domain::pipeline::{StageScope, StageTypeInfo};
 use pilothouse_domain::problem::Problem;
@@ -9,7 +9,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::patch_image::WorkloadKind;
-use super::steps::{Leaving, Plan, Planned, Step};
+use super::scale::{self, Scaler};
+use super::steps::{Plan, Planned, Step};
+use super::workload::{self, Claims};
 use super::{StageContext, StageType, Stepped, check, rollout, versions};
 use crate::OperationError;
 
@@ -31,6 +33,9 @@ pub struct Options {
     /// How long open connections may go on before its pods end; `30s` when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub drain: Option<Span>,
+    /// Allows to remove a StatefulSet that takes its claims with it: what is in them does not come back.
+    #[serde(default)]
+    pub allow_data_loss: bool,
 }
 
 /// Removes a version.
@@ -41,7 +46,7 @@ impl StageType for RemoveOldVersion {
     fn info(&self) -> StageTypeInfo {
         StageTypeInfo {
             name: NAME,
-            summary: "Lets the connections to a version drain, scales it to nothing and deletes it, unless a Service needs it.",
+            summary: "Lets the connections to a version drain, scales it to nothing and deletes it and its autoscaler, unless a Service needs it.",
             schema: schemars::schema_for!(Options),
             validate,
         }
@@ -52,7 +57,7 @@ impl StageType for RemoveOldVersion {
     }
 
     fn undone(&self) -> &'static str {
-        "Creates the workload anew as it was, and waits until it is ready."
+        "Creates the workload and its autoscaler anew as they were, and waits until it is ready."
     }
 
     fn timeout(&self, options: &Value) -> Span {
@@ -84,22 +89,36 @@ async fn plan(stage: &StageContext<'_>) -> Result<Planned, OperationError> {
     let options: Options = stage.options()?;
     let namespace = &stage.environment.namespace;
     let object = options.kind.object(namespace, &options.workload);
-    let Some(live) = stage.cluster().await?.get(&object).await? else {
+    let cluster = stage.cluster().await?;
+    let Some(live) = cluster.get(&object).await? else {
         return Ok(Planned::refused(format!("{object} does not exist: correct `workload`")));
     };
-    let steps = removal(stage, &live, options.drain.unwrap_or(DRAIN), true);
-    Ok(Planned::Steps(Plan { steps, output: json!({ "workload": versions::shown(&live) }) }))
+    let lost = workload::loses_claims(&object, &live, &[Claims::Scaled, Claims::Deleted]);
+    if let Some(reason) = lost.filter(|_| !options.allow_data_loss) {
+        return Ok(Planned::refused(reason));
+    }
+    let scaler = scale::scaler(&cluster, &object).await?;
+    let steps = removal(stage, &live, options.drain.unwrap_or(DRAIN), Some(scaler.as_ref()));
+    let mut output = json!({ "workload": versions::shown(&live) });
+    if let Some(scaler) = &scaler {
+        output["notes"] = json!([format!(
+            "{} goes with {object}, which it scaled: what took its place needs one of its own",
+            scaler.object
+        )]);
+    }
+    Ok(Planned::Steps(Plan { steps, output }))
 }
 
-/// The steps that take a workload out of service: a look at who needs it, time to drain, another look, and then its end.
-pub(super) fn removal(stage: &StageContext<'_>, live: &Value, drain: Span, delete: bool) -> Vec<Step> {
-    let Some(object) = pilothouse_cluster::ObjectRef::of(live) else { return Vec::new() };
-    let guard = Step::Guard {
-        namespace: object.namespace.clone().unwrap_or_default(),
-        services: Vec::new(),
-        leaving: Leaving::Workload { object: object.clone(), keep: 0 },
-        least: stage.traffic_guard(),
-    };
+/// The steps that take a workload out of service: a look at who needs it, time to drain, another look, and then its end. Is it to be
+/// deleted, so is its autoscaler, if it has one.
+pub(super) fn removal(
+    stage: &StageContext<'_>,
+    live: &Value,
+    drain: Span,
+    delete: Option<Option<&Scaler>>,
+) -> Vec<Step> {
+    let Some(object) = ObjectRef::of(live) else { return Vec::new() };
+    let guard = Step::guard(stage, &object, 0);
     let mut steps = vec![guard.clone()];
     if drain.as_millis() > 0 {
         let what = format!("connections to {} drain", object.name);
@@ -111,11 +130,16 @@ pub(super) fn removal(stage: &StageContext<'_>, live: &Value, drain: Span, delet
             Step::Ready { object: object.clone() },
         ]);
     }
-    if delete {
-        let uid = live["metadata"]["uid"].as_str().map(str::to_owned);
-        steps.push(Step::Delete { object, options: DeleteOptions { uid, ..DeleteOptions::default() } });
+    if let Some(scaler) = delete {
+        steps.extend(scaler.map(|scaler| deletion(scaler.object.clone(), &scaler.live)));
+        steps.push(deletion(object, live));
     }
     steps
+}
+
+fn deletion(object: ObjectRef, live: &Value) -> Step {
+    let uid = live["metadata"]["uid"].as_str().map(str::to_owned);
+    Step::Delete { object, options: DeleteOptions { uid, ..DeleteOptions::default() } }
 }
 
 #[cfg(test)]

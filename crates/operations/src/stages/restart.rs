@@ -7,9 +7,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::steps::{Leaving, Plan, Planned, Step};
+use super::steps::{Plan, Planned, Step};
 use super::workload::{self, Kind, Workload};
-use super::{StageContext, StageType, Stepped, check};
+use super::{StageContext, StageType, Stepped, check, losses};
 use crate::OperationError;
 
 /// The name in `type:`.
@@ -75,16 +75,11 @@ async fn plan(stage: &StageContext<'_>) -> Result<Planned, OperationError> {
     if let Some(reason) = cannot(&object, &live) {
         return Ok(Planned::refused(reason));
     }
-    let mut steps = Vec::new();
-    // All pods go before the first new one comes.
-    if live["spec"]["strategy"]["type"] == "Recreate" {
-        steps.push(Step::Guard {
-            namespace: object.namespace.clone().unwrap_or_default(),
-            services: Vec::new(),
-            leaving: Leaving::Workload { object: object.clone(), keep: 0 },
-            least: stage.traffic_guard(),
-        });
+    // The new pods have the labels of the present ones.
+    if let Some(reason) = losses::unserved(stage, &stage.cluster().await?, (&live, &live)).await? {
+        return Ok(Planned::refused(reason));
     }
+    let mut steps: Vec<Step> = losses::before_replacing(stage, &object, &live).into_iter().collect();
     let at = stage.context.now();
     steps.push(Step::Set {
         object: object.clone(),

@@ -7,8 +7,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::steps::{Leaving, Plan, Planned, Step};
-use super::workload::{self, Kind, MOST_PODS, Number, Workload};
+use super::steps::{Plan, Planned, Step};
+use super::workload::{self, Claims, Kind, MOST_PODS, Number, Workload};
 use super::{StageContext, StageType, Stepped, check};
 use crate::OperationError;
 
@@ -40,6 +40,9 @@ pub struct Options {
     /// What to do about a HorizontalPodAutoscaler of the workload, which would scale it back.
     #[serde(default)]
     pub autoscaler: Autoscaler,
+    /// Allows to take pods from a StatefulSet that deletes their claims with them: what is in those does not come back.
+    #[serde(default)]
+    pub allow_data_loss: bool,
 }
 
 /// More or fewer pods.
@@ -175,10 +178,25 @@ fn validate(options: &Map<String, Value>, scope: &StageScope<'_>) -> Vec<Problem
 }
 
 /// A HorizontalPodAutoscaler of the workload.
-struct Scaler {
-    object: ObjectRef,
-    min: u32,
+pub(super) struct Scaler {
+    pub(super) object: ObjectRef,
+    pub(super) min: u32,
     max: u32,
+    /// As it is.
+    pub(super) live: Value,
+}
+
+impl Scaler {
+    /// The same for another workload, under its name.
+    pub(super) fn of_another(&self, workload: &ObjectRef) -> Value {
+        let mut spec = self.live["spec"].clone();
+        spec["scaleTargetRef"] =
+            json!({ "apiVersion": workload.api_version, "kind": workload.kind, "name": workload.name });
+        json!({
+            "apiVersion": self.object.api_version, "kind": self.object.kind, "spec": spec,
+            "metadata": {"name": workload.name, "namespace": workload.namespace},
+        })
+    }
 }
 
 async fn plan(stage: &StageContext<'_>) -> Result<Planned, OperationError> {
@@ -199,6 +217,10 @@ async fn plan(stage: &StageContext<'_>) -> Result<Planned, OperationError> {
         Ok(wanted) => wanted,
         Err(reason) => return Ok(Planned::refused(reason)),
     };
+    let lost = workload::loses_claims(&object, &live, &[Claims::Scaled]);
+    if let Some(reason) = lost.filter(|_| wanted < now && !options.allow_data_loss) {
+        return Ok(Planned::refused(reason));
+    }
     let rests = wanted == 0 || options.to.is_some() || options.autoscaler == Autoscaler::Adjust;
     if let Some(scaler) = scaler.as_ref().filter(|_| !rests) {
         return Ok(Planned::refused(format!(
@@ -219,12 +241,7 @@ fn steps(
 ) -> Plan {
     let mut steps = Vec::new();
     if wanted < now {
-        steps.push(Step::Guard {
-            namespace: object.namespace.clone().unwrap_or_default(),
-            services: Vec::new(),
-            leaving: Leaving::Workload { object: object.clone(), keep: wanted },
-            least: stage.traffic_guard(),
-        });
+        steps.push(Step::guard(stage, object, wanted));
     }
     if let Some(scaler) = scaler {
         let max = scaler.max.max(wanted);
@@ -270,7 +287,7 @@ fn controller(live: &Value) -> Option<String> {
 }
 
 /// What scales the workload by itself.
-async fn scaler(cluster: &Cluster, object: &ObjectRef) -> Result<Option<Scaler>, OperationError> {
+pub(super) async fn scaler(cluster: &Cluster, object: &ObjectRef) -> Result<Option<Scaler>, OperationError> {
     const KIND: (&str, &str) = ("autoscaling/v2", "HorizontalPodAutoscaler");
     let namespace = object.namespace.as_deref().unwrap_or_default();
     let all = cluster.select(KIND, namespace, None).await?;
@@ -291,6 +308,7 @@ async fn scaler(cluster: &Cluster, object: &ObjectRef) -> Result<Option<Scaler>,
             object: ObjectRef::of(hpa)?,
             min: count(&hpa["spec"]["minReplicas"], 1),
             max: count(&hpa["spec"]["maxReplicas"], 1),
+            live: hpa.clone(),
         })
     }))
 }

@@ -11,7 +11,7 @@ fn web() -> ObjectRef {
 
 #[test]
 fn a_number_a_change_a_share_and_the_maximum_are_understood() {
-    let scaler = Scaler { object: web(), min: 2, max: 12 };
+    let scaler = Scaler { object: web(), min: 2, max: 12, live: Value::Null };
     let of = |value: Value, now| {
         let mut value = value;
         value["workload"] = json!("web");

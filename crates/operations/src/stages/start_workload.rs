@@ -138,7 +138,7 @@ async fn plan(stage: &StageContext<'_>) -> Result<Planned, OperationError> {
     };
     steps.push(Step::Apply { content: new.content, force: false });
     steps.push(Step::Ready { object: new.object });
-    Ok(Planned::Steps(Plan { steps, output }))
+    Planned::asked(stage, Plan { steps, output }).await
 }
 
 #[cfg(test)]

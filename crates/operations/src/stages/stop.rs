@@ -7,8 +7,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::steps::{Leaving, Plan, Planned, Step};
-use super::workload::{self, Kind, Workload};
+use super::steps::{Plan, Planned, Step};
+use super::workload::{self, Claims, Kind, Workload};
 use super::{StageContext, StageEnd, StageType, Stepped, check};
 use crate::OperationError;
 
@@ -21,6 +21,9 @@ pub const NAME: &str = "stop";
 pub struct Options {
     /// The workload: the name of a Deployment, or `{kind, name, namespace}`. A CronJob or a Job is suspended.
     pub workload: Workload,
+    /// Allows to stop a StatefulSet that deletes the claims of its pods with them: what is in those does not come back.
+    #[serde(default)]
+    pub allow_data_loss: bool,
 }
 
 /// Stops a workload.
@@ -74,6 +77,10 @@ async fn plan(stage: &StageContext<'_>) -> Result<Planned, OperationError> {
         Ok(live) => live,
         Err(refused) => return Ok(refused),
     };
+    let lost = workload::loses_claims(&object, &live, &[Claims::Scaled]);
+    if let Some(reason) = lost.filter(|_| workload::replicas(&live) > 0 && !options.allow_data_loss) {
+        return Ok(Planned::refused(reason));
+    }
     Ok(match options.workload.kind() {
         Kind::CronJob | Kind::Job => suspend(stage, object, &live),
         _ => scale_to_nothing(stage, object, &live),
@@ -87,7 +94,7 @@ fn scale_to_nothing(stage: &StageContext<'_>, object: ObjectRef, live: &Value) -
         return already(&object, "has no pods");
     }
     let steps = vec![
-        guard(stage, &object),
+        Step::guard(stage, &object, 0),
         Step::Set {
             fields: json!({
                 "metadata": {"annotations": {STOPPED_REPLICAS: now.to_string()}},
@@ -122,19 +129,10 @@ fn suspend(stage: &StageContext<'_>, object: ObjectRef, live: &Value) -> Planned
     };
     let set = Step::Set { object: object.clone(), fields: json!({"spec": {"suspend": true}}), what };
     let steps = match object.kind.as_str() {
-        "Job" => vec![guard(stage, &object), set, Step::Emptied { object }],
+        "Job" => vec![Step::guard(stage, &object, 0), set, Step::Emptied { object }],
         _ => vec![set],
     };
     Planned::Steps(Plan { steps, output })
-}
-
-fn guard(stage: &StageContext<'_>, object: &ObjectRef) -> Step {
-    Step::Guard {
-        namespace: object.namespace.clone().unwrap_or_default(),
-        services: Vec::new(),
-        leaving: Leaving::Workload { object: object.clone(), keep: 0 },
-        least: stage.traffic_guard(),
-    }
 }
 
 /// There is nothing to do; the stage says so and has succeeded.

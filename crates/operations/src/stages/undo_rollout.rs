@@ -7,10 +7,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::steps::{Leaving, Plan, Planned, Step};
+use super::steps::{Plan, Planned, Step};
 use super::stop::already;
 use super::workload::{self, Kind, Workload};
-use super::{StageContext, StageType, Stepped, check};
+use super::{StageContext, StageType, Stepped, check, losses};
 use crate::OperationError;
 
 /// The name in `type:`.
@@ -117,16 +117,12 @@ async fn plan(stage: &StageContext<'_>) -> Result<Planned, OperationError> {
     if from.number == to.number || from.template == to.template {
         return Ok(already(&object, &format!("runs revision {} already", to.number)));
     }
-    let mut steps = Vec::new();
-    // All pods go before the first one of the other revision comes.
-    if live["spec"]["strategy"]["type"] == "Recreate" {
-        steps.push(Step::Guard {
-            namespace: object.namespace.clone().unwrap_or_default(),
-            services: Vec::new(),
-            leaving: Leaving::Workload { object: object.clone(), keep: 0 },
-            least: stage.traffic_guard(),
-        });
+    let mut after = live.clone();
+    after["spec"]["template"] = to.template.clone();
+    if let Some(reason) = losses::unserved(stage, &stage.cluster().await?, (&live, &after)).await? {
+        return Ok(Planned::refused(reason));
     }
+    let mut steps: Vec<Step> = losses::before_replacing(stage, &object, &live).into_iter().collect();
     let shown =
         |revision: &Revision| format!("revision {} ({})", revision.number, revision.images.join(", "));
     steps.push(Step::Template {

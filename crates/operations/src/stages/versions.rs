@@ -18,7 +18,7 @@ use crate::OperationError;
 pub(super) const VERSION_LABEL: &str = "version";
 
 /// The label by which a Deployment's controller tells the pods of one template from those of another.
-const TEMPLATE_LABEL: &str = "pod-template-hash";
+pub(super) const TEMPLATE_LABEL: &str = "pod-template-hash";
 
 /// Longest name of a workload, so that it can be a label and a host name.
 const LONGEST_NAME: usize = 63;

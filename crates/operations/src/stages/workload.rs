@@ -128,6 +128,48 @@ pub(super) fn replicas(live: &Value) -> u32 {
     live["spec"]["replicas"].as_u64().and_then(|count| u32::try_from(count).ok()).unwrap_or(1)
 }
 
+/// Whether it controls pods, or is one: then they go with it.
+pub(super) fn has_pods(object: &ObjectRef) -> bool {
+    let kind = object.kind.as_str();
+    match object.group() {
+        "apps" => matches!(kind, "Deployment" | "StatefulSet" | "DaemonSet" | "ReplicaSet"),
+        "batch" => kind == "Job",
+        "" => matches!(kind, "Pod" | "ReplicationController"),
+        _ => false,
+    }
+}
+
+/// What may take the claims of a StatefulSet with it, as its `persistentVolumeClaimRetentionPolicy` says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Claims {
+    /// The set is deleted.
+    Deleted,
+    /// It gets fewer pods.
+    Scaled,
+}
+
+/// Whether claims go then, and with them what is stored in them.
+pub(super) fn takes_claims(live: &Value, when: Claims) -> bool {
+    let policy = &live["spec"]["persistentVolumeClaimRetentionPolicy"];
+    match when {
+        Claims::Deleted => policy["whenDeleted"] == "Delete",
+        Claims::Scaled => policy["whenScaled"] == "Delete",
+    }
+}
+
+/// Why a stage that does not say `allowDataLoss` must not take pods from a set, or the set away.
+pub(super) fn loses_claims(object: &ObjectRef, live: &Value, when: &[Claims]) -> Option<String> {
+    let taken = when.iter().find(|when| takes_claims(live, **when))?;
+    let policy = match taken {
+        Claims::Deleted => "whenDeleted",
+        Claims::Scaled => "whenScaled",
+    };
+    Some(format!(
+        "the claims of {object} go with its pods (`{policy}: Delete`), and what is stored in them does not come back: say \
+         `allowDataLoss: true` if that is meant"
+    ))
+}
+
 /// A whole number in an option: as it is, or one `${ … }` that gives one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]

@@ -18,7 +18,7 @@ use super::remove_old_version::DRAIN;
 use super::routes::{Resolved, Route};
 use super::steps::{Plan, Planned, Step};
 use super::versions::{self, labels_of, replicas_of};
-use super::{StageContext, StageType, Stepped, check, rollout};
+use super::{StageContext, StageType, Stepped, check, losses, rollout, scale};
 use crate::OperationError;
 use walk::Walk;
 
@@ -59,6 +59,10 @@ pub struct Options {
     /// canary stays as it is, and a later `canary` stage goes on with it: so people, gates or tests may decide between two.
     #[serde(default = "yes")]
     pub promote: bool,
+    /// Take over fields that somebody else manages, when the manifest is put in the place of the present version. Without it such a
+    /// field fails the stage before it changes anything.
+    #[serde(default)]
+    pub force: bool,
     /// How long the canary runs on after a route has taken its traffic from it; `30s` when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scale_down_delay: Option<Span>,
@@ -293,6 +297,9 @@ async fn walk_of(scene: &Scene<'_>, cluster: &Cluster) -> Result<Planned, Operat
     let before =
         scene.left.as_ref().and_then(|left| left["metadata"]["annotations"][FULL].as_str()?.parse().ok());
     let mut walk = Walk::new(scene, before.unwrap_or(now).max(1), now);
+    if let Some(reason) = against(scene, &walk, cluster).await? {
+        return Ok(Planned::refused(reason));
+    }
     if let Some(route) = &scene.options.route {
         walk.canary_service(route, cluster).await?;
     }
@@ -310,7 +317,26 @@ async fn walk_of(scene: &Scene<'_>, cluster: &Cluster) -> Result<Planned, Operat
         "previous": versions::shown(scene.stable), "canary": versions::shown(&scene.canary),
         "weight": walk.percent, "promoted": promoted,
     });
-    Ok(Planned::Steps(Plan { steps: walk.steps, output }))
+    Planned::asked(scene.stage, Plan { steps: walk.steps, output }).await
+}
+
+/// What stands against the walk as a whole, found before it begins.
+async fn against(
+    scene: &Scene<'_>,
+    walk: &Walk<'_>,
+    cluster: &Cluster,
+) -> Result<Option<String>, OperationError> {
+    let stable = versions::deployment_ref(&scene.stage.environment.namespace, &scene.options.workload);
+    if scene.route.is_none()
+        && let Some(scaler) = scale::scaler(cluster, &stable).await?
+        && let Some(reason) = walk.undone_by(&scaler)
+    {
+        return Ok(Some(reason));
+    }
+    match scene.options.promote {
+        true => losses::unserved(scene.stage, cluster, (scene.stable, &scene.next)).await,
+        false => Ok(None),
+    }
 }
 
 #[cfg(test)]

@@ -7,8 +7,10 @@ use serde_json::{Value, json};
 
 use super::{CanaryStep, DRAIN, FULL, Scene, labels_of, replicas_of};
 use crate::OperationError;
+use crate::stages::losses;
 use crate::stages::routes::Route;
-use crate::stages::steps::{Leaving, Step, TrafficStep};
+use crate::stages::scale::Scaler;
+use crate::stages::steps::{Step, TrafficStep};
 
 /// What has been planned so far, and where the canary stands then.
 pub(super) struct Walk<'a> {
@@ -44,6 +46,22 @@ impl<'a> Walk<'a> {
 
     fn labels(&self) -> BTreeMap<String, String> {
         labels_of(&self.scene.canary)
+    }
+
+    /// Why the share of the pods would not stay as these steps set it: an autoscaler keeps more of the present version.
+    pub(super) fn undone_by(&self, scaler: &Scaler) -> Option<String> {
+        let share = |step: &CanaryStep| match step {
+            CanaryStep::SetWeight(percent) => Some((*percent, counts(self.full, *percent).0)),
+            _ => None,
+        };
+        let mut shares = self.scene.options.steps.iter().filter_map(share);
+        // Without a pod it rests.
+        let (percent, count) = shares.find(|(_, count)| *count > 0 && *count < scaler.min)?;
+        Some(format!(
+            "`setWeight: {percent}` leaves {count} pods to the present version, and {} keeps at least {}: the canary would have another \
+             share than is said. Share the traffic by a `route`, stay at 50 % or less, or lower its `minReplicas`",
+            scaler.object, scaler.min
+        ))
     }
 
     /// Points the canary's Service at the canary; makes it if there is none.
@@ -125,6 +143,11 @@ impl<'a> Walk<'a> {
 
     fn set_canary(&mut self, count: u32) {
         let object = self.canary_ref();
+        // A canary that an earlier stage left may have to be replaced, and all of its pods go before the new ones come.
+        let replaced = !self.applied && self.scene.left.is_some() && losses::recreates(&self.scene.canary);
+        if replaced || count < self.canary {
+            self.steps.push(self.guard(&object, if replaced { 0 } else { count }));
+        }
         if !self.applied {
             let mut content = self.scene.canary.clone();
             content["spec"]["replicas"] = Value::from(count);
@@ -149,32 +172,34 @@ impl<'a> Walk<'a> {
     fn set_stable(&mut self, count: u32) {
         let object = self.stable_ref();
         if count < self.stable {
-            self.steps.push(self.guard(object.clone(), count));
+            self.steps.push(self.guard(&object, count));
         }
         self.steps.push(Step::Scale { object: object.clone(), replicas: count });
         self.steps.push(Step::Ready { object });
         self.stable = count;
     }
 
-    fn guard(&self, object: ObjectRef, keep: u32) -> Step {
-        Step::Guard {
-            namespace: self.scene.stage.environment.namespace.clone(),
-            services: Vec::new(),
-            leaving: Leaving::Workload { object, keep },
-            least: self.scene.stage.traffic_guard(),
-        }
+    fn guard(&self, object: &ObjectRef, keep: u32) -> Step {
+        Step::guard(self.scene.stage, object, keep)
     }
 
     /// The new version takes the place of the present one, which then has all the traffic, and the canary goes.
     pub(super) fn promote(&mut self) {
         let object = self.stable_ref();
+        let (next, scene) = (&self.scene.next, self.scene);
+        let fewer =
+            scene.options.manifest.as_ref().and_then(|_| replicas_of(next)).filter(|n| *n < self.stable);
+        match losses::recreates(scene.stable) || losses::recreates(next) {
+            true => self.steps.push(self.guard(&object, 0)),
+            false => self.steps.extend(fewer.map(|count| self.guard(&object, count))),
+        }
         match self.scene.options.manifest {
             Some(_) => {
                 let mut content = self.scene.next.clone();
                 if content["spec"]["replicas"].is_null() && self.stable != self.full {
                     content["spec"]["replicas"] = Value::from(self.full);
                 }
-                self.steps.push(Step::Apply { content, force: false });
+                self.steps.push(Step::Apply { content, force: self.scene.options.force });
             }
             None => {
                 let images = images(&self.scene.next);
@@ -207,8 +232,14 @@ impl<'a> Walk<'a> {
                 self.steps.push(Step::Hold { seconds: delay.as_millis().div_ceil(1000), what });
             }
             self.steps.extend(resolved.clean());
+            // The canary's own Service has no traffic now; any other needs its endpoints.
+            let mut guard = self.guard(&object, 0);
+            if let Step::Guard { gone, .. } = &mut guard {
+                gone.push(route.canary_service.clone());
+            }
+            self.steps.push(guard);
         } else {
-            self.steps.push(self.guard(object.clone(), 0));
+            self.steps.push(self.guard(&object, 0));
         }
         self.steps.extend([
             Step::Scale { object: object.clone(), replicas: 0 },

@@ -10,6 +10,7 @@ pub use options::{Cascade, FullKind, KindName, Options, Target};
 
 use super::server_groups::Halt;
 use super::steps::{Leaving, Plan, Planned, Step};
+use super::workload::{self, Claims};
 use super::{StageContext, StageEnd, StageType, Stepped};
 use crate::OperationError;
 
@@ -166,10 +167,9 @@ fn refused(objects: &[(ObjectRef, Value)], options: &Options) -> Option<String> 
             objects.len()
         ));
     }
-    let takes_claims = |live: &Value| {
-        live["spec"]["persistentVolumeClaimRetentionPolicy"]["whenDeleted"] == "Delete"
-            && options.cascade != Cascade::Orphan
-    };
+    // Deleted as a whole it is not scaled: `whenScaled` does not count.
+    let takes_claims =
+        |live: &Value| workload::takes_claims(live, Claims::Deleted) && options.cascade != Cascade::Orphan;
     let lost = objects
         .iter()
         .find(|(object, live)| options::loses_data(&object.api_version, &object.kind) || takes_claims(live));
@@ -185,47 +185,50 @@ fn steps(
     missing: &[String],
 ) -> Plan {
     let mut steps: Vec<Step> = guards(stage, options, objects).collect();
-    steps.extend(objects.iter().map(|(object, live)| Step::Delete {
-        object: object.clone(),
-        options: DeleteOptions {
-            uid: live["metadata"]["uid"].as_str().map(str::to_owned),
-            cascade: options.cascade.into(),
-            grace_seconds: options.grace_period.and_then(|span| u32::try_from(span.as_millis() / 1000).ok()),
-            dry_run: false,
-        },
+    steps.extend(objects.iter().map(|(object, live)| {
+        Step::Delete {
+            object: object.clone(),
+            options: DeleteOptions {
+                uid: live["metadata"]["uid"].as_str().map(str::to_owned),
+                cascade: options.cascade.into(),
+                grace_seconds: (options.grace_period.filter(|_| object.kind == "Pod"))
+                    .and_then(|span| u32::try_from(span.as_millis() / 1000).ok()),
+                dry_run: false,
+            },
+        }
     }));
     let deleted: Vec<&ObjectRef> = objects.iter().map(|(object, _)| object).collect();
     Plan { steps, output: json!({ "deleted": deleted, "missing": missing }) }
 }
 
-/// One guard for each namespace, over all of the workloads there: together they may take away what each alone would not.
+/// One guard for each namespace, over all of the workloads there: together they may take away what each alone would not. Services that
+/// are deleted with them need no endpoints.
 fn guards<'a>(
     stage: &'a StageContext<'_>,
     options: &Options,
     objects: &[(ObjectRef, Value)],
 ) -> impl Iterator<Item = Step> + use<'a> {
-    let has_pods = |object: &ObjectRef| {
-        let kind = object.kind.as_str();
-        match object.group() {
-            "apps" => matches!(kind, "Deployment" | "StatefulSet" | "DaemonSet" | "ReplicaSet"),
-            "batch" => kind == "Job",
-            "" => matches!(kind, "Pod" | "ReplicationController"),
-            _ => false,
-        }
-    };
     // Pods stay when their owner goes without them; a Pod itself does not.
-    let goes =
-        |object: &ObjectRef| has_pods(object) && (options.cascade != Cascade::Orphan || object.kind == "Pod");
+    let goes = |object: &ObjectRef| {
+        workload::has_pods(object) && (options.cascade != Cascade::Orphan || object.kind == "Pod")
+    };
     let mut by_namespace: std::collections::BTreeMap<String, Vec<ObjectRef>> =
         std::collections::BTreeMap::new();
     for (object, _) in objects.iter().filter(|(object, _)| goes(object)) {
         by_namespace.entry(object.namespace.clone().unwrap_or_default()).or_default().push(object.clone());
     }
-    by_namespace.into_iter().map(|(namespace, objects)| Step::Guard {
-        namespace,
-        services: Vec::new(),
-        leaving: Leaving::Workloads { objects },
-        least: stage.traffic_guard(),
+    let services = objects.iter().filter(|(object, _)| object.kind == "Service" && object.group().is_empty());
+    let services: Vec<ObjectRef> = services.map(|(object, _)| object.clone()).collect();
+    let least = stage.traffic_guard();
+    by_namespace.into_iter().map(move |(namespace, objects)| {
+        let here = services.iter().filter(|service| service.namespace.as_deref() == Some(&namespace));
+        Step::Guard {
+            gone: here.map(|service| service.name.clone()).collect(),
+            namespace,
+            services: Vec::new(),
+            leaving: Leaving::Workloads { objects },
+            least,
+        }
     })
 }
 
@@ -239,7 +242,8 @@ mod tests {
         for fine in [
             json!({"objects": [{"kind": "ConfigMap", "name": "web"}, {"kind": "Certificate", "apiVersion": "cert-manager.io/v1", "name": "a"}]}),
             json!({"kinds": ["Deployment", {"kind": "HTTPRoute", "apiVersion": "gateway.networking.k8s.io/v1"}], "labels": {"app": "${ params.replicas }"}}),
-            json!({"kinds": ["Job"], "all": true, "cascade": "foreground", "gracePeriod": "5s"}),
+            json!({"kinds": ["Job"], "all": true, "cascade": "foreground"}),
+            json!({"kinds": ["Job", "Pod"], "all": true, "gracePeriod": "5s"}),
             json!({"objects": [{"kind": "Namespace", "name": "old"}], "allowDataLoss": true}),
             json!({"clusterName": "shop-${ params.replicas }", "target": "second-newest", "ignoreMissing": true}),
         ] {
@@ -254,6 +258,7 @@ mod tests {
             json!({"kinds": ["PersistentVolumeClaim"], "all": true}),
             json!({"clusterName": "shop", "kinds": ["Job"]}),
             json!({"target": "oldest", "gracePeriod": "5s"}),
+            json!({"objects": [{"kind": "Deployment", "name": "a"}], "gracePeriod": "5s"}),
         ];
         let shown: Vec<String> = all.iter().map(|options| problems(&DeleteManifest, options)).collect();
         insta::assert_snapshot!(shown.join("\n"), @r"
@@ -270,6 +275,7 @@ mod tests {
         target: a cluster has several server groups; write `newest`, `second-newest`, `oldest` or `largest`
         gracePeriod: it is for Pods, and a server group is a ReplicaSet; leave it out, or set `terminationGracePeriodSeconds` in its template
         target: it says no cluster; write `clusterName: APP-STACK` too
+        gracePeriod: it is for Pods, and the pods of a Deployment end in the time that their template gives them; leave it out, or set `terminationGracePeriodSeconds` in the template
         ");
     }
 

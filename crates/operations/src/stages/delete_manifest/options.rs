@@ -40,7 +40,8 @@ pub struct Options {
     /// What becomes of what a deleted object owns: deleted after it, deleted before it, or left without an owner.
     #[serde(default)]
     pub cascade: Cascade,
-    /// How long pods are given to end, instead of what they ask for.
+    /// How long Pods that are deleted themselves are given to end, instead of what they ask for. Those of a workload have the time that
+    /// its template gives them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub grace_period: Option<Span>,
     /// Finding nothing, or not all of `objects`, is no failure.
@@ -195,6 +196,7 @@ pub(super) fn validate(options: &Map<String, Value>, scope: &StageScope<'_>) -> 
         (false, true) => {}
         (true, false) => problems.extend(by_labels_or_all(&parsed)),
     }
+    problems.extend(grace_problem(&parsed));
     for (index, target) in parsed.objects.iter().enumerate() {
         let path = format!("objects[{index}]");
         if target.name.trim().is_empty() {
@@ -248,6 +250,20 @@ fn by_pick(parsed: &Options) -> Vec<Problem> {
         return other.chain([problem]).collect();
     }
     other.chain(parsed.pick().problems()).collect()
+}
+
+/// The API gives a grace period to what is deleted, not to what goes with it: of anything but a Pod it is ignored.
+fn grace_problem(parsed: &Options) -> Option<Problem> {
+    let objects = parsed.objects.iter().map(|target| target.kind.as_str());
+    let mut kinds = objects.chain(parsed.kinds.iter().map(|name| name.names().1));
+    let first = kinds.clone().next().filter(|_| parsed.grace_period.is_some())?;
+    (!kinds.any(|kind| kind == "Pod" || check::has_expression(kind))).then(|| {
+        let message = format!(
+            "it is for Pods, and the pods of a {first} end in the time that their template gives them"
+        );
+        Problem::new("gracePeriod", message)
+            .with_hint("leave it out, or set `terminationGracePeriodSeconds` in the template")
+    })
 }
 
 fn by_labels_or_all(parsed: &Options) -> Option<Problem> {

@@ -26,17 +26,19 @@ pub(super) async fn rehearsed(
     Ok(Begun::Ended(StageEnd::succeeded(Value::Null)))
 }
 
-/// Asks the server about every object before any is changed: admission, validation, owners of fields. Gives all refusals.
+/// Asks the server about every object before any is changed: admission, validation, owners of fields. Gives all refusals, and keeps
+/// what the writes would come to in `asked`.
 pub(super) async fn rehearse(
     cluster: &Cluster,
     manifests: &[Manifest],
     apply: &ApplyOptions,
+    asked: &Rehearsal,
 ) -> Result<Vec<ClusterError>, ClusterError> {
-    let dry = ApplyOptions { dry_run: true, ..apply.clone() };
+    let cluster = cluster.rehearsing(asked);
     let created = Created::by(manifests);
     let mut refusals = Vec::new();
     for manifest in manifests {
-        match cluster.apply(std::slice::from_ref(manifest), &dry).await {
+        match cluster.apply(std::slice::from_ref(manifest), apply).await {
             Ok(_) => {}
             Err(error) if error.is_retryable() => return Err(error),
             Err(error) if created.explains(&error, manifest) => {}

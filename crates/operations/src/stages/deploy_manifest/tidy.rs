@@ -13,7 +13,8 @@ use sha2::{Digest, Sha256};
 
 use super::{Options, is_stored};
 use crate::OperationError;
-use crate::stages::{StageContext, rollout};
+use crate::stages::workload::{self, Claims};
+use crate::stages::{StageContext, rollout, steps};
 
 /// The key of the inventory's data: one object a line.
 const OBJECTS: &str = "objects";
@@ -156,6 +157,11 @@ impl Tidy {
                 }
             }
         }
+        for (object, reason) in kept(stage, &cluster, &doomed).await? {
+            doomed.retain(|other| *other != object);
+            notes.push(format!("{object} is in the manifests no more, and stays: {reason}"));
+            left.push(object);
+        }
         doomed.extend(self.unneeded(stage, &cluster, &mut notes).await?);
         let mut deleted = Vec::new();
         for object in doomed {
@@ -210,6 +216,31 @@ impl Tidy {
         old.retain(|object| !needed.contains(&object.fingerprint()));
         Ok(old)
     }
+}
+
+/// What of this must not be deleted, and why: sets whose claims would go with them, and all of it when a Service that stays would be
+/// left with too few ready endpoints; for what a workload needs goes when it goes.
+async fn kept(
+    stage: &StageContext<'_>,
+    cluster: &Cluster,
+    doomed: &[ObjectRef],
+) -> Result<Vec<(ObjectRef, String)>, OperationError> {
+    let mut kept = Vec::new();
+    for set in doomed.iter().filter(|object| object.kind == "StatefulSet") {
+        let live = cluster.get(set).await?.unwrap_or_default();
+        if workload::takes_claims(&live, Claims::Deleted) {
+            kept.push((set.clone(), "its claims, and what is stored in them, would go with it".to_owned()));
+        }
+    }
+    let goes = |object: &&ObjectRef| !kept.iter().any(|(other, _)| other == *object);
+    let doomed: Vec<&ObjectRef> = doomed.iter().filter(goes).collect();
+    let leaving: Vec<(ObjectRef, u32)> =
+        doomed.iter().filter(|o| workload::has_pods(o)).map(|o| ((*o).clone(), 0)).collect();
+    let gone = doomed.iter().map(|object| (*object).clone()).collect();
+    if let Some(reason) = steps::joint_refusal(cluster, &leaving, &gone, stage.traffic_guard()).await? {
+        kept.extend(doomed.into_iter().map(|object| (object.clone(), reason.clone())));
+    }
+    Ok(kept)
 }
 
 /// What the end of the stage says of it, in its output.

@@ -17,7 +17,7 @@ fn namespace(group: &Group) -> String {
 /// Refuses, before pods of the group are taken away from these Services (all that have some when empty).
 pub(in crate::stages) fn guard(group: &Group, services: Vec<String>, keep: u32, least: TrafficGuard) -> Step {
     let leaving = Leaving::Workload { object: group.object.clone(), keep };
-    Step::Guard { namespace: namespace(group), services, leaving, least }
+    Step::Guard { namespace: namespace(group), services, leaving, least, gone: Vec::new() }
 }
 
 /// Refuses, before all of these groups leave their Services one after the other: so that it is refused before the first does.
@@ -28,7 +28,8 @@ pub(in crate::stages) fn guard_all(
 ) -> Option<Step> {
     let first = groups.first()?;
     let leaving = Leaving::Workloads { objects: groups.iter().map(|group| group.object.clone()).collect() };
-    (groups.len() > 1).then(|| Step::Guard { namespace: namespace(first), services, leaving, least })
+    let gone = Vec::new();
+    (groups.len() > 1).then(|| Step::Guard { namespace: namespace(first), services, leaving, least, gone })
 }
 
 /// Gives it the traffic of these Services, and lets it be scaled again (T41).

@@ -79,8 +79,13 @@ impl Succession<'_> {
                 None => steps.push(moves::drain(first)),
                 delay => hold(&mut steps, delay, || "those before are kept for the way back".to_owned()),
             }
-            let size = |group: &Group| Step::Scale { object: group.object.clone(), replicas: 0 };
-            steps.extend(self.enabled().map(size));
+            // Services that the stage does not know may select the group by labels of its own, and still send it traffic.
+            let groups: Vec<&Group> = self.enabled().collect();
+            steps.extend(moves::guard_all(&groups, Vec::new(), terms.guard));
+            for group in groups {
+                steps.push(moves::guard(group, Vec::new(), 0, terms.guard));
+                steps.push(Step::Scale { object: group.object.clone(), replicas: 0 });
+            }
         }
         for group in self.surplus(terms.max_remaining) {
             steps.extend(moves::destroy(self.cluster, group, &self.services_of(group), terms.guard).await?);

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use pilothouse_cluster::{ApplyOptions, Cluster, ClusterError, Endpoints, Manifest, ObjectRef, Watched};
+use pilothouse_cluster::{
+    ApplyOptions, Cluster, ClusterError, Endpoints, Manifest, ObjectRef, Rehearsal, Watched,
+};
 use pilothouse_domain::duration::Span;
 use serde_json::Value;
 
@@ -81,8 +83,8 @@ async fn act(
         stage.context.check_fence(stage.attempt).await?;
     }
     match step {
-        Step::Guard { namespace, services, leaving, least } => {
-            guard::check(&cluster, namespace, services, leaving, *least).await
+        Step::Guard { namespace, services, leaving, least, gone } => {
+            guard::check(&cluster, namespace, (services, gone), leaving, *least).await
         }
         Step::Apply { content, force } => apply(stage, &cluster, content, *force).await,
         Step::Set { object, fields, what } => {
@@ -145,6 +147,27 @@ async fn apply(
     Ok(Outcome::Done(format!("{object} applied")))
 }
 
+/// What the server says against the objects that these steps apply, as things are.
+pub(super) async fn refusals(
+    stage: &StageContext<'_>,
+    steps: &[Step],
+) -> Result<Vec<ClusterError>, OperationError> {
+    let cluster = stage.cluster().await?.rehearsing(&Rehearsal::default());
+    let mut refusals = Vec::new();
+    for (index, step) in steps.iter().enumerate() {
+        let Step::Apply { content, force } = step else { continue };
+        if step.builds_on(&steps[..index]) {
+            continue;
+        }
+        match apply(stage, &cluster, content, *force).await {
+            Ok(_) => {}
+            Err(OperationError::Cluster(error)) if !error.is_retryable() => refusals.push(error),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(refusals)
+}
+
 /// Watches the workload from the state of its specification that is there now.
 async fn ready(
     stage: &StageContext<'_>,
@@ -166,7 +189,7 @@ async fn ready(
 }
 
 /// Waits until the Service's ready endpoints are enough, and all of them such pods: old pods go only after the route shows
-/// the new ones (X8).
+/// the new ones (X8). Enough are those that are ready, or `least` of them; at least one, if any was asked for.
 async fn serving(
     cluster: &Cluster,
     (namespace, service): (&str, &str),
@@ -176,9 +199,10 @@ async fn serving(
 ) -> Result<Outcome, OperationError> {
     let pods = cluster.labelled_pods(namespace, labels).await?;
     let ours = |name: &String| pods.ready.contains(name) || pods.not_ready.contains(name);
+    let least = usize::try_from(least).unwrap_or(usize::MAX);
+    let wanted = least.min(pods.ready.len().max(1));
     let enough = |seen: &Endpoints| {
-        seen.ready.iter().filter(|name| ours(name)).count() >= usize::try_from(least).unwrap_or(usize::MAX)
-            && seen.ready.iter().all(ours)
+        seen.ready.iter().filter(|name| ours(name)).count() >= wanted && seen.ready.iter().all(ours)
     };
     let seen = cluster.endpoints_until(namespace, service, within.as_duration(), enough).await?;
     let new = seen.ready.iter().filter(|name| ours(name)).count();
@@ -203,5 +227,10 @@ async fn hold(stage: &StageContext<'_>, seconds: u64, what: &str, since: Timesta
 
 /// What a cluster's refusal to be read means here: nothing may be taken away unseen.
 pub(super) fn cannot_count(error: &ClusterError) -> Outcome {
-    Outcome::failed(format!("the traffic guard cannot count endpoints: {error}"))
+    Outcome::failed(uncounted(error))
+}
+
+/// As [`cannot_count`], in words.
+pub(crate) fn uncounted(error: &ClusterError) -> String {
+    format!("the traffic guard cannot count endpoints: {error}")
 }

@@ -6,14 +6,14 @@ use pilothouse_cluster::{Cluster, Endpoints, ObjectRef};
 use pilothouse_domain::traffic_guard::TrafficGuard;
 
 use super::Leaving;
-use super::carry_out::{Outcome, cannot_count};
+use super::carry_out::{Outcome, cannot_count, uncounted};
 use crate::OperationError;
 
-/// Counts, and refuses with the numbers.
+/// Counts, and refuses with the numbers: these Services, all when none is named; not those that are `gone` with the pods.
 pub(super) async fn check(
     cluster: &Cluster,
     namespace: &str,
-    services: &[String],
+    (services, gone): (&[String], &[String]),
     leaving: &Leaving,
     least: TrafficGuard,
 ) -> Result<Outcome, OperationError> {
@@ -34,7 +34,9 @@ pub(super) async fn check(
         Leaving::Workloads { objects } => (together(cluster, objects).await?, 0),
         Leaving::Unlabelled { labels } => (cluster.labelled_pods(namespace, labels).await?, 0),
     };
-    let counted = endpoints.iter().filter(|(name, _)| services.is_empty() || services.contains(name));
+    let counted = endpoints
+        .iter()
+        .filter(|(name, _)| !gone.contains(name) && (services.is_empty() || services.contains(name)));
     let mut kept = Vec::new();
     for (service, behind) in counted {
         let left = match leaving {
@@ -74,7 +76,7 @@ pub(crate) async fn refusal(
     leaving: &Leaving,
     least: TrafficGuard,
 ) -> Result<Option<String>, OperationError> {
-    Ok(match check(cluster, namespace, services, leaving, least).await? {
+    Ok(match check(cluster, namespace, (services, &[]), leaving, least).await? {
         Outcome::Ended(end) => end.status.reason().map(str::to_owned),
         Outcome::Done(_) | Outcome::Pending { .. } => None,
     })
@@ -100,7 +102,12 @@ pub(crate) async fn joint_refusal(
             of.not_ready.clear();
             pods.push((of, *keep));
         }
-        for (service, behind) in cluster.endpoints(namespace, None).await? {
+        let endpoints = match cluster.endpoints(namespace, None).await {
+            Ok(endpoints) => endpoints,
+            Err(error) if error.is_retryable() => return Err(error.into()),
+            Err(error) => return Ok(Some(uncounted(&error))),
+        };
+        for (service, behind) in endpoints {
             if gone.contains(&ObjectRef::namespaced("v1", "Service", namespace, &service)) {
                 continue;
             }

@@ -20,12 +20,13 @@ use pilothouse_domain::traffic_guard::TrafficGuard;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-pub(crate) use carry_out::rehearse;
+pub(crate) use carry_out::{rehearse, uncounted};
 pub(crate) use guard::{REFUSES as GUARD_REFUSES, joint_refusal, refusal};
 pub use traffic::TrafficStep;
 pub(crate) use walk::{begin, left, look};
 
-use super::StageEnd;
+use super::{StageContext, StageEnd, rollout};
+use crate::OperationError;
 
 /// The most bytes of a plan, as JSON: it is kept in the run's record.
 const MOST_BYTES: usize = 200 * 1024;
@@ -55,6 +56,9 @@ pub enum Step {
         leaving: Leaving,
         /// What must be left.
         least: TrafficGuard,
+        /// Services that go with these pods, and need none.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        gone: Vec<String>,
     },
     /// Applies one object by server-side apply. No Secret: a plan is stored and shown.
     Apply {
@@ -99,7 +103,7 @@ pub enum Step {
         /// Which one.
         object: ObjectRef,
     },
-    /// Waits until a Service has so many ready endpoints, all of them with these labels.
+    /// Waits until a Service has all ready pods with these labels as ready endpoints, and no others.
     Serving {
         /// Where.
         namespace: String,
@@ -107,7 +111,7 @@ pub enum Step {
         service: String,
         /// The labels of the pods that must be behind it.
         labels: BTreeMap<String, String>,
-        /// How many at least.
+        /// How many are enough, should more be ready: an autoscaler may have changed their number since this was planned.
         least: u32,
     },
     /// Lets time pass: for a look at a canary, or for connections to drain.
@@ -197,6 +201,16 @@ impl Planned {
     pub fn refused(reason: impl Into<String>) -> Self {
         Self::Ends(StageEnd::failed(reason))
     }
+
+    /// These steps, unless the server refuses an object that one of them is going to apply: what somebody else manages, or what
+    /// its rules deny, is told before anything is changed, and not when its turn comes.
+    pub(crate) async fn asked(stage: &StageContext<'_>, plan: Plan) -> Result<Self, OperationError> {
+        let refusals = carry_out::refusals(stage, &plan.steps).await?;
+        Ok(match refusals.is_empty() {
+            true => Self::Steps(plan),
+            false => Self::Ends(rollout::refused(&refusals)),
+        })
+    }
 }
 
 impl Plan {
@@ -229,6 +243,17 @@ impl Plan {
 }
 
 impl Step {
+    /// The check before a workload loses all but `keep` of its pods: every Service counts that has any of them behind it.
+    pub(crate) fn guard(stage: &StageContext<'_>, object: &ObjectRef, keep: u32) -> Self {
+        Self::Guard {
+            namespace: object.namespace.clone().unwrap_or_default(),
+            services: Vec::new(),
+            leaving: Leaving::Workload { object: object.clone(), keep },
+            least: stage.traffic_guard(),
+            gone: Vec::new(),
+        }
+    }
+
     fn touches(&self) -> Option<ObjectRef> {
         match self {
             Self::Apply { content, .. } | Self::Create { content } => ObjectRef::of(content),
@@ -283,8 +308,10 @@ impl Step {
             Self::Scale { object, replicas } => format!("scale {object} to {replicas}"),
             Self::Ready { object } => format!("wait until {object} is ready"),
             Self::Emptied { object } => format!("wait until the last pod of {object} has ended"),
-            Self::Serving { namespace, service, least, .. } => {
-                format!("wait until Service {namespace}/{service} has {least} ready endpoints, new ones only")
+            Self::Serving { namespace, service, .. } => {
+                format!(
+                    "wait until Service {namespace}/{service} has the new pods as endpoints, and no others"
+                )
             }
             Self::Hold { seconds, what } => format!("wait {seconds} s: {what}"),
             Self::Create { content } => match ObjectRef::of(content) {
@@ -356,6 +383,7 @@ mod tests {
             services: Vec::new(),
             leaving: Leaving::Workload { object: web(), keep: 0 },
             least: TrafficGuard::default(),
+            gone: Vec::new(),
         };
         let scale = Step::Scale { object: web(), replicas: 0 };
         assert!(!guard.builds_on(&[]) && !scale.builds_on(std::slice::from_ref(&guard)));

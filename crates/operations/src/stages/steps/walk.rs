@@ -1,13 +1,18 @@
 //! Where a plan stands, and going on with it.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
+use pilothouse_cluster::ObjectRef;
 use pilothouse_domain::duration::Span;
+use pilothouse_domain::stage::StageStatus;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::carry_out::{Outcome, carry_out};
-use super::{Plan, Step};
+use super::{Plan, Step, TrafficStep};
 use crate::OperationError;
+use crate::stages::versions::TEMPLATE_LABEL;
 use crate::stages::{Begun, Observed, StageContext, StageEnd};
 
 /// Where a plan stands; the run's `action`.
@@ -53,7 +58,7 @@ pub(crate) async fn look(stage: &StageContext<'_>, within: Span) -> Result<Obser
         Outcome::Pending { said, evidence } => {
             Observed::Pending { progress: progress(&plan, &position, Some(&said)), evidence }
         }
-        Outcome::Ended(end) => Observed::Ended(after_steps(end, &position)),
+        Outcome::Ended(end) => Observed::Ended(after_steps(end, &plan, &position)),
     })
 }
 
@@ -69,10 +74,32 @@ pub(crate) fn left(stage: &StageContext<'_>) -> Result<Option<String>, Operation
         None => "nothing was changed".to_owned(),
         Some(last) => format!("{} of {count} steps done, the last: {last}", position.done.len()),
     };
-    Ok(Some(match open {
+    let pinned = pinned(&plan.steps[..position.at.min(count)]);
+    let told = match open {
         Some(open) => format!("{done}; under way: {open}; left as it is"),
         None => done,
-    }))
+    };
+    Ok(Some(pinned.into_iter().fold(told, |told, pinned| format!("{told}; {pinned}"))))
+}
+
+/// The Services whose selector these steps tied to the pods of one template, and did not set free again: pods of another template,
+/// as the next deployment would make them, get none of their traffic.
+fn pinned(done: &[Step]) -> Vec<String> {
+    let mut pinned: BTreeSet<&ObjectRef> = BTreeSet::new();
+    for step in done {
+        let Step::Traffic(TrafficStep::Select { service, selector, .. }) = step else { continue };
+        match selector.contains_key(TEMPLATE_LABEL) {
+            true => pinned.insert(service),
+            false => pinned.remove(service),
+        };
+    }
+    let told = |service: &ObjectRef| {
+        format!(
+            "{service} is left with `{TEMPLATE_LABEL}` in its selector, so it sends nothing to pods of another template: roll back, or \
+             `divert-traffic`"
+        )
+    };
+    pinned.into_iter().map(told).collect()
 }
 
 fn plan(stage: &StageContext<'_>) -> Result<Plan, OperationError> {
@@ -109,7 +136,39 @@ fn finished(plan: &Plan, position: &Position) -> StageEnd {
     StageEnd::succeeded(output)
 }
 
-/// A failure says what was done before it.
-fn after_steps(end: StageEnd, position: &Position) -> StageEnd {
-    StageEnd { output: json!({ "steps": position.done }), ..end }
+/// A failure says what was done before it, and what is not as it looks.
+fn after_steps(end: StageEnd, plan: &Plan, position: &Position) -> StageEnd {
+    let pinned = pinned(&plan.steps[..position.at.min(plan.steps.len())]);
+    let status = match end.status {
+        StageStatus::Failed { reason, evidence } => {
+            let reason = pinned.into_iter().fold(reason, |reason, pinned| format!("{reason}; {pinned}"));
+            StageStatus::Failed { reason, evidence }
+        }
+        other => other,
+    };
+    StageEnd { status, output: json!({ "steps": position.done }) }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    #[test]
+    fn a_service_that_is_tied_to_one_template_is_told_until_it_is_set_free() {
+        let select = |key: &str| {
+            Step::Traffic(TrafficStep::Select {
+                service: ObjectRef::namespaced("v1", "Service", "dev", "web"),
+                selector: BTreeMap::from([(key.to_owned(), "a".to_owned())]),
+                what: String::new(),
+            })
+        };
+        let told = pinned(&[select(TEMPLATE_LABEL)]).join("");
+        assert!(
+            told.starts_with("Service dev/web is left with `pod-template-hash` in its selector"),
+            "{told}"
+        );
+        assert!(pinned(&[select(TEMPLATE_LABEL), select("version")]).is_empty());
+    }
 }

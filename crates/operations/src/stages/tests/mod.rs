@@ -2,6 +2,7 @@
 
 mod bakes;
 mod deploys;
+mod guards;
 mod jobs;
 mod revisions;
 mod rollouts;

@@ -41,7 +41,7 @@ impl Scene {
         cluster.apply(&manifests, &pilothouse_cluster::ApplyOptions::default()).await.unwrap();
     }
 
-    async fn apply_as_kubectl(&self, path: &str, manifest: String) {
+    pub(super) async fn apply_as_kubectl(&self, path: &str, manifest: String) {
         use tower::ServiceExt as _;
         let request = http::Request::patch(format!("{path}?fieldManager=kubectl"))
             .header("content-type", "application/apply-patch+yaml")
@@ -206,6 +206,22 @@ async fn the_old_ones_are_scaled_down_and_the_oldest_destroyed_as_asked() {
     succeeded(&scene.deploys("1.2.0", &more).await);
     assert_eq!(scene.names("ReplicaSet"), ["shop-v001", "shop-v002"]);
     assert_eq!(scene.serving().await, counts(&[("shop-v002", 3)]));
+}
+
+/// A Service that is none of the stage's may select the pods of one group by labels of their own.
+#[tokio::test(start_paused = true)]
+async fn a_group_that_another_service_needs_is_not_scaled_down() {
+    let mut scene = Scene::with_service([]).await;
+    succeeded(&scene.deploys("1.0.0", &json!({"strategy": "red-black"})).await);
+    let direct =
+        SERVICE.replace("name: web", "name: direct").replace("app: web", "pilothouse.dev/sequence: '0'");
+    scene.apply(&direct).await;
+    let end = scene.deploys("1.1.0", &json!({"strategy": "red-black", "scaleDown": true})).await;
+    assert!(
+        reason(&end).contains("Service dev/direct has 2 ready endpoints and would be left with 0"),
+        "{end:?}"
+    );
+    assert_eq!(scene.set("shop-v000")["spec"]["replicas"], 2);
 }
 
 #[tokio::test(start_paused = true)]

@@ -16,13 +16,13 @@ use crate::stages::start_workload::StartWorkload;
 use crate::stages::undo::Undo;
 
 impl Scene {
-    async fn stage_cluster(&self) -> pilothouse_cluster::Cluster {
+    pub(super) async fn stage_cluster(&self) -> pilothouse_cluster::Cluster {
         self.test.context.clusters.get("default").await.unwrap()
     }
 }
 
 /// A Deployment with its labels, as a line of YAML.
-fn deployment(name: &str, labels: &str, replicas: u32) -> String {
+pub(super) fn deployment(name: &str, labels: &str, replicas: u32) -> String {
     format!(
         "apiVersion: apps/v1\nkind: Deployment\nmetadata: {{name: {name}}}\nspec:\n  replicas: {replicas}\n  \
          selector: {{matchLabels: {labels}}}\n  template:\n    metadata: {{labels: {labels}}}\n    \
@@ -30,27 +30,27 @@ fn deployment(name: &str, labels: &str, replicas: u32) -> String {
     )
 }
 
-fn service(name: &str, labels: &str) -> String {
+pub(super) fn service(name: &str, labels: &str) -> String {
     format!(
         "apiVersion: v1\nkind: Service\nmetadata: {{name: {name}}}\nspec: {{selector: {labels}, ports: [{{port: 80}}]}}\n"
     )
 }
 
 /// Deploys these objects, in an attempt of their own.
-async fn deployed(scene: &mut Scene, objects: &[String]) {
+pub(super) async fn deployed(scene: &mut Scene, objects: &[String]) {
     let end = scene.play(&DeployManifest, "Before", json!({ "manifests": objects.join("---\n") })).await;
     assert_eq!(end.status, StageStatus::Succeeded, "{end:?}");
     scene.next("2.0.0");
 }
 
 /// `web` with two pods behind the Service `web`.
-async fn serving() -> Scene {
+pub(super) async fn serving() -> Scene {
     let mut scene = Scene::new().await;
     deployed(&mut scene, &[deployment("web", "{app: web}", 2), service("web", "{app: web}")]).await;
     scene
 }
 
-fn selector(scene: &Scene) -> Value {
+pub(super) fn selector(scene: &Scene) -> Value {
     scene.sim.get("Service", "dev", "web").unwrap()["spec"]["selector"].clone()
 }
 

@@ -33,7 +33,7 @@ fn cron(suspend: bool) -> String {
 }
 
 /// The autoscaler of Deployment web: 2 to 10 pods.
-const SCALER: &str = "apiVersion: autoscaling/v2\nkind: HorizontalPodAutoscaler\nmetadata: {name: web}\nspec: {minReplicas: 2, maxReplicas: 10, \
+pub(super) const SCALER: &str = "apiVersion: autoscaling/v2\nkind: HorizontalPodAutoscaler\nmetadata: {name: web}\nspec: {minReplicas: 2, maxReplicas: 10, \
      scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: web}, \
      metrics: [{type: Resource, resource: {name: cpu, target: {type: Utilization, averageUtilization: 80}}}]}\n";
 
