@@ -62,6 +62,13 @@ pub(super) fn route(tx: &Tx<'_>, change: &Change, agenda: &mut Agenda) {
         "pods" => {
             services_of(tx, object, before, agenda);
             selecting(tx, "poddisruptionbudgets.policy", object, agenda);
+            // A Deployment that recreates waits for the last of its old pods.
+            let set = json::controller_of(object).and_then(|owner| tx.by_uid(json::text(owner, "/uid")));
+            let set = set.filter(|_| change.kind == ChangeKind::Deleted).and_then(|key| tx.get_key(key));
+            let above = set.as_deref().and_then(json::controller_of);
+            if let Some(key) = above.and_then(|owner| tx.by_uid(json::text(owner, "/uid"))) {
+                agenda.add(Work::Object(key.clone()));
+            }
         }
         // A Service or a Gateway that comes or goes is what routes may wait for.
         "services" | gateway::GATEWAYS if change.kind != ChangeKind::Modified => {

@@ -246,7 +246,9 @@ async fn a_service_that_was_left_tied_to_one_template_is_told_and_not_emptied() 
     let both = [deployment("web", "{app: web}", 2), service("web", "{app: web}")].join("---\n");
     succeeded(&plays(&mut scene, &DeployManifest, json!({ "manifests": both })).await);
     assert_eq!(selector(&scene), json!({"app": "web"}));
-    succeeded(&plays(&mut scene, &StartWorkload, json!({"service": "web", "version": "next"})).await);
+    let mut scene = serving().await;
+    deployed(&mut scene, &[deployment("web", "{app: web}", 2)]).await;
+    succeeded(&plays(&mut scene, &StartWorkload, json!({"service": "web"})).await);
     let end = plays(&mut scene, &UndoRollout, json!({"workload": "web"})).await;
     assert!(reason(&end).starts_with("Service dev/web selects by `pod-template-hash`"), "{end:?}");
     succeeded(&plays(&mut scene, &DivertTraffic, json!({"service": "web", "to": "web"})).await);
