@@ -54,7 +54,7 @@ struct Scenario {
     requests: usize,
     /// How many stages it has.
     stages: usize,
-    /// It has no middle: it is at its end before anybody could cancel it.
+    /// It is at its end before anybody could cancel it, unless one of its writes is held up.
     at_once: bool,
     /// It changes nothing that a rollback could take back, for this reason.
     keeps: Option<String>,
@@ -310,14 +310,58 @@ fn a_stage_that_is_cancelled_in_the_middle_says_what_it_left_and_can_be_taken_ba
         let runs = |view: &Value| covered(scenario, &attempt(view, "dev", 1))["status"] == "running";
         world.until(&release, "the stage that it covers", runs).await;
         seconds(3).await;
-        let answer = world.post(&format!("/v1/releases/{release}/environments/dev/cancel"), &json!({})).await;
-        assert!(answer.status.is_success(), "{}: {:#}", scenario.name, answer.body);
-        let view = world.at_rest(&release).await;
-        let stage = covered(scenario, &attempt(&view, "dev", 1));
-        assert_eq!(stage["status"], "canceled", "{}: {stage:#}", scenario.name);
-        let told = stage["reason"].as_str().unwrap_or_default();
-        assert!(told.contains("left as it is") || told.contains("deleted"), "{}: {stage:#}", scenario.name);
-        check_taken_back(scenario, &world, &release, &before).await;
+        check_canceled(scenario, &world, &release, &before).await;
+    });
+}
+
+/// Cancels the deployment while the stage runs: it says what it left, and a rollback takes that back.
+async fn check_canceled(
+    scenario: &Scenario,
+    world: &World,
+    release: &str,
+    before: &BTreeMap<String, Value>,
+) {
+    let answer = world.post(&format!("/v1/releases/{release}/environments/dev/cancel"), &json!({})).await;
+    assert!(answer.status.is_success(), "{}: {:#}", scenario.name, answer.body);
+    let view = world.at_rest(release).await;
+    let stage = covered(scenario, &attempt(&view, "dev", 1));
+    assert_eq!(stage["status"], "canceled", "{}: {stage:#}", scenario.name);
+    let told = stage["reason"].as_str().unwrap_or_default();
+    assert!(told.contains("left as it is") || told.contains("deleted"), "{}: {stage:#}", scenario.name);
+    check_taken_back(scenario, world, release, before).await;
+}
+
+/// What is quick is cancelled while each of its writes in turn is held up: so between any two of its steps.
+#[test]
+fn a_quick_stage_is_cancelled_between_its_writes_and_can_be_taken_back() {
+    each(async |scenario| {
+        if !scenario.at_once {
+            return;
+        }
+        let writes = {
+            let (world, _) = world(scenario, false, no_faults()).await;
+            world.sim.clear_requests();
+            let release = world.start("1.1.0").await;
+            world.at_rest(&release).await;
+            let requests = world.sim.requests();
+            requests.iter().filter(|r| !matches!(r.verb.as_str(), "get" | "list" | "watch")).count()
+        };
+        let mut canceled = 0;
+        for write in 0..u32::try_from(writes).unwrap().min(MOST_WRITES) {
+            let (world, before) = world(scenario, false, no_faults()).await;
+            world.sim.inject(Fault::delay(Duration::from_secs(60)).on_writes().after(write));
+            let release = world.start("1.1.0").await;
+            let runs = |view: &Value| covered(scenario, &attempt(view, "dev", 1))["status"] == "running";
+            let seen = |view: &Value| runs(view) || view["atRest"] == true;
+            world.until(&release, "the stage that it covers", seen).await;
+            seconds(15).await;
+            // A stage before it may have been held up instead: then this one is over, or still to come.
+            if runs(&world.release(&release).await) {
+                check_canceled(scenario, &world, &release, &before).await;
+                canceled += 1;
+            }
+        }
+        assert!(canceled > 0, "{}: it was never cancelled", scenario.name);
     });
 }
 
