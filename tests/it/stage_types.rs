@@ -315,12 +315,7 @@ fn a_stage_that_is_cancelled_in_the_middle_says_what_it_left_and_can_be_taken_ba
 }
 
 /// Cancels the deployment while the stage runs: it says what it left, and a rollback takes that back.
-async fn check_canceled(
-    scenario: &Scenario,
-    world: &World,
-    release: &str,
-    before: &BTreeMap<String, Value>,
-) {
+async fn check_canceled(scenario: &Scenario, world: &World, release: &str, before: &BTreeMap<String, Value>) {
     let answer = world.post(&format!("/v1/releases/{release}/environments/dev/cancel"), &json!({})).await;
     assert!(answer.status.is_success(), "{}: {:#}", scenario.name, answer.body);
     let view = world.at_rest(release).await;
@@ -354,7 +349,7 @@ fn a_quick_stage_is_cancelled_between_its_writes_and_can_be_taken_back() {
             let runs = |view: &Value| covered(scenario, &attempt(view, "dev", 1))["status"] == "running";
             let seen = |view: &Value| runs(view) || view["atRest"] == true;
             world.until(&release, "the stage that it covers", seen).await;
-            seconds(15).await;
+            seconds(3).await;
             // A stage before it may have been held up instead: then this one is over, or still to come.
             if runs(&world.release(&release).await) {
                 check_canceled(scenario, &world, &release, &before).await;

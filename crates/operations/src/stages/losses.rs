@@ -221,7 +221,7 @@ mod tests {
 
     use super::*;
 
-    fn write(api_version: &str, kind: &str, before: Value, after: Value) -> Rehearsed {
+    fn write(api_version: &str, kind: &str, before: &Value, after: &Value) -> Rehearsed {
         let object = ObjectRef::namespaced(api_version, kind, "dev", "web");
         Rehearsed { object, before: Some(json!({ "spec": before })), after: Some(json!({ "spec": after })) }
     }
@@ -229,7 +229,7 @@ mod tests {
     #[test]
     fn fewer_pods_and_pods_that_go_before_others_come_are_lost() {
         let keeps = |before: Value, after: Value| {
-            let write = write("apps/v1", "Deployment", before, after);
+            let write = write("apps/v1", "Deployment", &before, &after);
             Change::of(&write).unwrap().keeps()
         };
         assert_eq!(keeps(json!({"replicas": 3}), json!({"replicas": 1})), Some(1));
@@ -238,14 +238,14 @@ mod tests {
         assert_eq!(keeps(of("Recreate", "1"), of("Recreate", "2")), Some(0));
         assert_eq!(keeps(of("Recreate", "1"), of("Recreate", "1")), None, "nothing is replaced");
         assert_eq!(keeps(of("RollingUpdate", "1"), of("RollingUpdate", "2")), None);
-        let created = Rehearsed { before: None, ..write("apps/v1", "Deployment", json!({}), json!({})) };
+        let created = Rehearsed { before: None, ..write("apps/v1", "Deployment", &json!({}), &json!({})) };
         assert!(Change::of(&created).is_none(), "what is new takes nothing away");
     }
 
     #[test]
     fn a_service_that_selects_something_else_is_diverted() {
         let diverts = |before: Value, after: Value| {
-            let write = write("v1", "Service", json!({"selector": before}), json!({"selector": after}));
+            let write = write("v1", "Service", &json!({"selector": before}), &json!({"selector": after}));
             Change::of(&write).unwrap().diverts().is_some()
         };
         assert!(diverts(json!({"app": "web"}), json!({"app": "shop"})));

@@ -351,3 +351,43 @@ async fn a_switch_waits_for_the_pods_that_there_are() {
     }
     panic!("it waits for pods that there are not");
 }
+
+/// X8: a route does not lead back to what does not run.
+#[tokio::test(start_paused = true)]
+async fn a_rollback_leads_no_traffic_to_a_service_without_endpoints() {
+    let mut scene = Scene::new().await;
+    let route = "apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: {name: web}\nspec:\n  rules:\n    \
+        - backendRefs: [{name: web, port: 80, weight: 100}, {name: next, port: 80, weight: 0}]\n";
+    let all = [
+        deployment("web", "{app: web}", 2),
+        deployment("next", "{app: next}", 2),
+        service("web", "{app: web}"),
+        service("next", "{app: next}"),
+        route.to_owned(),
+    ];
+    deployed(&mut scene, &all).await;
+    let to = json!({"httpRoute": "web", "stableService": "web", "canaryService": "next"});
+    succeeded(&plays(&mut scene, &DivertTraffic, json!({ "route": to, "weight": 100 })).await);
+    let old = pilothouse_cluster::ObjectRef::namespaced("apps/v1", "Deployment", "dev", "web");
+    let cluster = scene.stage_cluster().await;
+    cluster.scale(&old, 0, &pilothouse_cluster::ApplyOptions::default()).await.unwrap();
+    tokio::time::sleep_until(tokio::time::Instant::now() + std::time::Duration::from_secs(60)).await;
+    let weight = |scene: &Scene| {
+        scene.sim.get("HTTPRoute", "dev", "web").unwrap()["spec"]["rules"][0]["backendRefs"][0]["weight"]
+            .clone()
+    };
+    scene.roll_back("Act");
+    let end = scene.play(&Undo, "Undo Act", json!({ "stage": "Act" })).await;
+    assert!(
+        reason(&end)
+            .contains("HTTPRoute dev/web would send traffic to Service dev/web, which has 0 ready endpoints"),
+        "{end:?}"
+    );
+    assert_eq!(weight(&scene), 0);
+    cluster.scale(&old, 2, &pilothouse_cluster::ApplyOptions::default()).await.unwrap();
+    tokio::time::sleep_until(tokio::time::Instant::now() + std::time::Duration::from_secs(60)).await;
+    scene.attempt.at.number += 1;
+    let end = scene.play(&Undo, "Undo Act", json!({ "stage": "Act" })).await;
+    succeeded(&end);
+    assert_eq!(weight(&scene), 100);
+}

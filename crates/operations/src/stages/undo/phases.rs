@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use pilothouse_cluster::{Cluster, ClusterError, ObjectRef, Snapshot, SnapshotObject, SnapshotState};
 use pilothouse_domain::duration::Span;
+use pilothouse_domain::traffic_guard::TrafficGuard;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -141,7 +142,8 @@ pub(super) async fn refusal(
     spare: Option<&str>,
 ) -> Result<Option<String>, OperationError> {
     match phase {
-        Phase::Up | Phase::Routes => Ok(None),
+        Phase::Up => Ok(None),
+        Phase::Routes => led_nowhere(stage, cluster, part).await,
         Phase::Services => {
             let counts = |service: &ObjectRef| spare != Some(service.name.as_str());
             for (service, selector) in services(part).into_iter().filter(|(service, _)| counts(service)) {
@@ -166,6 +168,53 @@ pub(super) async fn refusal(
             steps::joint_refusal(cluster, &leaving(part), &gone, stage.traffic_guard()).await
         }
     }
+}
+
+/// Why routes must not lead back: a Service that gets traffic then, and gets none now, has no ready endpoint.
+async fn led_nowhere(
+    stage: &StageContext<'_>,
+    cluster: &Cluster,
+    part: &Snapshot,
+) -> Result<Option<String>, OperationError> {
+    let least = stage.traffic_guard();
+    for entry in part.taken.iter().chain(&part.context).filter(|entry| is_route(&entry.object)) {
+        let SnapshotState::Present { before, .. } = &entry.state else { continue };
+        let live = cluster.get(&entry.object).await?.unwrap_or_default();
+        let namespace = entry.object.namespace.as_deref().unwrap_or_default();
+        for service in led_to(before).difference(&led_to(&live)) {
+            let endpoints = cluster.endpoints(namespace, Some(service)).await?;
+            let ready = endpoints.get(service).map_or(0, |endpoints| endpoints.ready.len());
+            if ready == 0 && least != TrafficGuard::Off {
+                return Ok(Some(format!(
+                    "the traffic guard refuses this: {} would send traffic to Service {namespace}/{service}, which has 0 ready endpoints \
+                     (`trafficGuard: {least}`): bring up others first, or set `trafficGuard: off`",
+                    entry.object
+                )));
+            }
+        }
+    }
+    Ok(None)
+}
+
+/// The Services that a route sends traffic to, by name.
+fn led_to(route: &Value) -> BTreeSet<String> {
+    let items = |value: &Value| value.as_array().cloned().unwrap_or_default();
+    let gets = |backend: &Value| backend["weight"].as_u64() != Some(0);
+    let (spec, mut found) = (&route["spec"], BTreeSet::new());
+    for backend in items(&spec["rules"]).iter().flat_map(|rule| items(&rule["backendRefs"])) {
+        found.extend(backend["name"].as_str().filter(|_| gets(&backend)).map(str::to_owned));
+    }
+    for backend in items(&spec["http"]).iter().flat_map(|rule| items(&rule["route"])) {
+        let host = backend["destination"]["host"].as_str().and_then(|host| host.split('.').next());
+        found.extend(host.filter(|_| gets(&backend)).map(str::to_owned));
+    }
+    // The weight of a canary of ingress-nginx is an annotation.
+    if route["metadata"]["annotations"]["nginx.ingress.kubernetes.io/canary-weight"] != "0" {
+        let paths = items(&spec["rules"]).into_iter().flat_map(|rule| items(&rule["http"]["paths"]));
+        let backends = paths.map(|path| path["backend"].clone()).chain([spec["defaultBackend"].clone()]);
+        found.extend(backends.filter_map(|backend| backend["service"]["name"].as_str().map(str::to_owned)));
+    }
+    found
 }
 
 /// The workloads of a part that lose pods, each with how many it keeps.
@@ -242,6 +291,21 @@ mod tests {
         assert_eq!(phase_of(&service, &to("v1"), Some(&to("v1"))), None);
         let route = object("gateway.networking.k8s.io/v1", "HTTPRoute");
         assert_eq!(phase_of(&route, &json!({"spec": 1}), Some(&json!({"spec": 2}))), Some(Phase::Routes));
+    }
+
+    #[test]
+    fn a_route_leads_to_the_services_that_get_a_share() {
+        let names = |route: &Value| led_to(route).into_iter().collect::<Vec<_>>().join(",");
+        let http = json!({"spec": {"rules": [{"backendRefs": [{"name": "web", "weight": 0}, {"name": "next", "weight": 100}]}, {"backendRefs": [{"name": "api"}]}]}});
+        assert_eq!(names(&http), "api,next");
+        let host = |host: &str, weight: u32| json!({"destination": {"host": host}, "weight": weight});
+        let istio = json!({"spec": {"http": [{"route": [host("web.dev.svc", 90), host("next", 0)]}]}});
+        assert_eq!(names(&istio), "web");
+        let paths = json!([{"backend": {"service": {"name": "web"}}}]);
+        let mut ingress = json!({"spec": {"rules": [{"http": {"paths": paths}}]}});
+        assert_eq!(names(&ingress), "web");
+        ingress["metadata"] = json!({"annotations": {"nginx.ingress.kubernetes.io/canary-weight": "0"}});
+        assert_eq!(names(&ingress), "");
     }
 
     #[test]
