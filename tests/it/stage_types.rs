@@ -162,8 +162,8 @@ fn check_requests(scenario: &Scenario, world: &World) {
     assert!(whole.is_empty(), "{name}: lists without a selector: {whole:#?}");
     let mut lists: BTreeMap<&str, usize> = BTreeMap::new();
     around.iter().for_each(|r| *lists.entry(&r.resource).or_default() += 1);
-    // By the snapshot of each stage, and once by a plan that looks for an autoscaler or a canary's Ingress.
-    let most = scenario.stages + 1;
+    // By the snapshot of each stage, and once before it: for an autoscaler, a canary's Ingress, or the Services of what is replaced.
+    let most = scenario.stages * 2;
     assert!(lists.values().all(|count| *count <= most), "{name}: listed more than {most} times: {lists:?}");
     let (count, most) = (requests.len(), scenario.requests);
     assert!(count <= most, "{name}: {count} requests, and its file says {most} at most");

@@ -186,8 +186,9 @@ async fn scalers(cluster: &Cluster, present: &Value, new: &ObjectRef) -> Result<
     let Some(present) = ObjectRef::of(present).filter(|present| present != new) else {
         return Ok(Scalers::default());
     };
-    let old = scale::scaler(cluster, &present).await?;
-    let copy = match (&old, scale::scaler(cluster, new).await?) {
+    let all = scale::scalers(cluster, new.namespace.as_deref().unwrap_or_default()).await?;
+    let old = scale::scaler_of(&all, &present);
+    let copy = match (&old, scale::scaler_of(&all, new)) {
         (Some(old), None) => Some(old.of_another(new)),
         _ => None,
     };

@@ -288,9 +288,18 @@ fn controller(live: &Value) -> Option<String> {
 
 /// What scales the workload by itself.
 pub(super) async fn scaler(cluster: &Cluster, object: &ObjectRef) -> Result<Option<Scaler>, OperationError> {
+    let all = scalers(cluster, object.namespace.as_deref().unwrap_or_default()).await?;
+    Ok(scaler_of(&all, object))
+}
+
+/// Every autoscaler of a namespace.
+pub(super) async fn scalers(cluster: &Cluster, namespace: &str) -> Result<Vec<Value>, OperationError> {
     const KIND: (&str, &str) = ("autoscaling/v2", "HorizontalPodAutoscaler");
-    let namespace = object.namespace.as_deref().unwrap_or_default();
-    let all = cluster.select(KIND, namespace, None).await?;
+    Ok(cluster.select(KIND, namespace, None).await?)
+}
+
+/// Which of these scales the workload.
+pub(super) fn scaler_of(all: &[Value], object: &ObjectRef) -> Option<Scaler> {
     let group =
         |api_version: &Value| api_version.as_str().and_then(|v| v.split_once('/')).map(|(g, _)| g.to_owned());
     let found = all.iter().find(|hpa| {
@@ -303,14 +312,14 @@ pub(super) async fn scaler(cluster: &Cluster, object: &ObjectRef) -> Result<Opti
     let count = |value: &Value, otherwise: u32| {
         value.as_u64().and_then(|n| u32::try_from(n).ok()).unwrap_or(otherwise)
     };
-    Ok(found.and_then(|hpa| {
+    found.and_then(|hpa| {
         Some(Scaler {
             object: ObjectRef::of(hpa)?,
             min: count(&hpa["spec"]["minReplicas"], 1),
             max: count(&hpa["spec"]["maxReplicas"], 1),
             live: hpa.clone(),
         })
-    }))
+    })
 }
 
 #[cfg(test)]
