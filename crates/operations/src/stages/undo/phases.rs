@@ -186,8 +186,9 @@ async fn led_nowhere(
             let ready = endpoints.get(service).map_or(0, |endpoints| endpoints.ready.len());
             if ready == 0 && least != TrafficGuard::Off {
                 return Ok(Some(format!(
-                    "the traffic guard refuses this: {} would send traffic to Service {namespace}/{service}, which has 0 ready endpoints \
+                    "{}: {} would send traffic to Service {namespace}/{service}, which has 0 ready endpoints \
                      (`trafficGuard: {least}`): bring up others first, or set `trafficGuard: off`",
+                    steps::GUARD_REFUSES,
                     entry.object
                 )));
             }
