@@ -87,8 +87,9 @@ pub(crate) fn from_status(
         }
         429 => ClusterError::Throttled { operation, message, retry_after: asked },
         400..=499 => ClusterError::Invalid { operation, message },
-        // A field that the kind does not have is answered with 500 by server-side apply.
-        500 if status.message.contains("field not declared in schema") => {
+        // What does not fit the kind's schema (a field that it does not have, two items of one key, an item without its key) is
+        // answered with 500 by server-side apply, and will be as often as it is tried.
+        500 if status.message.contains("failed to create typed patch object") => {
             ClusterError::Invalid { operation, message }
         }
         // The server's own store says so when it is asked to keep too much.
@@ -254,6 +255,8 @@ mod tests {
         }
         let typo = r#"{"message":"failed to create typed patch object: .spec.replica: field not declared in schema"}"#;
         assert_eq!(answer(500, typo).code(), "ClusterInvalid");
+        let keyless = r#"{"message":"failed to create typed patch object: .spec.ports: element 0: associative list with keys has an element that omits key field"}"#;
+        assert_eq!(answer(500, keyless).code(), "ClusterInvalid");
         let webhook = r#"{"message":"admission webhook \"policy.example\" denied the request: no"}"#;
         assert_eq!(answer(400, webhook).code(), "ClusterDenied");
     }
