@@ -26,6 +26,7 @@ mod endpoints;
 mod error;
 mod evidence;
 mod field_walk;
+mod given_up;
 mod history;
 mod image;
 mod instances;

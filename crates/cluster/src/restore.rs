@@ -260,7 +260,8 @@ impl Cluster {
                 }
                 recreate::replace(self, at, (before, owned), live).await?
             }
-            other => other?,
+            other if self.only_asks(at.options.dry_run) => other?,
+            other => self.remove_given_up(at.operation, at.served, at.object, live, other?).await?,
         };
         if at.object.kind == "StatefulSet" && at.object.group() == "apps" && !at.options.dry_run {
             self.unblock(at.operation, at.object, &after).await?;
