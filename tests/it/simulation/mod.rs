@@ -396,8 +396,16 @@ async fn simulate(seed: u64) -> BTreeSet<String> {
 /// `PILOTHOUSE_SEEDS=1000..2000 cargo test -p it --test it simulation` plays as many as one likes.
 #[test]
 fn whatever_happens_everything_ends_and_the_cluster_is_as_the_records_say() {
-    let told: BTreeSet<String> = each_seed(0..26, simulate).into_iter().flatten().collect();
-    // What people, faults and time can do has happened, or less is shown than the name says.
+    let mut told = BTreeSet::new();
+    // What people, faults and time can do has happened, or less is shown than the name says. Which seed comes to what changes
+    // with the system; so more are played while something is missing.
+    for seeds in [0..26, 26..52, 52..78] {
+        told.extend(each_seed(seeds, simulate).into_iter().flatten());
+        let mut missing = LIFE.into_iter().filter(|kind| !told.contains(*kind));
+        if asked_for().is_some() || missing.next().is_none() {
+            return;
+        }
+    }
     let missing: Vec<_> = LIFE.into_iter().filter(|kind| !told.contains(*kind)).collect();
-    assert!(asked_for().is_some() || missing.is_empty(), "never happened: {missing:?}");
+    panic!("never happened: {missing:?}");
 }
