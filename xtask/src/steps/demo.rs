@@ -4,7 +4,7 @@ use anyhow::{bail, ensure};
 
 use crate::process;
 
-/// Runs the demo, which shares its build with the tests, and looks at what it says last.
+/// Runs the demo and looks at what it says last.
 ///
 /// # Errors
 /// It fails, or does not end with its summary.
