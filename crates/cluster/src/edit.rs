@@ -104,10 +104,7 @@ impl Cluster {
         content["metadata"]["resourceVersion"] = live["metadata"]["resourceVersion"].clone();
         let flags = ApplyFlags { dry_run: options.dry_run, force: true, strict: false };
         let after = self.apply_as(FIELD_MANAGER, operation, &served, object, content, flags).await?;
-        let after = match self.only_asks(options.dry_run) {
-            true => after,
-            false => self.remove_given_up(operation, &served, object, &live, after).await?,
-        };
+        let after = self.remove_given_up(operation, &served, object, &live, after, options.dry_run).await?;
         Ok((live, after))
     }
 }

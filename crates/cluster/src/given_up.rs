@@ -18,12 +18,7 @@ use crate::owned_fields;
 use crate::transport::Call;
 
 impl Cluster {
-    /// Whether writes are dry runs: nothing that follows one sees it.
-    pub(crate) fn only_asks(&self, dry_run: bool) -> bool {
-        dry_run || self.transport.rehearsal.is_some()
-    }
-
-    /// Removes what an apply should have removed and did not; gives the object as it is then.
+    /// Removes what an apply should have removed and did not; gives the object as it is then. After a dry run there is nothing.
     ///
     /// # Errors
     /// As for apply; a conflict when somebody wrote the object since.
@@ -34,8 +29,10 @@ impl Cluster {
         object: &ObjectRef,
         live: &Value,
         after: Value,
+        dry_run: bool,
     ) -> Result<Value, ClusterError> {
-        let Some(mut patch) = left_over(live, &after) else { return Ok(after) };
+        let left = left_over(live, &after).filter(|_| !self.only_asks(dry_run));
+        let Some(mut patch) = left else { return Ok(after) };
         patch["metadata"]["resourceVersion"] = after["metadata"]["resourceVersion"].clone();
         let call = Call::merge(served.path(object), patch)
             .query("fieldManager", FIELD_MANAGER)

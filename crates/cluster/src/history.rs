@@ -84,7 +84,7 @@ impl Cluster {
             return Err(ClusterError::Invalid { operation, message });
         }
         let (before, after) = self.edited(&operation, object, options, &change).await?;
-        if object.kind == "StatefulSet" && !options.dry_run {
+        if object.kind == "StatefulSet" && !self.only_asks(options.dry_run) {
             self.unblock(&operation, object, &after).await?;
         }
         Ok(applied(object.clone(), Some(&before), &after))

@@ -35,7 +35,7 @@ pub(crate) async fn recreate(
         return apply(STAND_IN, whole).await;
     }
     let created = apply(STAND_IN, whole.clone()).await?;
-    if flags.dry_run || cluster.transport.rehearsal.is_some() {
+    if cluster.only_asks(flags.dry_run) {
         // Nothing was created, so nothing can be divided.
         return Ok(created);
     }
@@ -99,7 +99,7 @@ pub(crate) async fn replace(
     live: &Value,
 ) -> Result<Value, ClusterError> {
     cluster.delete_seen(at, live).await?;
-    if at.options.dry_run || cluster.transport.rehearsal.is_some() {
+    if cluster.only_asks(at.options.dry_run) {
         // Asked for a creation now, the server would see the one that is still there.
         return Ok(before.clone());
     }

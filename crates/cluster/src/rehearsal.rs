@@ -57,4 +57,9 @@ impl Cluster {
         cluster.transport.rehearsal = Some(rehearsal.clone());
         cluster
     }
+
+    /// Whether writes are dry runs only: what comes next sees nothing of them, and no controller is told.
+    pub(crate) fn only_asks(&self, dry_run: bool) -> bool {
+        dry_run || self.transport.rehearsal.is_some()
+    }
 }

@@ -260,10 +260,15 @@ impl Cluster {
                 }
                 recreate::replace(self, at, (before, owned), live).await?
             }
-            other if self.only_asks(at.options.dry_run) => other?,
-            other => self.remove_given_up(at.operation, at.served, at.object, live, other?).await?,
+            other => {
+                let Place { operation, served, object, options } = *at;
+                self.remove_given_up(operation, served, object, live, other?, options.dry_run).await?
+            }
         };
-        if at.object.kind == "StatefulSet" && at.object.group() == "apps" && !at.options.dry_run {
+        if at.object.kind == "StatefulSet"
+            && at.object.group() == "apps"
+            && !self.only_asks(at.options.dry_run)
+        {
             self.unblock(at.operation, at.object, &after).await?;
         }
         let done = match marks::differ(live, &after) {

@@ -27,8 +27,7 @@ impl Cluster {
         set: &ObjectRef,
         after: &Value,
     ) -> Result<(), ClusterError> {
-        // In a rehearsal the controller is never told of the specification that this would wait for.
-        if self.transport.rehearsal.is_some() || after["spec"]["updateStrategy"]["type"] == "OnDelete" {
+        if after["spec"]["updateStrategy"]["type"] == "OnDelete" {
             return Ok(());
         }
         let Some(selector) = selector::of(after) else { return Ok(()) };

@@ -5,17 +5,12 @@ use std::collections::BTreeSet;
 use pilothouse_domain::pipeline::{EnvironmentSpec, StageSpec};
 use serde_json::Value;
 
-/// Types whose keys are not about objects of the cluster: what they call `namespace` is something else.
-const ELSEWHERE: [&str; 4] = ["webhook", "variables", "pipeline", "manual-judgment"];
-
 /// The namespaces that a stage names itself, `namespace` or `workload.namespace`, as far as they are written out.
 pub(crate) fn namespaces_of(stage: &StageSpec) -> BTreeSet<&str> {
-    if ELSEWHERE.contains(&stage.stage_type.as_str()) {
-        return BTreeSet::new();
-    }
+    // Nothing else that is called so is a place: the values of a chart and the body of a call are somebody's own.
     let own = stage.options.get("namespace");
-    let below = stage.options.values().filter_map(|value| value.get("namespace"));
-    let written = own.into_iter().chain(below).filter_map(Value::as_str);
+    let workload = stage.options.get("workload").and_then(|workload| workload.get("namespace"));
+    let written = own.into_iter().chain(workload).filter_map(Value::as_str);
     written.filter(|text| !text.contains("${") && !text.is_empty()).collect()
 }
 
@@ -52,6 +47,7 @@ mod tests {
                 {"name": "Deploy", "type": "deploy-manifest", "cluster": "eu"},
                 {"name": "Cache", "type": "restart", "clusters": ["eu", "us"], "workload": {"name": "cache", "namespace": "shared"}},
                 {"name": "Open", "type": "scale", "cluster": "us", "workload": {"name": "x", "namespace": "${ params.NS }"}},
+                {"name": "Bake", "type": "bake-manifest", "cluster": "eu", "values": {"namespace": "not-a-place"}},
                 {"name": "Tell", "type": "webhook", "cluster": "eu", "payload": {"namespace": "not-a-place"}},
             ],
         }))
